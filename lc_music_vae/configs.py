@@ -1,0 +1,58 @@
+"""The registry: which MusicVAE each config personalises, and with which small VAE.
+
+One literal entry a model. A MusicVAE config is named, not repeated: what magenta's CONFIG_MAP says of it is
+looked up when it is needed, so that this table loads in no time.
+"""
+
+import difflib
+from typing import Dict, NamedTuple, Optional
+
+from lc_music_vae.errors import InputError
+from lc_music_vae.hparams import HParams
+
+_PUBLISHED = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
+
+
+class Config(NamedTuple):
+    """A MusicVAE model and the small VAE that is trained over its latent z.
+
+    Attributes:
+        music_vae: Name of the MusicVAE config in magenta's `CONFIG_MAP`.
+        hparams: Hyperparameters of the small VAE.
+        checkpoint_url: Where the published MusicVAE checkpoint is downloaded from, if there is one.
+        shipped_checkpoint: File in `lc_music_vae/checkpoints` that is used when no checkpoint is named.
+    """
+
+    music_vae: str
+    hparams: HParams = HParams()
+    checkpoint_url: Optional[str] = None
+    shipped_checkpoint: Optional[str] = None
+
+
+CONFIG_MAP: Dict[str, Config] = {}
+
+CONFIG_MAP["lc-cat-mel_2bar_small"] = Config(
+    music_vae="cat-mel_2bar_small",
+    shipped_checkpoint="cat-mel_2bar_small_folk.tar",
+)
+
+CONFIG_MAP["lc-cat-mel_2bar_big"] = Config(
+    music_vae="cat-mel_2bar_big",
+    checkpoint_url=_PUBLISHED + "cat-mel_2bar_big.tar",
+)
+
+CONFIG_MAP["lc-hierdec-mel_16bar"] = Config(
+    music_vae="hierdec-mel_16bar",
+    checkpoint_url=_PUBLISHED + "hierdec-mel_16bar.tar",
+)
+
+
+def get_config(name: str) -> Config:
+    """Returns the config called `name`, or raises an `InputError` that names the nearest ones."""
+    if name in CONFIG_MAP:
+        return CONFIG_MAP[name]
+    near = difflib.get_close_matches(name, CONFIG_MAP, 1)
+    hint = "did you mean %s? " % near[0] if near else ""
+    raise InputError(
+        "--config=%s is not known; %schoose from %s" % (name, hint, ", ".join(sorted(CONFIG_MAP)))
+    )

@@ -1,0 +1,380 @@
+"""From a NoteSequence to the windows that MusicVAE encodes, and back.
+
+*Normalise*: notes on the file's own beats, bars marked (`normalise`). *Cut*: an ordered table of windows, hop
+of one bar (`WindowConverter.windows`). *Convert*: each window by itself through magenta's converter, so that
+order and position are never lost and rests at a window's start stay where they are.
+"""
+
+import copy
+import functools
+import math
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+import note_seq
+import numpy as np
+from magenta.models.music_vae import configs as music_vae_configs
+from magenta.models.music_vae import data as music_vae_data
+from magenta.models.music_vae import data_hierarchical
+
+from lc_music_vae.errors import InputError
+from lc_music_vae.examples import Song
+
+# Converters write and windows are handed to them at this tempo, with four quarters a bar.
+QPM = note_seq.DEFAULT_QUARTERS_PER_MINUTE
+QUARTERS_PER_BAR = 4
+_SECONDS_PER_QUARTER = 60.0 / QPM
+# Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
+_DECIMALS = 6
+
+
+class Note(NamedTuple):
+    """A note on the file's own beats: `start` and `end` in quarters from the song's start."""
+
+    start: float
+    end: float
+    pitch: int
+    velocity: int
+    instrument: int
+    program: int
+    is_drum: bool
+
+
+class TempoMap:
+    """The map between a file's seconds and its quarters, both from the song's start."""
+
+    def __init__(self, tempos: Iterable):
+        changes: Dict[float, float] = {0.0: QPM}  # MIDI's tempo until the file gives one
+        changes.update((t.time, t.qpm) for t in sorted(tempos, key=lambda t: t.time) if t.qpm > 0)
+        self._seconds = np.array(sorted(changes))
+        self.qpms = np.array([changes[s] for s in self._seconds])
+        self._quarters = np.concatenate([[0], np.cumsum(np.diff(self._seconds) * self.qpms[:-1] / 60)])
+
+    def quarters(self, seconds) -> np.ndarray:
+        """Returns the quarters at `seconds`, an array of any shape."""
+        i = np.searchsorted(self._seconds, seconds, "right") - 1
+        return np.round(self._quarters[i] + (seconds - self._seconds[i]) * self.qpms[i] / 60, _DECIMALS)
+
+    def seconds(self, quarters) -> np.ndarray:
+        """Returns the seconds at `quarters`, an array of any shape."""
+        i = np.searchsorted(self._quarters, quarters, "right") - 1
+        return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self.qpms[i]
+
+    def changes(self) -> List[Tuple[float, float]]:
+        """Returns the tempo changes as (seconds, quarters per minute)."""
+        return list(zip(self._seconds.tolist(), self.qpms.tolist()))
+
+
+class Score(NamedTuple):
+    """A song on its own beats.
+
+    Attributes:
+        name: Where it is from, as `examples.Song.name`.
+        notes: Its notes, in order of start and then from high to low.
+        bars: Starts of its bars in quarters; the last entry is the end of the last bar.
+        tempo_map: The map back to the file's seconds.
+        track_names: Names of its tracks by instrument number, where the file has them.
+        odd_metres: Its time signatures whose bars are not four quarters, or that were not believed.
+    """
+
+    name: str
+    notes: Tuple[Note, ...]
+    bars: np.ndarray
+    tempo_map: TempoMap
+    track_names: Dict[int, str]
+    odd_metres: Tuple[str, ...]
+
+
+class Track(NamedTuple):
+    """The notes that make windows together: an instrument's, or all drums, or the whole band."""
+
+    number: int
+    name: str
+    program: int
+    notes: Tuple[Note, ...]
+
+
+class Window(NamedTuple):
+    """A few bars of one track, as MusicVAE's encoder takes them.
+
+    Attributes:
+        song: `Score.name` of its song.
+        track: Number of its track.
+        first_bar: Number of its first bar in the song, from 0.
+        repeats: How often the track plays exactly this, counting this one.
+        transpositions: Semitones of each transposition in `inputs`, ascending; (0,) is the song's own key.
+        inputs: One bool array [time, input_depth] a transposition.
+        length: Length of the inputs in the converter's own terms (steps, or one a segment).
+    """
+
+    song: str
+    track: int
+    first_bar: int
+    repeats: int
+    transpositions: Tuple[int, ...]
+    inputs: Tuple[np.ndarray, ...]
+    length: np.ndarray
+
+
+def _bar_quarters(numerator: int, denominator: int) -> Tuple[float, bool]:
+    """Returns the length of a bar in quarters, and whether it is what the time signature says.
+
+    Bars of 2/4 or 1/4 (a common stand-in for "unknown") are grouped to four quarters, as MusicVAE knows them.
+    """
+    sixteenths = 16 * numerator / denominator if denominator else 0
+    if sixteenths in (1, 2, 4, 8, 16, 32, 64):
+        return QUARTERS_PER_BAR, sixteenths == 16
+    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64:
+        return sixteenths / 4, True
+    return QUARTERS_PER_BAR, False
+
+
+def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[str, ...]]:
+    """Returns bar starts in quarters, up to the first at or after `end`, and the metres that are not 4/4."""
+    signatures = sorted(note_sequence.time_signatures, key=lambda s: s.time)
+    changes = [(float(tempo_map.quarters(s.time)), s.numerator, s.denominator) for s in signatures]
+    bars, length, odd = [0.0], float(QUARTERS_PER_BAR), []
+    for at, numerator, denominator in changes:
+        # A change between beats is not a bar line: it holds from the next one.
+        aligned = math.isclose(at, round(at), abs_tol=0.02)
+        while bars[-1] + length <= at or (not aligned and bars[-1] < at):
+            bars.append(bars[-1] + length)
+        if aligned and round(at) > bars[-1]:
+            bars.append(float(round(at)))
+        length, believed = _bar_quarters(numerator, denominator)
+        if length != QUARTERS_PER_BAR or not believed:
+            odd.append("%d/%d" % (numerator, denominator))
+    while bars[-1] < end:
+        bars.append(bars[-1] + length)
+    return np.array(bars), tuple(dict.fromkeys(odd))
+
+
+def normalise(song: Song) -> Score:
+    """Puts a song on its own beats: no tempo changes left, bars marked, the map back kept."""
+    sequence = song.note_sequence
+    tempo_map = TempoMap(sequence.tempos)
+    sounding = [n for n in sequence.notes if n.velocity and n.start_time >= 0]
+    starts = tempo_map.quarters(np.array([n.start_time for n in sounding]))
+    ends = tempo_map.quarters(np.array([n.end_time for n in sounding]))
+    notes = [
+        Note(float(start), float(max(start, end)), n.pitch, n.velocity, n.instrument, n.program, n.is_drum)
+        for start, end, n in zip(starts, ends, sounding)
+    ]
+    notes.sort(key=lambda n: (n.start, -n.pitch))
+    bars, odd_metres = _bars(sequence, tempo_map, max((n.end for n in notes), default=0.0))
+    names = {info.instrument: info.name for info in sequence.instrument_infos}
+    return Score(song.name, tuple(notes), bars, tempo_map, names, odd_metres)
+
+
+def _step(quarters: float, steps_per_quarter: int) -> int:
+    """Returns the step nearest to `quarters`; ties go up, as in `note_seq.quantize_to_step`."""
+    return int(math.floor(quarters * steps_per_quarter + 0.5))
+
+
+def _window_bars(converter) -> int:
+    """Returns how many bars of four quarters `converter` makes one tensor of."""
+    values = vars(converter)
+    if values.get("_slice_steps"):
+        return values["_slice_steps"] // values["_steps_per_bar"]
+    return values.get("_slice_bars") or values.get("_split_bars") or values["_hop_size_bars"]
+
+
+def _for_windows(converter):
+    """Returns a copy of magenta's converter that keeps a single window whole, with the rests in it.
+
+    magenta's starts a melody at its first note, ends it at a bar of rest and splits at time changes: right for
+    a song, wrong for a window that was cut already.
+    """
+    converter = copy.deepcopy(converter)
+    converter.set_mode("infer")
+    converter.max_tensors_per_notesequence = None
+    converter._presplit_on_time_changes = False
+    for extractor in ("_event_extractor_fn", "_drums_extractor_fn"):
+        if hasattr(converter, extractor):
+            converter._pad_to_total_time = True
+            cut = getattr(converter, extractor)
+            setattr(
+                converter, extractor, functools.partial(cut.func, **dict(cut.keywords, gap_bars=math.inf))
+            )
+    return converter
+
+
+class WindowConverter:
+    """Cuts songs into the windows of a MusicVAE config, and converts them to tensors and back.
+
+    Attributes:
+        bars: Length of a window in bars of four quarters.
+        input_depth: Depth of the encoder's input tensors.
+        transpose_range: Semitones (lowest, highest) that `--augment` may transpose by, or None for drums.
+    """
+
+    def __init__(self, music_vae: str):
+        config = music_vae_configs.CONFIG_MAP[music_vae]
+        if config.data_converter.control_depth:
+            raise InputError(
+                "MusicVAE config %s needs controls (chords or hits), which are not supported yet" % music_vae
+            )
+        self._converter = _for_windows(config.data_converter)
+        self._is_melody = isinstance(self._converter, music_vae_data.OneHotMelodyConverter)
+        self._is_drums = isinstance(
+            self._converter, (music_vae_data.DrumsConverter, music_vae_data.GrooveConverter)
+        )
+        self._steps_per_quarter = self._converter._steps_per_quarter
+        self.bars = _window_bars(self._converter)
+        self.quarters = float(self.bars * QUARTERS_PER_BAR)
+        self.input_depth = self._converter.input_depth
+        self.transpose_range = (-5, 5) if self._is_melody else None
+        if config.note_sequence_augmenter is not None:
+            self.transpose_range = config.note_sequence_augmenter._transpose_range
+        self._pitch_range = (
+            (self._converter._min_pitch, self._converter._max_pitch)
+            if self._is_melody
+            else (note_seq.MIN_MIDI_PITCH, note_seq.MAX_MIDI_PITCH)
+        )
+
+    def score(self, song: Song) -> Score:
+        """Returns `normalise(song)`; where the config reads performances, the sustain pedal is applied first."""
+        if isinstance(self._converter, data_hierarchical.MultiInstrumentPerformanceConverter):
+            song = song._replace(note_sequence=note_seq.apply_sustain_control_changes(song.note_sequence))
+        return normalise(song)
+
+    def tracks(self, score: Score) -> List[Track]:
+        """Returns the parts of a song that windows are cut from, each with at least one note."""
+        if self._is_melody:
+            return self._melodic_tracks(score)
+        notes = score.notes
+        if self._is_drums:
+            known = getattr(self._converter, "pitch_class_map", None) or self._converter._pitch_class_map
+            # How long a drum is held means nothing, and must not bridge a rest.
+            step = 1 / self._steps_per_quarter
+            notes = tuple(n._replace(end=n.start + step) for n in notes if n.is_drum and n.pitch in known)
+        return [Track(0, "drums" if self._is_drums else "all tracks", 0, notes)] if notes else []
+
+    def _melodic_tracks(self, score: Score) -> List[Track]:
+        """One track an instrument, its notes moved by octaves into MusicVAE's range, on program 0.
+
+        magenta's 2-bar converters drop programs from 32 up (bass, strings, flutes, voice): a melody is a melody.
+        """
+        low, high = self._pitch_range
+        tracks: Dict[int, List[Note]] = {}
+        programs: Dict[int, int] = {}
+        for n in score.notes:
+            if not n.is_drum:
+                programs.setdefault(n.instrument, n.program)
+                pitch = n.pitch + 12 * (max(0, -((n.pitch - low) // 12)) - max(0, -((high - n.pitch) // 12)))
+                tracks.setdefault(n.instrument, []).append(n._replace(pitch=pitch, program=0))
+        return [Track(i, score.track_names.get(i, ""), programs[i], tuple(tracks[i])) for i in sorted(tracks)]
+
+    def windows(self, score: Score, transpositions: Sequence[int] = (0,)) -> List[Window]:
+        """Returns the distinct windows of a song, in order of track and first bar.
+
+        A window starts at every bar of a phrase that it fits into; phrases end where a track rests a whole bar,
+        as in magenta's `extract_melodies`. What a track plays twice is one window with `repeats` 2.
+        """
+        found: Dict[Tuple[int, bytes], Window] = {}
+        for track in self.tracks(score):
+            for first_bar in self._cut(track, score.bars):
+                window = self.window(score, track, first_bar, transpositions)
+                if window is None:
+                    continue
+                key = (track.number, window.inputs[0].tobytes())
+                if key in found:
+                    window = found[key]._replace(repeats=found[key].repeats + 1)
+                found[key] = window
+        return list(found.values())
+
+    def _cut(self, track: Track, bars: np.ndarray) -> List[int]:
+        """Returns the numbers of the bars that windows of `track` start at."""
+        phrases: List[List[float]] = []  # start and end of each, in quarters
+        last_start = None
+        for n in track.notes:
+            start = _step(n.start, self._steps_per_quarter) / self._steps_per_quarter
+            if start == last_start:
+                continue  # a chord: its highest note, which is first, is the melody
+            last_start = start
+            end = max(_step(n.end, self._steps_per_quarter) / self._steps_per_quarter, start)
+            if phrases and start - phrases[-1][1] < QUARTERS_PER_BAR:
+                phrases[-1][1] = end
+            else:
+                phrases.append([start, end])
+        first_bars = []
+        for start, end in phrases:
+            first = np.searchsorted(bars, start, "right") - 1
+            last = np.searchsorted(bars, end, "left")
+            phrase_end = bars[min(last, len(bars) - 1)]
+            first_bars.extend(b for b in range(first, last) if bars[b] + self.quarters <= phrase_end)
+        return sorted(set(first_bars))
+
+    def window(
+        self, score: Score, track: Track, first_bar: int, transpositions: Sequence[int] = (0,)
+    ) -> Optional[Window]:
+        """Returns the window of `track` that starts with bar `first_bar`, or None if no note starts in it.
+
+        Transpositions that would leave MusicVAE's pitch range are left out.
+        """
+        notes = self._notes_in(track, float(score.bars[first_bar]))
+        done = [(t, self._to_tensors(notes, t)) for t in sorted(transpositions) if self._in_range(notes, t)]
+        done = [(t, tensors) for t, tensors in done if tensors is not None]
+        if not done:
+            return None
+        return Window(
+            song=score.name,
+            track=track.number,
+            first_bar=first_bar,
+            repeats=1,
+            transpositions=tuple(t for t, _ in done),
+            inputs=tuple(tensors.inputs[0] for _, tensors in done),
+            length=np.array(done[0][1].lengths[0], np.int32),
+        )
+
+    def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
+        """Returns windows without overlap that cover a track, as (start in quarters, window).
+
+        The window is None where the track rests.
+        """
+        starts = np.arange(0, max(n.end for n in track.notes), self.quarters)
+        covered = score._replace(bars=starts)
+        return [(float(starts[i]), self.window(covered, track, i)) for i in range(len(starts))]
+
+    def _notes_in(self, track: Track, start: float) -> List[Note]:
+        """Returns the notes that start in the window at `start`, their times in quarters from there.
+
+        A note that is held from before is a rest here, as in magenta's slices; one that is held on is cut.
+        """
+        first = _step(start, self._steps_per_quarter)
+        last = first + _step(self.quarters, self._steps_per_quarter)
+        return [
+            n._replace(start=max(0.0, n.start - start), end=min(max(0.0, n.end - start), self.quarters))
+            for n in track.notes
+            if first <= _step(n.start, self._steps_per_quarter) < last
+        ]
+
+    def _in_range(self, notes: Sequence[Note], transposition: int) -> bool:
+        pitches = [n.pitch + transposition for n in notes if not n.is_drum]
+        return not pitches or (min(pitches) >= self._pitch_range[0] and max(pitches) <= self._pitch_range[1])
+
+    def _to_tensors(self, notes: Sequence[Note], transposition: int):
+        """Converts one window's notes with magenta's converter; None unless they make exactly one tensor."""
+        sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
+        sequence.tempos.add(qpm=QPM)
+        sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)
+        sequence.total_time = self.quarters * _SECONDS_PER_QUARTER
+        for n in notes:
+            sequence.notes.add(
+                pitch=n.pitch + (0 if n.is_drum else transposition),
+                velocity=n.velocity,
+                start_time=n.start * _SECONDS_PER_QUARTER,
+                end_time=n.end * _SECONDS_PER_QUARTER,
+                instrument=n.instrument,
+                program=n.program,
+                is_drum=n.is_drum,
+            )
+        tensors = self._converter.to_tensors(sequence) if notes else None
+        return tensors if tensors is not None and len(tensors.inputs) == 1 else None
+
+    def to_note_sequences(self, tensors: Sequence[np.ndarray]) -> List[note_seq.NoteSequence]:
+        """Converts decoder outputs [time, output_depth] to NoteSequences at 120 quarters per minute."""
+        sequences = self._converter.from_tensors(tensors)
+        for sequence in sequences:
+            if not sequence.time_signatures:
+                sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)
+        return sequences

@@ -1,0 +1,117 @@
+"""Hyperparameters of the small VAE: their defaults, ranges, and how `--hparams` overrides them."""
+
+import difflib
+import math
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+from lc_music_vae.errors import InputError
+
+
+class HParams(NamedTuple):
+    """Hyperparameters of the small VAE and its training.
+
+    Attributes:
+        encoded_z_size: Dimensions of the small latent z'.
+        latent_encoder_layers: Hidden layers from z to z', relu.
+        latent_decoder_layers: Hidden layers from z' to z, relu.
+        learning_rate: Adam's rate at step 0.
+        decay_rate: Factor on the rate's distance to `min_learning_rate`, per step.
+        min_learning_rate: Where the rate decays to.
+        max_beta: Weight that the KL term ends at.
+        beta_rate: beta = max_beta * (1 - beta_rate ** (step + 1)); 0 is constant.
+        grad_clip: Global norm that gradients are clipped to; 0 is none.
+        batch_size: Windows a step; 0 is all of them, up to 512.
+    """
+
+    encoded_z_size: int = 4
+    latent_encoder_layers: Tuple[int, ...] = (1024, 256, 64)
+    latent_decoder_layers: Tuple[int, ...] = (64, 256, 1024)
+    learning_rate: float = 0.001
+    decay_rate: float = 1.0
+    min_learning_rate: float = 0.00001
+    max_beta: float = 1.0
+    beta_rate: float = 0.0
+    grad_clip: float = 0.0
+    batch_size: int = 0
+
+
+class _Range(NamedTuple):
+    contains: Callable[[Any], bool]
+    words: str
+
+
+_POSITIVE = _Range(lambda x: x > 0, "above 0")
+_NOT_NEGATIVE = _Range(lambda x: x >= 0, "0 or more")
+_LAYERS = _Range(lambda x: len(x) > 0 and min(x) > 0, "one or more sizes above 0")
+_RANGES: Dict[str, _Range] = {
+    "encoded_z_size": _POSITIVE,
+    "latent_encoder_layers": _LAYERS,
+    "latent_decoder_layers": _LAYERS,
+    "learning_rate": _POSITIVE,
+    "decay_rate": _Range(lambda x: 0 < x <= 1, "above 0 and at most 1"),
+    "min_learning_rate": _NOT_NEGATIVE,
+    "max_beta": _NOT_NEGATIVE,
+    "beta_rate": _Range(lambda x: 0 <= x < 1, "0 or more and below 1"),
+    "grad_clip": _NOT_NEGATIVE,
+    "batch_size": _NOT_NEGATIVE,
+}
+
+
+def _assignments(text: str) -> List[Tuple[str, List[str]]]:
+    """Splits 'a=1,b=2,3' into [('a', ['1']), ('b', ['2', '3'])]; Magenta's b=[2,3] is the same."""
+    found: List[Tuple[str, List[str]]] = []
+    for part in text.replace("[", "").replace("]", "").split(","):
+        name, equals, value = part.partition("=")
+        if equals:
+            found.append((name.strip(), [value.strip()]))
+        elif found and part.strip():
+            found[-1][1].append(part.strip())
+        elif part.strip():
+            raise InputError("--hparams: expected name=value, found %r" % part.strip())
+    return found
+
+
+def _value(name: str, values: List[str], default: Any) -> Any:
+    kind = int if isinstance(default, (int, tuple)) else float
+    try:
+        numbers = [kind(v) for v in values]
+    except ValueError:
+        numbers = []
+    several = isinstance(default, tuple)
+    if not numbers or (len(numbers) > 1 and not several) or not all(map(math.isfinite, numbers)):
+        expected = "%s number%s" % ("whole" if kind is int else "finite", "s" if several else "")
+        raise InputError(
+            "--hparams: %s=%s is not %s%s" % (name, ",".join(values), "" if several else "a ", expected)
+        )
+    value = tuple(numbers) if several else numbers[0]
+    if not _RANGES[name].contains(value):
+        raise InputError("--hparams: %s=%s must be %s" % (name, ",".join(values), _RANGES[name].words))
+    return value
+
+
+def override(hparams: HParams, text: str) -> HParams:
+    """Returns `hparams` with the values of a `--hparams` string such as 'encoded_z_size=8,max_beta=0.5'.
+
+    Raises:
+        InputError: Unknown name (the nearest one is suggested), wrong type, or out of range.
+    """
+    values = {}
+    for name, strings in _assignments(text or ""):
+        if name not in HParams._fields:
+            near = difflib.get_close_matches(name, HParams._fields, 1)
+            hint = "did you mean %s?" % near[0] if near else "known: " + ", ".join(HParams._fields)
+            raise InputError("--hparams: unknown name %r; %s" % (name, hint))
+        values[name] = _value(name, strings, getattr(HParams(), name))
+    result = hparams._replace(**values)
+    if result.min_learning_rate > result.learning_rate:
+        raise InputError(
+            "--hparams: learning_rate=%g is below min_learning_rate=%g; lower that too"
+            % (result.learning_rate, result.min_learning_rate)
+        )
+    return result
+
+
+def from_json(values: Dict[str, Any]) -> HParams:
+    """Rebuilds hyperparameters from `HParams(...)._asdict()` that went through JSON."""
+    known = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in HParams._fields}
+    return HParams(**known)
