@@ -90,9 +90,7 @@ def _latest(folder: str, path: str, flag: str) -> str:
             prefixes = [named]
     if len(prefixes) != 1:
         found = (
-            "no checkpoint (*.index) in this folder"
-            if not prefixes
-            else "several checkpoints: " + ", ".join(prefixes)
+            "no checkpoint (*.index) in this folder" if not prefixes else "several checkpoints: " + ", ".join(prefixes)
         )
         raise InputError("%s=%s: %s; give the prefix of the one to use" % (flag, path, found))
     _check_shards(prefixes[0], names, path, flag)
@@ -136,14 +134,8 @@ def _find_in_bundle(bundle: str, path: str, flag: str) -> Checkpoint:
         ) from e
     prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
     if len(prefixes) != 1:
-        found = (
-            "holds no checkpoint (*.index)"
-            if not prefixes
-            else "holds several checkpoints: " + ", ".join(prefixes)
-        )
-        raise InputError(
-            "%s=%s: the bundle %s; unpack it and give the prefix of the one to use" % (flag, path, found)
-        )
+        found = "holds no checkpoint (*.index)" if not prefixes else "holds several checkpoints: " + ", ".join(prefixes)
+        raise InputError("%s=%s: the bundle %s; unpack it and give the prefix of the one to use" % (flag, path, found))
     _check_shards(prefixes[0], names, path, flag)
     return Checkpoint(path, prefixes[0], bundle, run, flag)
 
@@ -196,9 +188,7 @@ def _unpack(checkpoint: Checkpoint, folder: str) -> None:
     with tarfile.open(checkpoint.bundle) as tar:
         for member in tar:
             shard = _SHARD.match(member.name)
-            if member.name == checkpoint.prefix + ".index" or (
-                shard and shard.group("prefix") == checkpoint.prefix
-            ):
+            if member.name == checkpoint.prefix + ".index" or (shard and shard.group("prefix") == checkpoint.prefix):
                 with open(os.path.join(folder, os.path.basename(member.name)), "wb") as f:
                     shutil.copyfileobj(tar.extractfile(member), f, 1 << 20)
 
@@ -279,14 +269,12 @@ class Weights:
                 % (self._checkpoint.flag, self._checkpoint.path, found, config, config)
             )
 
-    def restore(self, session, variables: Sequence, config: str) -> None:
-        """Restores `variables`, and nothing else, by name into `session`.
+    def restore(self, session, variables: Sequence) -> None:
+        """Restores `variables`, and nothing else, by name into `session`; see that they `check` first.
 
         Raises:
-            InputError: One is missing or has another shape (it, the file and `config` are named), or its
-                data is damaged.
+            InputError: The data is damaged.
         """
-        self.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, config)
         with session.graph.as_default():
             saver = self._tf.train.Saver(variables)
         with self._damage_is_an_input_error():

@@ -53,6 +53,4 @@ def get_config(name: str) -> Config:
         return CONFIG_MAP[name]
     near = difflib.get_close_matches(name, CONFIG_MAP, 1)
     hint = "did you mean %s? " % near[0] if near else ""
-    raise InputError(
-        "--config=%s is not known; %schoose from %s" % (name, hint, ", ".join(sorted(CONFIG_MAP)))
-    )
+    raise InputError("--config=%s is not known; %schoose from %s" % (name, hint, ", ".join(sorted(CONFIG_MAP))))

@@ -192,9 +192,7 @@ def _for_windows(converter):
         if hasattr(converter, extractor):
             converter._pad_to_total_time = True
             cut = getattr(converter, extractor)
-            setattr(
-                converter, extractor, functools.partial(cut.func, **dict(cut.keywords, gap_bars=math.inf))
-            )
+            setattr(converter, extractor, functools.partial(cut.func, **dict(cut.keywords, gap_bars=math.inf)))
     return converter
 
 
@@ -215,9 +213,7 @@ class WindowConverter:
             )
         self._converter = _for_windows(config.data_converter)
         self._is_melody = isinstance(self._converter, music_vae_data.OneHotMelodyConverter)
-        self._is_drums = isinstance(
-            self._converter, (music_vae_data.DrumsConverter, music_vae_data.GrooveConverter)
-        )
+        self._is_drums = isinstance(self._converter, (music_vae_data.DrumsConverter, music_vae_data.GrooveConverter))
         self._steps_per_quarter = self._converter._steps_per_quarter
         self.bars = _window_bars(self._converter)
         self.quarters = float(self.bars * QUARTERS_PER_BAR)

@@ -50,9 +50,7 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
         return found
     found = [expanded] if os.path.isfile(expanded) else sorted(glob.glob(expanded))
     if not found:
-        raise InputError(
-            "%s=%s: no such file or folder; give a music file, a TFRecord or a folder" % (flag, path)
-        )
+        raise InputError("%s=%s: no such file or folder; give a music file, a TFRecord or a folder" % (flag, path))
     for file in found:
         _check_kind(file, flag)
     return found
@@ -109,9 +107,7 @@ def _read_one(path: str, is_midi: bool) -> Any:
     # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
     except Exception as e:
         lines = str(e).strip().splitlines() or [type(e).__name__]
-        raise InputError(
-            "%s: not readable as %s (%s)" % (path, "MIDI" if is_midi else "MusicXML", lines[0])
-        ) from e
+        raise InputError("%s: not readable as %s (%s)" % (path, "MIDI" if is_midi else "MusicXML", lines[0])) from e
 
 
 def _read_tfrecord(path: str) -> Iterator[Song]:

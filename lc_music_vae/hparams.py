@@ -34,6 +34,11 @@ class HParams(NamedTuple):
     grad_clip: float = 0.0
     batch_size: int = 0
 
+    def text(self) -> str:
+        """Returns the values as `--hparams` takes them."""
+        values = ((k, v if isinstance(v, tuple) else (v,)) for k, v in self._asdict().items())
+        return ",".join("%s=%s" % (name, ",".join(map(str, numbers))) for name, numbers in values)
+
 
 class _Range(NamedTuple):
     contains: Callable[[Any], bool]
@@ -80,9 +85,7 @@ def _value(name: str, values: List[str], default: Any) -> Any:
     several = isinstance(default, tuple)
     if not numbers or (len(numbers) > 1 and not several) or not all(map(math.isfinite, numbers)):
         expected = "%s number%s" % ("whole" if kind is int else "finite", "s" if several else "")
-        raise InputError(
-            "--hparams: %s=%s is not %s%s" % (name, ",".join(values), "" if several else "a ", expected)
-        )
+        raise InputError("--hparams: %s=%s is not %s%s" % (name, ",".join(values), "" if several else "a ", expected))
     value = tuple(numbers) if several else numbers[0]
     if not _RANGES[name].contains(value):
         raise InputError("--hparams: %s=%s must be %s" % (name, ",".join(values), _RANGES[name].words))

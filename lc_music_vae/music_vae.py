@@ -5,7 +5,7 @@ decoder, sampling no encoder.
 """
 
 import copy
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -30,52 +30,54 @@ def session_config(threads: int = 0) -> tf.ConfigProto:
     return options
 
 
-class _Frozen:
-    """A graph over one half of MusicVAE, its weights restored."""
+def _frozen(
+    music_vae: str,
+    weights: checkpoints.Weights,
+    batch_size: Optional[int],
+    build: Callable[[Any], Dict[str, tf.Tensor]],
+    seed: int = 0,
+) -> Tuple[tf.Session, Dict[str, tf.Tensor]]:
+    """Builds one half of MusicVAE in a graph of its own and restores the weights that it has variables for.
 
-    def __init__(
-        self, music_vae: str, weights: checkpoints.Weights, batch_size: Optional[int], seed: int = 0
-    ):
-        # magenta keeps one config a name for the whole process, and changes it while it builds.
-        config = copy.deepcopy(music_vae_configs.CONFIG_MAP[music_vae])
-        config.data_converter.set_mode("infer")
-        config.hparams.batch_size = batch_size
-        self._config = config
-        self._batch_size = batch_size
-        with tf.Graph().as_default() as graph:
-            # Decoders draw their samples without seeds of their own: the graph's makes them repeatable.
-            tf.set_random_seed(seed)
-            config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
-            self._build(config)
-            self._session = tf.Session(graph=graph, config=session_config())
-            weights.restore(self._session, tf.trainable_variables(), music_vae)
-
-    def _build(self, config: Any) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Frees the session and the weights in it."""
-        self._session.close()
+    Args:
+        music_vae: Name of the MusicVAE config.
+        weights: The checkpoint's tensors.
+        batch_size: The batch that models with a fixed one are built for, or None.
+        build: Builds the half from magenta's config and returns the tensors that callers feed and fetch.
+        seed: Seed of what the graph draws.
+    """
+    # magenta keeps one config a name for the whole process, and changes it while it builds.
+    config = copy.deepcopy(music_vae_configs.CONFIG_MAP[music_vae])
+    config.data_converter.set_mode("infer")
+    config.hparams.batch_size = batch_size
+    with tf.Graph().as_default() as graph:
+        # Decoders draw their samples without seeds of their own: the graph's makes them repeatable.
+        tf.set_random_seed(seed)
+        config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
+        tensors = build(config)
+        variables = tf.trainable_variables()
+        weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, music_vae)
+        session = tf.Session(graph=graph, config=session_config())
+        weights.restore(session, variables)
+    return session, tensors
 
 
-class Encoder(_Frozen):
+class Encoder:
     """MusicVAE's encoder: windows to the mean and scale of q(z|x)."""
 
     def __init__(self, music_vae: str, weights: checkpoints.Weights):
         encoder = music_vae_configs.CONFIG_MAP[music_vae].model.encoder
         # Hierarchical encoders need their batch as a Python integer; others take any.
-        fixed = isinstance(encoder, lstm_models.HierarchicalLstmEncoder)
-        super().__init__(music_vae, weights, 32 if fixed else None)
+        self._batch_size = 32 if isinstance(encoder, lstm_models.HierarchicalLstmEncoder) else None
+        self._session, self._tensors = _frozen(music_vae, weights, self._batch_size, self._build)
 
-    def _build(self, config):
+    def _build(self, config) -> Dict[str, tf.Tensor]:
         converter = config.data_converter
-        self._inputs = tf.placeholder(
-            tf.bool if converter.input_dtype == np.bool_ else tf.float32,
-            [self._batch_size, config.hparams.max_seq_len, converter.input_depth],
-        )
-        self._lengths = tf.placeholder(tf.int32, [self._batch_size] + list(converter.length_shape))
-        q_z = config.model.encode(self._inputs, self._lengths)
-        self._outputs = (q_z.loc, q_z.scale.diag)
+        shape = [self._batch_size, config.hparams.max_seq_len, converter.input_depth]
+        inputs = tf.placeholder(tf.as_dtype(converter.input_dtype), shape)
+        lengths = tf.placeholder(tf.int32, [self._batch_size] + list(converter.length_shape))
+        q_z = config.model.encode(inputs, lengths)
+        return {"inputs": inputs, "lengths": lengths, "mean": q_z.loc, "scale": q_z.scale.diag}
 
     def encode(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes windows, all in one batch where the model allows it.
@@ -87,38 +89,52 @@ class Encoder(_Frozen):
         Returns:
             Mean and scale of q(z|x), float32 [n, z_size] each.
         """
-        n = len(inputs)
-        size = self._batch_size or n
-        padded = np.zeros([-(-n // size) * size] + self._inputs.shape.as_list()[1:], inputs[0].dtype)
-        padded_lengths = np.zeros([len(padded)] + self._lengths.shape.as_list()[1:], np.int32)
-        padded_lengths[:n] = np.array(lengths)
-        for i, window in enumerate(inputs):
-            padded[i, : len(window)] = window
-        means, scales = zip(
-            *(
-                self._session.run(
-                    self._outputs,
-                    {self._inputs: padded[i : i + size], self._lengths: padded_lengths[i : i + size]},
-                )
-                for i in range(0, len(padded), size)
-            )
-        )
-        return np.concatenate(means)[:n], np.concatenate(scales)[:n]
+        size = self._batch_size or len(inputs)
+        padded = _padded(inputs, size, self._tensors["inputs"])
+        padded_lengths = _padded(lengths, size, self._tensors["lengths"])
+        fetches = (self._tensors["mean"], self._tensors["scale"])
+        batches = []
+        for i in range(0, len(padded), size):
+            feeds = {"inputs": padded[i : i + size], "lengths": padded_lengths[i : i + size]}
+            batches.append(self._session.run(fetches, {self._tensors[k]: v for k, v in feeds.items()}))
+        means, scales = zip(*batches)
+        return np.concatenate(means)[: len(inputs)], np.concatenate(scales)[: len(inputs)]
+
+    def close(self) -> None:
+        """Frees the session and the weights in it."""
+        self._session.close()
 
 
-class Decoder(_Frozen):
+def _padded(rows: Sequence[Any], multiple: int, placeholder: tf.Tensor) -> np.ndarray:
+    """Stacks `rows`, each padded with zeros to the placeholder's shape, to a multiple of so many."""
+    shape = [-(-len(rows) // multiple) * multiple] + placeholder.shape.as_list()[1:]
+    padded = np.zeros(shape, placeholder.dtype.as_numpy_dtype)
+    for i, row in enumerate(rows):
+        if np.ndim(row):
+            padded[i, : len(row)] = row
+        else:
+            padded[i] = row
+    return padded
+
+
+class Decoder:
     """MusicVAE's decoder: z to tensors that the converter turns into notes.
 
     Its noise is repeatable: two decoders with the same seed and batch size give the same tensors for the same
     sequence of calls.
     """
 
-    def _build(self, config):
-        self._z = tf.placeholder(tf.float32, [self._batch_size, config.hparams.z_size])
-        self._temperature = tf.placeholder(tf.float32, [])
-        self._samples, _ = config.model.sample(
-            self._batch_size, max_length=config.hparams.max_seq_len, z=self._z, temperature=self._temperature
+    def __init__(self, music_vae: str, weights: checkpoints.Weights, batch_size: int, seed: int = 0):
+        self._batch_size = batch_size
+        self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed)
+
+    def _build(self, config) -> Dict[str, tf.Tensor]:
+        z = tf.placeholder(tf.float32, [self._batch_size, config.hparams.z_size])
+        temperature = tf.placeholder(tf.float32, [])
+        samples, _ = config.model.sample(
+            self._batch_size, max_length=config.hparams.max_seq_len, z=z, temperature=temperature
         )
+        return {"z": z, "temperature": temperature, "samples": samples}
 
     def decode(self, z: np.ndarray, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
         """Decodes latents in batches.
@@ -126,21 +142,21 @@ class Decoder(_Frozen):
         Args:
             z: float [n, z_size].
             temperature: Softmax temperature, above 0.
-            controls: None; chords and hits come later.
+            controls: None; no config that needs them is supported yet.
 
         Returns:
             float32 [n, time, output_depth].
         """
         if controls is not None:
-            raise ValueError("controls are not supported yet; give None")
-        n = len(z)
-        padded = np.zeros([-(-n // self._batch_size) * self._batch_size, z.shape[1]], np.float32)
-        padded[:n] = z
-        batches = [
-            self._session.run(
-                self._samples,
-                {self._z: padded[i : i + self._batch_size], self._temperature: temperature},
-            )
-            for i in range(0, len(padded), self._batch_size)
-        ]
-        return np.concatenate(batches)[:n]
+            raise ValueError("no MusicVAE config with controls is supported yet; give None")
+        size = self._batch_size
+        padded = _padded(z, size, self._tensors["z"])
+        batches = []
+        for i in range(0, len(padded), size):
+            feeds = {self._tensors["z"]: padded[i : i + size], self._tensors["temperature"]: temperature}
+            batches.append(self._session.run(self._tensors["samples"], feeds))
+        return np.concatenate(batches)[: len(z)]
+
+    def close(self) -> None:
+        """Frees the session and the weights in it."""
+        self._session.close()

@@ -1,0 +1,213 @@
+"""Training the small VAE with a tf.estimator.Estimator.
+
+Everything random is a function of (seed, global step), drawn by stateless ops: training that was killed and goes on
+from its last checkpoint ends with the weights of one that was not.
+"""
+
+import logging
+import os
+import tempfile
+from typing import Any, Callable, Dict, Optional, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from lc_music_vae import base_model, latents, music_vae
+from lc_music_vae.errors import InputError
+from lc_music_vae.hparams import HParams
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH = 512
+_SHUFFLE_BYTES = 64 * 2**20
+_SECONDS_A_CHECKPOINT = 10
+
+# Streams of random numbers; 0 is the initial kernels'.
+_TRANSPOSITION, _Z, _Z_SMALL = 1, 2, 3
+
+
+def batch_size(hparams: HParams, num_windows: int) -> int:
+    """Returns the windows of a step: as many as asked for, at most all of them."""
+    return min(hparams.batch_size or MAX_BATCH, num_windows)
+
+
+def train_input_fn(found: latents.Latents, size: int, seed: int, first_step: int, threads: int) -> Callable:
+    """Returns an input_fn of batches from `first_step` on; step s gets the same one wherever training starts."""
+
+    def parse(records):
+        return latents.parse(records, found.z_size)
+
+    def whole_song():
+        return tf.data.TFRecordDataset(list(found.shards)).batch(size).map(parse).cache().repeat()
+
+    def epoch(number):
+        records = tf.data.TFRecordDataset(
+            tf.data.Dataset.from_tensor_slices(list(found.shards)).shuffle(len(found.shards), seed=seed + number)
+        )
+        record_bytes = sum(map(os.path.getsize, found.shards)) // found.num_windows
+        buffer = max(size, min(found.num_windows, _SHUFFLE_BYTES // record_bytes))
+        return records.shuffle(buffer, seed=seed + number)
+
+    def shuffled():
+        first_epoch, offset = divmod(first_step * size, found.num_windows)
+        epochs = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
+        return epochs.skip(offset).batch(size, drop_remainder=True).map(parse, threads).prefetch(2)
+
+    return whole_song if size == found.num_windows else shuffled
+
+
+def eval_input_fn(found: latents.Latents, size: int) -> Callable:
+    """Returns an input_fn that gives every window once, the last batch as small as it comes."""
+
+    def batches():
+        records = tf.data.TFRecordDataset(list(found.shards)).batch(size)
+        return records.map(lambda r: latents.parse(r, found.z_size))
+
+    return batches
+
+
+def draw_z(features: Dict[str, tf.Tensor], seed: int, step: tf.Tensor) -> tf.Tensor:
+    """Draws z ~ q(z|x) anew for each window, at one of its transpositions.
+
+    Args:
+        features: As `latents.parse` returns them.
+        seed: The run's seed.
+        step: The global step.
+
+    Returns:
+        float32 [n, z_size].
+    """
+    n = tf.shape(features["mean"])[0]
+    uniform = tf.random.stateless_uniform([n], base_model.stateless_seed(seed, _TRANSPOSITION, step))
+    counts = features["num_transpositions"]
+    choice = tf.minimum(tf.cast(uniform * tf.cast(counts, tf.float32), counts.dtype), counts - 1)
+    rows = tf.stack([tf.range(tf.cast(n, choice.dtype), dtype=choice.dtype), choice], 1)
+    mean, scale = tf.gather_nd(features["mean"], rows), tf.gather_nd(features["scale"], rows)
+    return mean + scale * tf.random.stateless_normal(tf.shape(mean), base_model.stateless_seed(seed, _Z, step))
+
+
+def model_fn_builder(hparams: HParams, z_size: int, seed: int) -> Callable:
+    """Returns the Estimator's model_fn for a small VAE over z of `z_size` dimensions."""
+
+    def model_fn(features, labels, mode):
+        del labels
+        step = tf.train.get_or_create_global_step()
+        z = draw_z(features, seed, step)
+        z.set_shape([None, z_size])
+        noise = tf.random.stateless_normal(
+            [tf.shape(z)[0], hparams.encoded_z_size], base_model.stateless_seed(seed, _Z_SMALL, step)
+        )
+        reconstruction, kl = base_model.LatentVAE(hparams, z_size, seed).losses(z, noise)
+        beta = base_model.beta(hparams, step)
+        # Named, so that the progress hook finds them.
+        mean_reconstruction = tf.reduce_mean(reconstruction, name="mean_reconstruction")
+        mean_kl = tf.reduce_mean(kl, name="mean_kl")
+        loss = tf.add(mean_reconstruction, beta * mean_kl, name="loss")
+        if mode == tf.estimator.ModeKeys.EVAL:
+            # Means over windows, not over batches: the last batch may be smaller.
+            metrics = {
+                "reconstruction": tf.metrics.mean(reconstruction),
+                "kl": tf.metrics.mean(kl),
+                "total": tf.metrics.mean(reconstruction + beta * kl),
+            }
+            return tf.estimator.EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
+
+        rate = base_model.learning_rate(hparams, step)
+        scalars = {"reconstruction": mean_reconstruction, "kl": mean_kl, "beta": beta, "learning_rate": rate}
+        for name, value in scalars.items():
+            tf.summary.scalar(name, value)
+        optimizer = tf.train.AdamOptimizer(rate)
+        gradients, variables = zip(*optimizer.compute_gradients(loss))
+        if hparams.grad_clip:
+            gradients, _ = tf.clip_by_global_norm(gradients, hparams.grad_clip)
+        train_op = optimizer.apply_gradients(zip(gradients, variables), global_step=step)
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    return model_fn
+
+
+class _Progress(tf.train.SessionRunHook):
+    """Logs loss, reconstruction and KL some ten times a run."""
+
+    def __init__(self, first_step: int, num_steps: int):
+        self._step = first_step
+        self._num_steps = num_steps
+        self._every = max(1, (num_steps - first_step) // 10)
+
+    def before_run(self, run_context):
+        self._step += 1
+        if self._step % self._every and self._step != self._num_steps:
+            return None
+        names = ("loss", "mean_reconstruction", "mean_kl")
+        return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(n + ":0") for n in names])
+
+    def after_run(self, run_context, run_values):
+        if run_values.results is not None:
+            numbers = (self._step, self._num_steps) + tuple(run_values.results)
+            logger.info("step %d of %d: loss %.2f, reconstruction %.2f, KL %.2f nats", *numbers)
+
+
+def train(
+    found: latents.Latents,
+    hparams: HParams,
+    model_dir: str,
+    num_steps: int,
+    first_step: int,
+    seed: int,
+    checkpoints_to_keep: int,
+    keep_checkpoint_every_n_hours: float,
+    num_data_threads: int,
+) -> None:
+    """Trains from `first_step`, which is that of the last checkpoint in `model_dir` or 0, to `num_steps`.
+
+    Raises:
+        InputError: The loss is not a number any more; the last checkpoint is from before that.
+    """
+    size = batch_size(hparams, found.num_windows)
+    config = tf.estimator.RunConfig(
+        save_checkpoints_secs=_SECONDS_A_CHECKPOINT,
+        save_summary_steps=max(1, num_steps // 50),
+        keep_checkpoint_max=checkpoints_to_keep,
+        keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
+        log_step_count_steps=None,
+        session_config=music_vae.session_config(),
+    )
+    model_fn = model_fn_builder(hparams, found.z_size, seed)
+    try:
+        tf.estimator.Estimator(model_fn, model_dir, config).train(
+            train_input_fn(found, size, seed, first_step, num_data_threads),
+            hooks=[_Progress(first_step, num_steps)],
+            max_steps=num_steps,
+        )
+    except tf.train.NanLossDuringTrainingError as e:
+        raise InputError(
+            "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"
+        ) from e
+
+
+def evaluate(
+    found: latents.Latents, hparams: HParams, checkpoint: str, seed: int, num_batches: Optional[int]
+) -> Dict[str, Any]:
+    """Evaluates the checkpoint with that prefix on `found`, all of it or `num_batches` batches.
+
+    Returns:
+        loss, reconstruction and kl in nats a window, and global_step.
+    """
+    config = tf.estimator.RunConfig(session_config=music_vae.session_config())
+    with tempfile.TemporaryDirectory() as scratch:  # Estimator insists on writing events of its own
+        metrics = tf.estimator.Estimator(model_fn_builder(hparams, found.z_size, seed), scratch, config).evaluate(
+            eval_input_fn(found, batch_size(hparams, found.num_windows)), num_batches, checkpoint_path=checkpoint
+        )
+    # Estimator's own "loss" is a mean over batches, of which the last may be smaller.
+    return {
+        "loss": float(metrics["total"]),
+        "reconstruction": float(metrics["reconstruction"]),
+        "kl": float(metrics["kl"]),
+        "global_step": int(metrics["global_step"]),
+    }
+
+
+def write_scalars(folder: str, step: int, scalars: Dict[str, float]) -> None:
+    """Writes scalars where TensorBoard finds them."""
+    with tf.Graph().as_default(), tf.summary.FileWriter(folder) as writer:
+        values: Sequence[Any] = [tf.Summary.Value(tag=k, simple_value=v) for k, v in scalars.items()]
+        writer.add_summary(tf.Summary(value=values), step)

@@ -1,0 +1,265 @@
+"""Songs to latents on disk: what the frozen encoder says of every window, computed once.
+
+A frozen encoder gives the same q(z|x) at every step, so its mean and scale are kept, and training draws a fresh z
+from them: the same distribution as with the encoder in the loop, at none of its cost.
+
+`encode_shard` makes one file of latents from one list of music files and depends on nothing else. Beside each
+shard stands a JSON file that says what it was made from; a shard is used again while that is the same.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from lc_music_vae import checkpoints, data, examples, files, music_vae
+from lc_music_vae.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1  # of the records; a new number makes old shards be encoded again
+_FILES_A_SHARD = 64
+_STEPS_A_BATCH = 4096  # of windows' time steps: bounds the memory that encoding takes
+
+
+class Row(NamedTuple):
+    """What became of one song.
+
+    Attributes:
+        path: The song's name.
+        slices: Number of its distinct windows.
+        melody: The tracks that they are from.
+        reason: Why there are none, or what was done to make them; else empty.
+    """
+
+    path: str
+    slices: int
+    melody: str
+    reason: str
+
+
+class Latents(NamedTuple):
+    """Latents on disk.
+
+    Attributes:
+        shards: The TFRecord files, in the order of the songs.
+        num_windows: Number of records in them.
+        z_size: Dimensions of z.
+        rows: One a song.
+    """
+
+    shards: Tuple[str, ...]
+    num_windows: int
+    z_size: int
+    rows: Tuple[Row, ...]
+
+
+def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
+    """Serialises a window's latents: mean and scale [transpositions, z_size], and where it is from."""
+
+    def ints(values):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values)))
+
+    def floats(values):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+    feature = {
+        "mean": floats(mean),
+        "scale": floats(scale),
+        "transpositions": ints(window.transpositions),
+        "num_transpositions": ints(len(window.transpositions)),
+        "length": ints(window.length),
+        "controls": floats([]),
+        "song": tf.train.Feature(bytes_list=tf.train.BytesList(value=[window.song.encode()])),
+        "track": ints(window.track),
+        "first_bar": ints(window.first_bar),
+        "repeats": ints(window.repeats),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+
+def _convert(
+    paths: Sequence[str], converter: data.WindowConverter, transpositions: Sequence[int], rows: List[Row]
+) -> Iterator[data.Window]:
+    """Yields the windows of all songs in `paths`, and adds a row a song to `rows`."""
+    for path in paths:
+        try:
+            for song in examples.read(path):
+                score = converter.score(song)
+                windows = converter.windows(score, transpositions)
+                rows.append(_row(score, windows, converter))
+                yield from windows
+        except InputError as e:
+            rows.append(Row(path, 0, "", str(e)))
+
+
+def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
+    tracks = converter.tracks(score)
+    used = {w.track for w in windows}
+    melody = ", ".join(("%d %s" % (t.number, t.name)).strip() for t in tracks if t.number in used)
+    bars = int(np.ceil(score.bars[-1] / data.QUARTERS_PER_BAR))
+    if not score.notes:
+        reason = "no notes"
+    elif not tracks:
+        reason = "no notes that this config reads"
+    elif bars < converter.bars:
+        reason = "too short: %d of %d bars" % (bars, converter.bars)
+    elif not windows:
+        reason = "no %d bars without a bar of rest between" % converter.bars
+    else:
+        reason = "metre %s" % ", ".join(score.odd_metres) if score.odd_metres else ""
+    return Row(score.name, len(windows), melody, reason)
+
+
+def encode_shard(
+    paths: Sequence[str],
+    output: str,
+    converter: data.WindowConverter,
+    encode: Callable[[Sequence[np.ndarray], Sequence[Any]], Tuple[np.ndarray, np.ndarray]],
+    transpositions: Sequence[int],
+) -> Tuple[int, List[Row]]:
+    """Encodes the songs in `paths` to the TFRecord file `output`, which appears whole or not at all.
+
+    Args:
+        paths: Music files.
+        output: Path of the file to write.
+        converter: Cuts and converts the songs.
+        encode: Maps n inputs and their lengths to mean and scale [n, z_size].
+        transpositions: Semitones that each window is encoded at.
+
+    Returns:
+        Number of windows, and a row a song.
+    """
+    rows: List[Row] = []
+    count = 0
+    with files.replacing(output) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+        for batch in _batches(_convert(paths, converter, transpositions, rows)):
+            inputs = [x for window in batch for x in window.inputs]
+            lengths = [window.length for window in batch for _ in window.inputs]
+            means, scales = encode(inputs, lengths)
+            row = 0
+            for window in batch:
+                here = slice(row, row + len(window.inputs))
+                writer.write(_record(window, means[here], scales[here]))
+                row = here.stop
+            count += len(batch)
+    return count, rows
+
+
+def _batches(windows: Iterator[data.Window]) -> Iterator[List[data.Window]]:
+    batch: List[data.Window] = []
+    steps = 0
+    for window in windows:
+        batch.append(window)
+        steps += sum(len(x) for x in window.inputs)
+        if steps >= _STEPS_A_BATCH:
+            yield batch
+            batch, steps = [], 0
+    if batch:
+        yield batch
+
+
+def prepare(
+    paths: Sequence[str],
+    folder: str,
+    music_vae_config: str,
+    weights: checkpoints.Weights,
+    fingerprint: str,
+    transpositions: Sequence[int] = (0,),
+) -> Latents:
+    """Returns the latents of the songs in `paths`, encoding only what is not in `folder` already.
+
+    Args:
+        paths: Music files.
+        folder: Where shards are kept; those of other songs are removed.
+        music_vae_config: Name of the MusicVAE config.
+        weights: MusicVAE's checkpoint.
+        fingerprint: Fingerprint of its encoder.
+        transpositions: Semitones that each window is encoded at.
+    """
+    converter = data.WindowConverter(music_vae_config)
+    made_with = {
+        "format": _FORMAT,
+        "music_vae": music_vae_config,
+        "fingerprint": fingerprint,
+        "transpositions": list(transpositions),
+    }
+    encoder = None
+    shards, rows, count = [], [], 0
+    pieces = [paths[i : i + _FILES_A_SHARD] for i in range(0, len(paths), _FILES_A_SHARD)]
+    for i, piece in enumerate(pieces):
+        shard = os.path.join(folder, "latents-%05d-of-%05d.tfrecord" % (i, len(pieces)))
+        made_from = dict(made_with, files=[[path, files.sha256(path)] for path in piece])
+        done = files.read_json(shard + ".json")
+        if done is None or done["made_from"] != made_from or not os.path.isfile(shard):
+            encoder = encoder or music_vae.Encoder(music_vae_config, weights)
+            windows, new_rows = encode_shard(piece, shard, converter, encoder.encode, transpositions)
+            done = {"made_from": made_from, "windows": windows, "rows": [list(row) for row in new_rows]}
+            files.write_json(shard + ".json", done)
+            if len(pieces) > 1:
+                logger.info("encoded %d of %d files", i * _FILES_A_SHARD + len(piece), len(paths))
+        shards.append(shard)
+        rows.extend(Row(*row) for row in done["rows"])
+        count += done["windows"]
+    if encoder is not None:
+        encoder.close()
+    _remove_others(folder, shards)
+    return Latents(tuple(shards), count, music_vae.z_size(music_vae_config), tuple(rows))
+
+
+def _remove_others(folder: str, shards: Sequence[str]) -> None:
+    keep = {os.path.basename(shard) for shard in shards}
+    for name in os.listdir(folder):
+        if name.startswith("latents-") and name.replace(".json", "") not in keep:
+            os.remove(os.path.join(folder, name))
+
+
+def digest(shards: Sequence[str]) -> str:
+    """Returns the SHA-256 of what the shards were made from: songs, encoder, transpositions."""
+    made_from = [files.read_json(shard + ".json")["made_from"] for shard in shards]
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
+    """Parses serialised records [n] for training.
+
+    Returns:
+        mean and scale, float32 [n, k, z_size], where k is the largest number of transpositions of a window among
+        them; and num_transpositions, int64 [n], how many each one has. The rest is padding.
+    """
+    sequence = tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)
+    count = tf.io.FixedLenFeature([], tf.int64)
+    parsed = tf.io.parse_example(records, {"mean": sequence, "scale": sequence, "num_transpositions": count})
+    shape = [tf.shape(records)[0], -1, z_size]
+    parsed["mean"] = tf.reshape(parsed["mean"], shape)
+    parsed["scale"] = tf.reshape(parsed["scale"], shape)
+    return parsed
+
+
+def read(shards: Sequence[str]) -> Iterator[Dict[str, Any]]:
+    """Yields every record as NumPy arrays, in order: for pictures and measurements, not for training."""
+    for shard in shards:
+        for record in tf.io.tf_record_iterator(shard):
+            feature = tf.train.Example.FromString(record).features.feature
+            k = len(feature["transpositions"].int64_list.value)
+            yield {
+                "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
+                "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
+                "transpositions": tuple(feature["transpositions"].int64_list.value),
+                "song": feature["song"].bytes_list.value[0].decode(),
+                "track": feature["track"].int64_list.value[0],
+                "first_bar": feature["first_bar"].int64_list.value[0],
+                "repeats": feature["repeats"].int64_list.value[0],
+            }
+
+
+def write_rows(path: str, rows: Sequence[Row]) -> None:
+    """Writes `examples.tsv`: one row a song, used or not."""
+    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
+        f.write("\t".join(Row._fields) + "\n")
+        for row in rows:
+            f.write("\t".join(str(value).replace("\t", " ").replace("\n", " ") for value in row) + "\n")

@@ -1,0 +1,249 @@
+"""Training and evaluating: what `midime_train.py` calls, and notebooks.
+
+Everything that can be wrong without a model is checked before TensorFlow is imported.
+"""
+
+import logging
+import os
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+from lc_music_vae import checkpoints, examples, files
+from lc_music_vae import hparams as hparams_lib
+from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae.configs import Config, get_config
+from lc_music_vae.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Paths = Union[str, Sequence[str]]
+
+
+def train(
+    config: str,
+    examples_path: Paths,
+    run_dir: str,
+    pretrained_path: Optional[str] = None,
+    num_steps: int = 500,
+    hparams: str = "",
+    augment: Optional[bool] = None,
+    seed: Optional[int] = None,
+    checkpoints_to_keep: int = 5,
+    keep_checkpoint_every_n_hours: float = 1.0,
+    num_data_threads: int = 2,
+) -> str:
+    """Trains the small VAE of `config` on songs; goes on where an earlier call on the same `run_dir` stopped.
+
+    Args:
+        config: Name in the registry.
+        examples_path: A music file, a TFRecord of NoteSequences, a glob or a folder; or several of them.
+        run_dir: The run's folder; see `run_dir.RunDir`.
+        pretrained_path: MusicVAE's checkpoint (tar, prefix or folder); None is the one that ships.
+        num_steps: Global step to train to.
+        hparams: Overrides of the config's hyperparameters, as in 'encoded_z_size=8,max_beta=0.5'.
+        augment: Whether to train on transpositions too; None is as before, else no.
+        seed: Seed of everything random; None is as before, else 0.
+        checkpoints_to_keep: Newest checkpoints that are kept.
+        keep_checkpoint_every_n_hours: One checkpoint in so many hours is kept for good.
+        num_data_threads: Threads that read latents during training.
+
+    Returns:
+        Path of the bundle `{run_dir}/{config}.tar`: the small VAE and `run.json`.
+
+    Raises:
+        InputError: Something given is not usable, or contradicts what `run_dir` holds.
+    """
+    entry = get_config(config)
+    _check_at_least("num_steps", num_steps, 1)
+    _check_at_least("checkpoints_to_keep", checkpoints_to_keep, 1)
+    _check_at_least("num_data_threads", num_data_threads, 1)
+    _check_at_least("keep_checkpoint_every_n_hours", keep_checkpoint_every_n_hours, 0)
+    folder = run_dir_lib.at(run_dir)
+    run = folder.read()
+    settings = _settings(folder, run, config, hparams, augment, seed)
+    paths = _find_examples(examples_path)
+    checkpoint = _find_pretrained(config, entry, pretrained_path, run)
+    bundle = folder.bundle(config)
+    _, step = folder.latest()
+    if run is not None and step >= num_steps and os.path.isfile(bundle):
+        logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
+        return bundle
+    folder.make()
+
+    found, fingerprint = _latents(entry, paths, checkpoint, folder.latents, settings["augment"], run)
+    _report(found, folder.examples)
+    from lc_music_vae import estimator, latents
+
+    settings["pretrained"] = {"path": os.path.abspath(os.path.expanduser(checkpoint.path)), "fingerprint": fingerprint}
+    settings["examples"] = {
+        "path": [os.path.abspath(os.path.expanduser(path)) for path in _as_list(examples_path)],
+        "digest": latents.digest(found.shards),
+        "windows": found.num_windows,
+    }
+    files.write_json(folder.run_json, settings)
+    values = hparams_lib.from_json(settings["hparams"])
+    if step < num_steps:
+        size = estimator.batch_size(values, found.num_windows)
+        logger.info("training from step %d to %d, %d windows a step", step, num_steps, size)
+        estimator.train(
+            found,
+            values,
+            folder.train,
+            num_steps,
+            step,
+            settings["seed"],
+            checkpoints_to_keep,
+            keep_checkpoint_every_n_hours,
+            num_data_threads,
+        )
+    prefix, step = folder.latest()
+    checkpoints.write_bundle(bundle, prefix, config + ".ckpt", settings)
+    logger.info("trained to step %d; the model to keep or share is %s", step, bundle)
+    return bundle
+
+
+def evaluate(
+    run_dir: str,
+    examples_path: Optional[Paths] = None,
+    eval_num_batches: Optional[int] = None,
+    eval_dir_suffix: str = "",
+    pretrained_path: Optional[str] = None,
+    config: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Evaluates the newest checkpoint in `run_dir` once, on its training songs or on others.
+
+    Args:
+        run_dir: The run's folder.
+        examples_path: Songs, as for `train`; None is those that it was trained on.
+        eval_num_batches: Batches to evaluate; None is all.
+        eval_dir_suffix: The scalars go to `{run_dir}/eval{eval_dir_suffix}`.
+        pretrained_path: MusicVAE's checkpoint; None is the one that training used.
+        config: None, or the name of the config that it was trained with.
+
+    Returns:
+        loss, reconstruction and kl, in nats a window, and global_step.
+
+    Raises:
+        InputError: There is nothing to evaluate, or something contradicts what `run_dir` holds.
+    """
+    if eval_num_batches is not None:
+        _check_at_least("eval_num_batches", eval_num_batches, 1)
+    folder = run_dir_lib.at(run_dir)
+    run = folder.read()
+    prefix, _ = folder.latest()
+    if run is None or prefix is None:
+        raise InputError("--run_dir=%s holds no trained model; train one there with --mode=train" % run_dir)
+    run_dir_lib.check_same(folder.run_json, run, {"config": config})
+    entry = get_config(run["config"])
+    paths = _find_examples(examples_path or run["examples"]["path"])
+    checkpoint = _find_pretrained(run["config"], entry, pretrained_path, run)
+    target = folder.eval(eval_dir_suffix)
+    # Latents of other songs must not take the place of those that training goes on with.
+    others = examples_path is not None and paths != _find_examples(run["examples"]["path"])
+    where = os.path.join(target, "latents") if others else folder.latents
+    found, _ = _latents(entry, paths, checkpoint, where, run["augment"], run)
+    _report(found, os.path.join(target, "examples.tsv") if others else folder.examples)
+
+    from lc_music_vae import estimator
+
+    values = hparams_lib.from_json(run["hparams"])
+    result = estimator.evaluate(found, values, prefix, run["seed"], eval_num_batches)
+    scalars = {name: value for name, value in result.items() if name != "global_step"}
+    estimator.write_scalars(target, result["global_step"], scalars)
+    numbers = result["global_step"], found.num_windows, result["loss"], result["reconstruction"], result["kl"]
+    logger.info("step %d on %d windows: loss %.2f, reconstruction %.2f, KL %.2f nats a window", *numbers)
+    return result
+
+
+def _as_list(paths: Paths) -> List[str]:
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def _find_examples(paths: Paths) -> List[str]:
+    return [os.path.abspath(found) for path in _as_list(paths) for found in examples.find(path)]
+
+
+def _check_at_least(flag: str, value: float, lowest: float) -> None:
+    if not value >= lowest:
+        raise InputError("--%s=%s must be %s or more" % (flag, value, lowest))
+
+
+def _settings(folder, run: Optional[dict], config: str, hparams: str, augment, seed) -> Dict[str, Any]:
+    """Returns the start of `run.json`: what was recorded in it before, else what is given."""
+    if seed is not None and not 0 <= seed < 2**32:
+        raise InputError("--seed=%d must be from 0 to %d" % (seed, 2**32 - 1))
+    before = hparams_lib.from_json(run["hparams"]) if run else get_config(config).hparams
+    values = hparams_lib.override(before, hparams)
+    if run:
+        run_dir_lib.check_same(folder.run_json, run, {"config": config, "augment": augment, "seed": seed})
+        run_dir_lib.check_same(folder.run_json, {"hparams": before.text()}, {"hparams": values.text()})
+        augment, seed = run["augment"], run["seed"]
+    return {
+        "format": run_dir_lib.FORMAT,
+        "config": config,
+        "music_vae": get_config(config).music_vae,
+        "hparams": values._asdict(),
+        "augment": bool(augment),
+        "seed": seed or 0,
+    }
+
+
+def _find_pretrained(name: str, config: Config, path: Optional[str], run: Optional[dict]) -> checkpoints.Checkpoint:
+    """Finds the checkpoint that is named, else the one that training used, else the one that ships."""
+    if path:
+        return checkpoints.find(path, "--pretrained_path")
+    if run:
+        return checkpoints.find(run["pretrained"]["path"], "--pretrained_path")
+    if config.shipped_checkpoint:
+        return checkpoints.shipped(config.shipped_checkpoint)
+    raise InputError(
+        "--pretrained_path is needed for --config=%s, of which no checkpoint ships; download %s and give its path"
+        % (name, config.checkpoint_url)
+    )
+
+
+def _latents(config: Config, paths, checkpoint: checkpoints.Checkpoint, folder: str, augment: bool, run):
+    """Returns the songs' latents, encoding what is not encoded yet, and the encoder's fingerprint.
+
+    Loads TensorFlow and magenta: whatever can be checked without them must have been before.
+    """
+    from lc_music_vae import data, latents, music_vae
+
+    transpositions: Sequence[int] = (0,)
+    if augment:
+        span = data.WindowConverter(config.music_vae).transpose_range
+        if span is None:
+            raise InputError("--augment: drums cannot be transposed; leave it out")
+        transpositions = range(span[0], span[1] + 1)
+    weights = checkpoints.Weights(checkpoint)
+    fingerprint = weights.fingerprint(music_vae.ENCODER_SCOPE)
+    if run and fingerprint != run["pretrained"]["fingerprint"]:
+        raise InputError(
+            "--pretrained_path=%s holds other weights than those this run was trained on (%s)"
+            % (checkpoint.path, run["pretrained"]["path"])
+        )
+    return latents.prepare(paths, folder, config.music_vae, weights, fingerprint, transpositions), fingerprint
+
+
+def _report(found, path: str) -> None:
+    """Writes `examples.tsv` and says what was left out and why: at most a screenful."""
+    from lc_music_vae import latents
+
+    latents.write_rows(path, found.rows)
+    unused = [row for row in found.rows if not row.slices]
+    used = len(found.rows) - len(unused)
+    if not found.num_windows:
+        raise InputError(_no_windows(found.rows))
+    logger.info("%d distinct windows from %d song%s", found.num_windows, used, "" if used == 1 else "s")
+    odd = [row for row in found.rows if row.slices and row.reason]
+    for row in odd[:5]:
+        logger.info("%s: %s, cut into windows by steps of a sixteenth", row.path, row.reason)
+    if unused:
+        logger.warning("%d of %d songs gave no window; all are in %s:", len(unused), len(found.rows), path)
+        for row in unused[:10]:
+            logger.warning("  %s: %s", row.path, row.reason)
+
+
+def _no_windows(rows) -> str:
+    # A file that cannot be read is named in the reason already.
+    first = rows[0].reason if rows[0].path in rows[0].reason else "%s: %s" % (rows[0].path, rows[0].reason)
+    return first if len(rows) == 1 else "none of %d songs gave a window; the first: %s" % (len(rows), first)
