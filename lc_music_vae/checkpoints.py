@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tarfile
-from typing import Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae import files
 from lc_music_vae.errors import InputError
@@ -191,6 +191,12 @@ def _unpack(checkpoint: Checkpoint, folder: str) -> None:
             if member.name == checkpoint.prefix + ".index" or (shard and shard.group("prefix") == checkpoint.prefix):
                 with open(os.path.join(folder, os.path.basename(member.name)), "wb") as f:
                     shutil.copyfileobj(tar.extractfile(member), f, 1 << 20)
+
+
+def stamp(checkpoint: Checkpoint) -> List[int]:
+    """Returns size and time of change of a checkpoint's file: while they are the same, so are its weights."""
+    stat = os.stat(checkpoint.bundle or checkpoint.prefix + ".index")
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def write_bundle(path: str, prefix: str, name: str, run: dict) -> None:

@@ -73,7 +73,7 @@ class Score(NamedTuple):
         bars: Starts of its bars in quarters; the last entry is the end of the last bar.
         tempo_map: The map back to the file's seconds.
         track_names: Names of its tracks by instrument number, where the file has them.
-        odd_metres: Its time signatures whose bars are not four quarters, or that were not believed.
+        remarks: What was made of time signatures other than 4/4, in words.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Score(NamedTuple):
     bars: np.ndarray
     tempo_map: TempoMap
     track_names: Dict[int, str]
-    odd_metres: Tuple[str, ...]
+    remarks: Tuple[str, ...]
 
 
 class Track(NamedTuple):
@@ -103,6 +103,7 @@ class Window(NamedTuple):
         repeats: How often the track plays exactly this, counting this one.
         transpositions: Semitones of each transposition in `inputs`, ascending; (0,) is the song's own key.
         inputs: One bool array [time, input_depth] a transposition.
+        outputs: The first transposition as the decoder would give it, [time, output_depth].
         length: Length of the inputs in the converter's own terms (steps, or one a segment).
     """
 
@@ -112,27 +113,29 @@ class Window(NamedTuple):
     repeats: int
     transpositions: Tuple[int, ...]
     inputs: Tuple[np.ndarray, ...]
+    outputs: np.ndarray
     length: np.ndarray
 
 
-def _bar_quarters(numerator: int, denominator: int) -> Tuple[float, bool]:
-    """Returns the length of a bar in quarters, and whether it is what the time signature says.
+def _bar_quarters(numerator: int, denominator: int) -> Tuple[float, str]:
+    """Returns the length of a bar in quarters, and how it came about where it is not 4/4.
 
     Bars of 2/4 or 1/4 (a common stand-in for "unknown") are grouped to four quarters, as MusicVAE knows them.
     """
     sixteenths = 16 * numerator / denominator if denominator else 0
-    if sixteenths in (1, 2, 4, 8, 16, 32, 64):
-        return QUARTERS_PER_BAR, sixteenths == 16
-    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64:
-        return sixteenths / 4, True
-    return QUARTERS_PER_BAR, False
+    metre = "%d/%d" % (numerator, denominator)
+    if sixteenths == 16:
+        return QUARTERS_PER_BAR, ""
+    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64 and sixteenths not in (8, 32, 64):
+        return sixteenths / 4, "%s: windows start at its bars and are cut by sixteenths" % metre
+    return QUARTERS_PER_BAR, "%s: taken as bars of four quarters" % metre
 
 
 def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[str, ...]]:
-    """Returns bar starts in quarters, up to the first at or after `end`, and the metres that are not 4/4."""
+    """Returns bar starts in quarters, up to the first at or after `end`, and remarks on metres other than 4/4."""
     signatures = sorted(note_sequence.time_signatures, key=lambda s: s.time)
     changes = [(float(tempo_map.quarters(s.time)), s.numerator, s.denominator) for s in signatures]
-    bars, length, odd = [0.0], float(QUARTERS_PER_BAR), []
+    bars, length, remarks = [0.0], float(QUARTERS_PER_BAR), []
     for at, numerator, denominator in changes:
         # A change between beats is not a bar line: it holds from the next one.
         aligned = math.isclose(at, round(at), abs_tol=0.02)
@@ -140,12 +143,11 @@ def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, T
             bars.append(bars[-1] + length)
         if aligned and round(at) > bars[-1]:
             bars.append(float(round(at)))
-        length, believed = _bar_quarters(numerator, denominator)
-        if length != QUARTERS_PER_BAR or not believed:
-            odd.append("%d/%d" % (numerator, denominator))
+        length, remark = _bar_quarters(numerator, denominator)
+        remarks.append(remark)
     while bars[-1] < end:
         bars.append(bars[-1] + length)
-    return np.array(bars), tuple(dict.fromkeys(odd))
+    return np.array(bars), tuple(dict.fromkeys(filter(None, remarks)))
 
 
 def normalise(song: Song) -> Score:
@@ -160,9 +162,9 @@ def normalise(song: Song) -> Score:
         for start, end, n in zip(starts, ends, sounding)
     ]
     notes.sort(key=lambda n: (n.start, -n.pitch))
-    bars, odd_metres = _bars(sequence, tempo_map, max((n.end for n in notes), default=0.0))
+    bars, remarks = _bars(sequence, tempo_map, max((n.end for n in notes), default=0.0))
     names = {info.instrument: info.name for info in sequence.instrument_infos}
-    return Score(song.name, tuple(notes), bars, tempo_map, names, odd_metres)
+    return Score(song.name, tuple(notes), bars, tempo_map, names, remarks)
 
 
 def _step(quarters: float, steps_per_quarter: int) -> int:
@@ -319,6 +321,7 @@ class WindowConverter:
             repeats=1,
             transpositions=tuple(t for t, _ in done),
             inputs=tuple(tensors.inputs[0] for _, tensors in done),
+            outputs=done[0][1].outputs[0],
             length=np.array(done[0][1].lengths[0], np.int32),
         )
 
@@ -330,6 +333,47 @@ class WindowConverter:
         starts = np.arange(0, max(n.end for n in track.notes), self.quarters)
         covered = score._replace(bars=starts)
         return [(float(starts[i]), self.window(covered, track, i)) for i in range(len(starts))]
+
+    def candidates(self, score: Score) -> List[Window]:
+        """Returns the windows that an input may mean.
+
+        A song no longer than a window is that window as it stands, silent bars included; otherwise these are its
+        `windows`, or, where no phrase is long enough, all in which a note starts.
+        """
+        every_bar = range(len(score.bars) - 1)
+        if score.bars[-1] <= self.quarters:
+            every_bar, found = range(1), []
+        else:
+            found = self.windows(score)
+        if not found:
+            at_bars = (self.window(score, track, bar) for track in self.tracks(score) for bar in every_bar)
+            found = [window for window in at_bars if window is not None]
+        return found
+
+    def bars_of(self, score: Score, first_bar: int) -> Tuple[int, int]:
+        """Returns first and last bar, from 1, of the window that starts with bar `first_bar`, from 0."""
+        end = score.bars[first_bar] + self.quarters
+        return first_bar + 1, max(first_bar + 1, int(np.searchsorted(score.bars, end, "left")))
+
+    def place(
+        self,
+        decoded: note_seq.NoteSequence,
+        track: Track,
+        start: float,
+        score: Score,
+        result: note_seq.NoteSequence,
+    ) -> None:
+        """Adds the notes of a decoded window to `result`, as `track` at `start` quarters of the score."""
+        end_of_song = max(n.end for n in score.notes)
+        for note in decoded.notes:
+            first, last = (start + t / _SECONDS_PER_QUARTER for t in (note.start_time, note.end_time))
+            if first >= end_of_song:
+                continue
+            added = result.notes.add()
+            added.CopyFrom(note)
+            added.start_time, added.end_time = score.tempo_map.seconds(np.array([first, min(last, end_of_song)]))
+            if self._is_melody:
+                added.instrument, added.program = track.number, track.program
 
     def _notes_in(self, track: Track, start: float) -> List[Note]:
         """Returns the notes that start in the window at `start`, their times in quarters from there.

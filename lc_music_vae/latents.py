@@ -111,7 +111,7 @@ def _row(score: data.Score, windows: Sequence[data.Window], converter: data.Wind
     elif not windows:
         reason = "no %d bars without a bar of rest between" % converter.bars
     else:
-        reason = "metre %s" % ", ".join(score.odd_metres) if score.odd_metres else ""
+        reason = "; ".join(score.remarks)
     return Row(score.name, len(windows), melody, reason)
 
 

@@ -73,7 +73,11 @@ def train(
     _report(found, folder.examples)
     from lc_music_vae import estimator, latents
 
-    settings["pretrained"] = {"path": os.path.abspath(os.path.expanduser(checkpoint.path)), "fingerprint": fingerprint}
+    settings["pretrained"] = {
+        "path": os.path.abspath(os.path.expanduser(checkpoint.path)),
+        "stamp": checkpoints.stamp(checkpoint),
+        "fingerprint": fingerprint,
+    }
     settings["examples"] = {
         "path": [os.path.abspath(os.path.expanduser(path)) for path in _as_list(examples_path)],
         "digest": latents.digest(found.shards),
@@ -234,9 +238,9 @@ def _report(found, path: str) -> None:
     if not found.num_windows:
         raise InputError(_no_windows(found.rows))
     logger.info("%d distinct windows from %d song%s", found.num_windows, used, "" if used == 1 else "s")
-    odd = [row for row in found.rows if row.slices and row.reason]
-    for row in odd[:5]:
-        logger.info("%s: %s, cut into windows by steps of a sixteenth", row.path, row.reason)
+    remarked = [row for row in found.rows if row.slices and row.reason]
+    for row in remarked[:5]:
+        logger.info("  %s: %s", row.path, row.reason)
     if unused:
         logger.warning("%d of %d songs gave no window; all are in %s:", len(unused), len(found.rows), path)
         for row in unused[:10]:

@@ -1,0 +1,98 @@
+"""Which files a trained model is made of: the small VAE's checkpoint and the MusicVAE that it was trained on.
+
+Needs no TensorFlow: wrong names and paths are found in no time.
+"""
+
+import os
+from typing import NamedTuple, Optional
+
+from lc_music_vae import checkpoints, files, run_dir
+from lc_music_vae.checkpoints import Checkpoint
+from lc_music_vae.configs import get_config
+from lc_music_vae.errors import InputError
+
+
+class ModelFiles(NamedTuple):
+    """What `TrainedModel` loads.
+
+    Attributes:
+        config: Name in the registry.
+        music_vae: Name of the MusicVAE config.
+        small: The small VAE's checkpoint.
+        pretrained: MusicVAE's checkpoint.
+        fingerprint: What the fingerprint of MusicVAE's encoder must be; None is not known, or known to be right.
+    """
+
+    config: str
+    music_vae: str
+    small: Checkpoint
+    pretrained: Checkpoint
+    fingerprint: Optional[str]
+
+
+def find(
+    run_path: Optional[str] = None,
+    checkpoint_file: Optional[str] = None,
+    config: Optional[str] = None,
+    vae_checkpoint_file: Optional[str] = None,
+    vae_config: Optional[str] = None,
+) -> ModelFiles:
+    """Finds a model's files from the flags of the same names (`run_path` is --run_dir).
+
+    Raises:
+        InputError: Something is missing, or contradicts what training recorded.
+    """
+    if (run_path is None) == (checkpoint_file is None):
+        raise InputError("give either --run_dir or --checkpoint_file: the folder of a training, or a small VAE's file")
+    if run_path is not None:
+        small, run, recorded_in = _in_run_dir(run_path)
+    else:
+        small = checkpoints.find(checkpoint_file, "--checkpoint_file")
+        run, recorded_in = small.run, small.path
+        if small.bundle is None:
+            beside = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(small.prefix))), checkpoints.RUN_JSON)
+            run, recorded_in = files.read_json(beside), beside
+    if run is not None:
+        run_dir.check_format(run, recorded_in)
+        run_dir.check_same(recorded_in, run, {"config": config})
+        config = run["config"]
+    if config is None:
+        raise InputError("--config is needed: %s does not say which config it was trained with" % small.path)
+    entry = get_config(config)
+    if vae_config is not None and vae_config != entry.music_vae:
+        raise InputError(
+            "--vae_config=%s contradicts --config=%s, whose MusicVAE is %s" % (vae_config, config, entry.music_vae)
+        )
+    return _with_pretrained(config, small, run, vae_checkpoint_file)
+
+
+def _in_run_dir(path: str):
+    folder = run_dir.at(path)
+    run = folder.read()
+    prefix, _ = folder.latest()
+    if run is None or prefix is None:
+        raise InputError("--run_dir=%s holds no trained model; train one there with midime_train" % path)
+    return Checkpoint(path, prefix, None, run, "--run_dir"), run, folder.run_json
+
+
+def _with_pretrained(config: str, small: Checkpoint, run: Optional[dict], path: Optional[str]) -> ModelFiles:
+    """Adds the MusicVAE checkpoint: the one named, else the one that training used, else the one that ships."""
+    entry = get_config(config)
+    recorded = run["pretrained"] if run else None
+    if path is not None:
+        pretrained = checkpoints.find(path, "--vae_checkpoint_file")
+    elif recorded and os.path.exists(recorded["path"]):
+        pretrained = checkpoints.find(recorded["path"], "--vae_checkpoint_file")
+    elif entry.shipped_checkpoint:
+        pretrained = checkpoints.shipped(entry.shipped_checkpoint)
+    else:
+        was = "; the one it was trained on, %s, is not here" % recorded["path"] if recorded else ""
+        raise InputError(
+            "--vae_checkpoint_file is needed: MusicVAE's checkpoint for --config=%s%s; it is at %s"
+            % (config, was, entry.checkpoint_url)
+        )
+    fingerprint = recorded["fingerprint"] if recorded else None
+    same_path = recorded and os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded["path"])
+    if same_path and checkpoints.stamp(pretrained) == recorded["stamp"]:
+        fingerprint = None
+    return ModelFiles(config, entry.music_vae, small, pretrained, fingerprint)

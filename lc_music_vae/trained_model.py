@@ -1,0 +1,218 @@
+"""The class for notebooks: a trained small VAE between the two halves of its MusicVAE."""
+
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import note_seq
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from lc_music_vae import base_model, checkpoints, data, model_files, music_vae
+from lc_music_vae.errors import InputError
+from lc_music_vae.examples import Song
+
+_PARALLEL = 1e-6  # radians: closer than this, the great circle between two directions is not defined
+
+
+def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Interpolates on the great circle between two vectors, their lengths in between as they come.
+
+    Where that circle is not defined (a zero vector, equal or opposite directions) it is the straight line.
+
+    Args:
+        start: float [size].
+        end: float [size].
+        steps: Number of points, both ends included.
+
+    Returns:
+        float [steps, size].
+
+    Source: Shoemake, "Animating rotation with quaternion curves" (SIGGRAPH 1985).
+    """
+    t = np.linspace(0, 1, steps)[:, np.newaxis]
+    lengths = np.linalg.norm(start) * np.linalg.norm(end)
+    angle = np.arccos(np.clip(np.dot(start, end) / lengths, -1, 1)) if lengths > 0 else 0.0
+    if not _PARALLEL < angle < np.pi - _PARALLEL:
+        return (1 - t) * start + t * end
+    return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+
+
+def prior_samples(n: int, size: int, seed: int) -> np.ndarray:
+    """Draws z' ~ N(0, I), float64 [n, size]; row i depends on (seed, i) alone."""
+    return np.stack([np.random.RandomState([seed, i]).standard_normal(size) for i in range(n)])
+
+
+class TrainedModel:
+    """A small VAE that was trained on some songs, and the MusicVAE around it.
+
+    Each half of MusicVAE is loaded when it is first needed. Decoded samples are drawn from one stream: two models
+    with the same `seed` answer the same calls in the same order with the same notes.
+
+    Args:
+        run_dir: Folder of a training; everything else is known from there.
+        checkpoint_file: Instead of `run_dir`, a small VAE's bundle (`{config}.tar`), prefix or folder.
+        config: Name in the registry, where the files do not say it.
+        vae_checkpoint_file: MusicVAE's checkpoint, where it is not the one that training used.
+        vae_config: Name of the MusicVAE config; may be left out.
+        max_batch_size: The most windows that are decoded at once.
+        seed: Seed of what the decoder draws.
+
+    Raises:
+        InputError: The files are missing, damaged, or not of one model.
+    """
+
+    def __init__(
+        self,
+        run_dir: Optional[str] = None,
+        checkpoint_file: Optional[str] = None,
+        config: Optional[str] = None,
+        vae_checkpoint_file: Optional[str] = None,
+        vae_config: Optional[str] = None,
+        max_batch_size: int = 64,
+        seed: int = 0,
+    ):
+        found = model_files.find(run_dir, checkpoint_file, config, vae_checkpoint_file, vae_config)
+        self.config = found.config
+        self.converter = data.WindowConverter(found.music_vae)
+        self._music_vae = found.music_vae
+        self._max_batch_size = max_batch_size
+        self._seed = seed
+        self._encoder: Optional[music_vae.Encoder] = None
+        self._decoder: Optional[music_vae.Decoder] = None
+        self._weights = checkpoints.Weights(found.pretrained)
+        if found.fingerprint and self._weights.fingerprint(music_vae.ENCODER_SCOPE) != found.fingerprint:
+            raise InputError(
+                "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
+                % (found.pretrained.flag, found.pretrained.path, found.small.path)
+            )
+        self._load_small(found.small)
+
+    def _load_small(self, checkpoint: checkpoints.Checkpoint) -> None:
+        weights = checkpoints.Weights(checkpoint)
+        hparams, z_size = base_model.sizes_of(weights.shapes, "%s=%s" % (checkpoint.flag, checkpoint.path))
+        expected = music_vae.z_size(self._music_vae)
+        if z_size != expected:
+            raise InputError(
+                "%s=%s is over a z of %d dimensions, but --config=%s has %d; give the config it was trained with"
+                % (checkpoint.flag, checkpoint.path, z_size, self.config, expected)
+            )
+        self.encoded_z_size = hparams.encoded_z_size
+        with tf.Graph().as_default() as graph:
+            vae = base_model.LatentVAE(hparams, z_size)
+            z = tf.placeholder(tf.float32, [None, z_size])
+            z_small = tf.placeholder(tf.float32, [None, hparams.encoded_z_size])
+            q = vae.encode(z)
+            self._small: Dict[str, tf.Tensor] = {
+                "z": z,
+                "z_small": z_small,
+                "mean": q.loc,
+                "scale": q.stddev(),
+                "decoded": vae.decode(z_small),
+            }
+            self._small_session = tf.Session(graph=graph, config=music_vae.session_config())
+            weights.restore(self._small_session, tf.trainable_variables())
+
+    def __enter__(self) -> "TrainedModel":
+        return self
+
+    def __exit__(self, *unused) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the sessions and the weights in them."""
+        for part in (self._encoder, self._decoder, self._small_session):
+            if part is not None:
+                part.close()
+
+    def sample(self, n: int, temperature: float = 0.5, seed: int = 0) -> List[note_seq.NoteSequence]:
+        """Returns n NoteSequences decoded from z' ~ N(0, I); the i-th z' is a function of (seed, i)."""
+        return self.decode(prior_samples(n, self.encoded_z_size, seed), temperature)
+
+    def encode(self, note_sequences: Sequence[note_seq.NoteSequence]) -> Tuple[np.ndarray, np.ndarray]:
+        """Encodes NoteSequences, each of which must hold one window, to the small latent.
+
+        Returns:
+            Mean and scale of q(z'|z) at the mean of q(z|x), float32 [n, encoded_z_size] each.
+
+        Raises:
+            InputError: One holds no window, or several.
+        """
+        return self.encode_windows([self._only_window(i, ns) for i, ns in enumerate(note_sequences)])
+
+    def encode_windows(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
+        """Encodes windows that were cut already; see `encode`."""
+        if self._encoder is None:
+            self._encoder = music_vae.Encoder(self._music_vae, self._weights)
+        z, _ = self._encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
+        return tuple(self._small_session.run([self._small["mean"], self._small["scale"]], {self._small["z"]: z}))
+
+    def decode(
+        self, z_small: Union[np.ndarray, Sequence], temperature: float = 0.5, controls: Optional[np.ndarray] = None
+    ) -> List[note_seq.NoteSequence]:
+        """Decodes points of the small latent.
+
+        Args:
+            z_small: float [n, encoded_z_size].
+            temperature: Softmax temperature of the decoder, above 0.
+            controls: None; no config that needs them is supported yet.
+
+        Returns:
+            n NoteSequences of one window each, at 120 quarters per minute.
+        """
+        z = self._small_session.run(self._small["decoded"], {self._small["z_small"]: np.asarray(z_small)})
+        if self._decoder is None:
+            batch_size = min(self._max_batch_size, len(z))
+            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, self._seed)
+        return self.converter.to_note_sequences(self._decoder.decode(z, temperature, controls))
+
+    def interpolate(
+        self,
+        start: note_seq.NoteSequence,
+        end: note_seq.NoteSequence,
+        num_steps: int,
+        temperature: float = 0.5,
+    ) -> List[note_seq.NoteSequence]:
+        """Returns `num_steps` NoteSequences on the way from one window to another, both ends included."""
+        return self.interpolate_windows(
+            [self._only_window(0, start), self._only_window(1, end)], num_steps, temperature
+        )
+
+    def interpolate_windows(
+        self, ends: Sequence[data.Window], num_steps: int, temperature: float = 0.5
+    ) -> List[note_seq.NoteSequence]:
+        """Interpolates between two windows that were cut already; see `interpolate`."""
+        mean, _ = self.encode_windows(ends)
+        return self.decode(slerp(mean[0], mean[1], num_steps), temperature)
+
+    def reconstruct(self, note_sequence: note_seq.NoteSequence, temperature: float = 0.5) -> note_seq.NoteSequence:
+        """Sends a song through the small VAE, window after window, and returns it as the model hears it.
+
+        Each track is covered from the song's start by windows without overlap, each encoded to its posterior means
+        and decoded; where a track has no note in a window it rests. Tempo changes and programs are the song's own.
+
+        Raises:
+            InputError: The song has no note that this config reads.
+        """
+        score = self.converter.score(Song("the song", note_sequence))
+        tracks = self.converter.tracks(score)
+        if not tracks:
+            raise InputError("the song has no notes that config %s reads" % self.config)
+        placed = [(t, start, w) for t in tracks for start, w in self.converter.consecutive(score, t) if w is not None]
+        mean, _ = self.encode_windows([w for _, _, w in placed])
+        result = note_seq.NoteSequence(ticks_per_quarter=note_sequence.ticks_per_quarter or note_seq.STANDARD_PPQ)
+        result.time_signatures.extend(note_sequence.time_signatures)
+        result.key_signatures.extend(note_sequence.key_signatures)
+        for seconds, qpm in score.tempo_map.changes():
+            result.tempos.add(time=seconds, qpm=qpm)
+        for (track, start, _), decoded in zip(placed, self.decode(mean, temperature)):
+            self.converter.place(decoded, track, start, score, result)
+        result.total_time = note_sequence.total_time
+        return result
+
+    def _only_window(self, number: int, note_sequence: note_seq.NoteSequence) -> data.Window:
+        candidates = self.converter.candidates(self.converter.score(Song("NoteSequence %d" % number, note_sequence)))
+        if len(candidates) != 1:
+            raise InputError(
+                "NoteSequence %d holds %d windows of %d bars; one is needed"
+                % (number, len(candidates), self.converter.bars)
+            )
+        return candidates[0]
