@@ -74,22 +74,26 @@ def generate(
         seed = int.from_bytes(os.urandom(4), "little")
         logger.info("--seed=%d", seed)
 
+    songs = [_read_one(path) for path, _ in inputs]
+    ends = []
+    if mode == "interpolate":
+        from lc_music_vae import data
+
+        converter = data.WindowConverter(found.music_vae)
+        for number, (song, (_, bars)) in enumerate(zip(songs, inputs), 1):
+            ends.append(_pick_window(converter, song, bars, number, found.config, folder))
+
     from lc_music_vae.trained_model import TrainedModel
 
     with TrainedModel(
         run_path, checkpoint_file, config, vae_checkpoint_file, vae_config, max_batch_size, seed
     ) as model:
-        songs = [_read_one(path) for path, _ in inputs]
         if mode == "sample":
             sequences = model.sample(num_outputs, temperature, seed)
-        elif mode == "reconstruct":
-            sequences = [model.reconstruct(songs[0].note_sequence, temperature)]
-        else:
-            ends = [
-                _pick_window(model.converter, song, bars, number, found.config, folder)
-                for number, (song, (_, bars)) in enumerate(zip(songs, inputs), 1)
-            ]
+        elif mode == "interpolate":
             sequences = model.interpolate_windows(ends, num_outputs, temperature)
+        else:
+            sequences = [model.reconstruct(songs[0].note_sequence, temperature)]
     paths = _write(sequences, folder, "%s_%s" % (found.config, mode))
     logger.info("wrote %d file%s: %s", len(paths), "" if len(paths) == 1 else "s", _pattern(paths))
     return paths
@@ -169,7 +173,7 @@ def _pick_window(
         logger.info("%s: track %d, bars %d-%d", os.path.basename(path), window.track, *place)
     example = converter.bars_of(score, candidates[0].first_bar)
     raise InputError(
-        "%s=%s holds %d windows of %d bars, now written as %s; give one of them, or the bars, as in --input_bars_%d=%d-%d"
+        "%s=%s holds %d windows of %d bars, now written as %s; give one, or its bars, as in --input_bars_%d=%d-%d"
         % (flag, song.name, len(candidates), converter.bars, _pattern(paths), number, *example)
     )
 

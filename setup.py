@@ -1,0 +1,42 @@
+"""Packaging. The supported install is `pip install --no-deps -r requirements.txt`, then `pip install --no-deps .`.
+
+magenta's own metadata asks for packages that cannot be installed beside TensorFlow 1.15, so only dependencies that
+pip can satisfy are named here; the locked list is requirements.txt.
+"""
+
+import re
+
+from setuptools import setup
+
+with open("lc_music_vae/__init__.py", encoding="utf-8") as f:
+    VERSION = re.search(r'__version__ = "(.+)"', f.read()).group(1)
+
+with open("README.md", encoding="utf-8") as f:
+    README = f.read()
+
+setup(
+    name="lc_music_vae",
+    version=VERSION,
+    description="Your own MusicVAE: a small VAE over its latent space learns your songs in seconds (MidiMe).",
+    long_description=README,
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=["lc_music_vae"],
+    # Not configs.py: a top-level module of that name would be in everybody's way.
+    py_modules=["midime_train", "midime_generate"],
+    package_data={"lc_music_vae": ["checkpoints/*"]},
+    python_requires=">=3.7,<3.8",
+    install_requires=[
+        "absl-py",
+        "note-seq>=0.0.5",
+        "numpy<1.24",
+        "tensorflow>=1.15,<1.16",
+        "tensorflow-probability==0.8.0",
+    ],
+    entry_points={
+        "console_scripts": [
+            "midime_train = midime_train:main",
+            "midime_generate = midime_generate:main",
+        ]
+    },
+)
