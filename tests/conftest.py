@@ -1,0 +1,177 @@
+"""What the tests share: songs, cut-down MusicVAEs with their checkpoints, and the scripts as functions."""
+
+import copy
+import glob
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, REPO)
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+EXAMPLE = os.path.join(REPO, "examples", "ode_to_joy.mid")
+# Songs that lie beside the checkout where the project is developed; users do not have them.
+SONGS = sorted(glob.glob(os.path.join(REPO, "..", "shared", "music", "*.mid")))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_tensorflow():
+    import tensorflow.compat.v1 as tf
+
+    tf.get_logger().setLevel("ERROR")
+
+
+@pytest.fixture(scope="session")
+def cut_down(tmp_path_factory):
+    """Magenta's configs with small networks: {name: prefix of a checkpoint with random weights and Adam's slots}.
+
+    They stand under their real names, so that commands and registry entries for the published models run as they are.
+    """
+    import tensorflow.compat.v1 as tf
+    from magenta.models.music_vae import configs
+
+    names = ("cat-mel_2bar_big", "hierdec-mel_16bar", "hier-mel_16bar", "cat-drums_2bar_small", "hierdec-trio_16bar")
+    originals = {name: configs.CONFIG_MAP[name] for name in names}
+    folder = tmp_path_factory.mktemp("checkpoints")
+    prefixes = {}
+    for number, name in enumerate(names):
+        config = copy.deepcopy(originals[name])
+        layers = len(config.hparams.enc_rnn_size), len(config.hparams.dec_rnn_size)
+        config.hparams.set_hparam("enc_rnn_size", [24] * layers[0])
+        config.hparams.set_hparam("dec_rnn_size", [16] * layers[1])
+        config.hparams.set_hparam("z_size", 12)
+        configs.CONFIG_MAP[name] = config
+        prefixes[name] = str(folder / (name + ".ckpt"))
+        save_random_checkpoint(name, prefixes[name], seed=number)
+    tf.reset_default_graph()
+    yield prefixes
+    configs.CONFIG_MAP.update(originals)
+
+
+def save_random_checkpoint(name, prefix, seed, slots=True):
+    """Builds a MusicVAE with magenta's own training code and saves it with random weights."""
+    import tensorflow.compat.v1 as tf
+    from magenta.models.music_vae import configs
+
+    config = copy.deepcopy(configs.CONFIG_MAP[name])
+    config.hparams.batch_size = 2
+    converter = config.data_converter
+    with tf.Graph().as_default(), tf.Session() as session:
+        config.model.build(config.hparams, converter.output_depth, is_training=True)
+        length = config.hparams.max_seq_len
+        inputs = tf.zeros([2, length, converter.input_depth])
+        outputs = tf.zeros([2, length, converter.output_depth])
+        optimizer = config.model.train(inputs, outputs, tf.fill([2], length))
+        if slots:
+            optimizer.minimize(config.model.loss)
+        session.run(tf.global_variables_initializer())
+        rng = np.random.RandomState(seed)
+        for v in tf.trainable_variables():  # large enough that outputs differ from window to window
+            v.load(rng.normal(0, 0.4, v.shape.as_list()), session)
+        tf.train.Saver().save(session, prefix, write_meta_graph=False)
+
+
+@pytest.fixture
+def script(capsys):
+    """Runs a script in this process: script('midime_train', '--config=...') -> (exit status, stdout, stderr)."""
+    from absl.testing import flagsaver
+
+    import midime_generate
+    import midime_train
+
+    mains = {"midime_train": midime_train, "midime_generate": midime_generate}
+
+    def run(name, *arguments):
+        from lc_music_vae import command_line
+
+        with flagsaver.flagsaver():
+            try:
+                command_line.run(name, mains[name].__doc__, mains[name]._main, [name] + list(arguments))
+                status = 0
+            except SystemExit as e:
+                status = e.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def run_process(*arguments, **kwargs):
+    """Runs Python on a script of the checkout, as a user would: CompletedProcess with text."""
+    kwargs.setdefault("cwd", REPO)
+    return subprocess.run(
+        [sys.executable] + list(arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **kwargs,
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Folder of a finished training on the example song, with the checkpoint that ships."""
+    import lc_music_vae
+
+    folder = str(tmp_path_factory.mktemp("trained"))
+    lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(trained):
+    import lc_music_vae
+
+    with lc_music_vae.TrainedModel(trained) as opened:
+        yield opened
+
+
+def melody(notes, qpm=120, program=0, time_signature=(4, 4), instrument=0, name=""):
+    """Makes a NoteSequence from (start, end, pitch) in quarters."""
+    import note_seq
+
+    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+    sequence.tempos.add(qpm=qpm)
+    if time_signature:
+        sequence.time_signatures.add(numerator=time_signature[0], denominator=time_signature[1])
+    for start, end, pitch in notes:
+        sequence.notes.add(
+            pitch=pitch,
+            velocity=80,
+            start_time=start * 60 / qpm,
+            end_time=end * 60 / qpm,
+            program=program,
+            instrument=instrument,
+        )
+    if name:
+        sequence.instrument_infos.add(instrument=instrument, name=name)
+    sequence.total_time = max(n[1] for n in notes) * 60 / qpm
+    return sequence
+
+
+def write_midi(sequence, path):
+    import note_seq
+
+    note_seq.note_sequence_to_midi_file(sequence, str(path))
+    return str(path)
+
+
+def tune(bars, seed=0):
+    """A random melody without rests, `bars` bars of 4/4: [(start, end, pitch)] in quarters."""
+    rng = np.random.RandomState(seed)
+    notes, at = [], 0.0
+    while at < 4 * bars:
+        length = min(rng.choice([0.5, 1.0, 1.5]), 4 * bars - at)
+        notes.append((at, at + length, int(rng.randint(60, 80))))
+        at += length
+    return notes

@@ -1,0 +1,67 @@
+import pytest
+from conftest import run_process
+
+from lc_music_vae import configs, hparams
+from lc_music_vae.errors import InputError
+from lc_music_vae.hparams import HParams
+
+
+def test_reading_the_registry_imports_neither_tensorflow_nor_magenta():
+    code = "import configs, lc_music_vae, sys; print(sorted(configs.CONFIG_MAP)); "
+    code += "print([m for m in ('tensorflow', 'magenta', 'note_seq', 'numpy') if m in sys.modules])"
+    names, heavy = run_process("-c", code).stdout.splitlines()
+    assert names == "['lc-cat-mel_2bar_big', 'lc-cat-mel_2bar_small', 'lc-hierdec-mel_16bar']"
+    assert heavy == "[]"
+
+
+def test_every_entry_names_a_config_of_magenta():
+    from magenta.models.music_vae.configs import CONFIG_MAP
+
+    for name, entry in configs.CONFIG_MAP.items():
+        assert name == "lc-" + entry.music_vae
+        assert CONFIG_MAP[entry.music_vae].data_converter.control_depth == 0
+        assert entry.checkpoint_url or entry.shipped_checkpoint
+
+
+def test_unknown_config_suggests_the_nearest():
+    with pytest.raises(InputError, match="did you mean lc-cat-mel_2bar_big"):
+        configs.get_config("cat-mel_2bar_big")
+
+
+def test_overrides():
+    values = hparams.override(HParams(), "encoded_z_size=8,latent_encoder_layers=512,128,max_beta=0.5")
+    assert values.encoded_z_size == 8
+    assert values.latent_encoder_layers == (512, 128)
+    assert values.max_beta == 0.5
+    assert values._replace(encoded_z_size=4, latent_encoder_layers=(1024, 256, 64), max_beta=1.0) == HParams()
+    assert hparams.override(HParams(), "latent_decoder_layers=[64,512]").latent_decoder_layers == (64, 512)
+
+
+def test_text_round_trips():
+    values = hparams.override(HParams(), "latent_encoder_layers=7,learning_rate=0.01,batch_size=3")
+    assert hparams.override(HParams(), values.text()) == values
+    assert hparams.from_json(dict(values._asdict(), latent_encoder_layers=[7])) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("encoded_size=8", "did you mean encoded_z_size"),
+        ("colour=8", "unknown name 'colour'; known: encoded_z_size"),
+        ("encoded_z_size=4.5", "not a whole number"),
+        ("encoded_z_size=", "not a whole number"),
+        ("encoded_z_size=1,2", "encoded_z_size=1,2 is not a whole number"),
+        ("encoded_z_size=0", "must be above 0"),
+        ("latent_encoder_layers=64,0", "must be one or more sizes above 0"),
+        ("learning_rate=nan", "not a finite number"),
+        ("learning_rate=-1", "must be above 0"),
+        ("learning_rate=0.000001", "below min_learning_rate"),
+        ("decay_rate=1.5", "at most 1"),
+        ("beta_rate=1", "below 1"),
+        ("8", "expected name=value"),
+    ],
+)
+def test_wrong_overrides_are_one_line(text, message):
+    with pytest.raises(InputError, match=message) as e:
+        hparams.override(HParams(), text)
+    assert "\n" not in str(e.value)

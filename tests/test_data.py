@@ -1,0 +1,247 @@
+"""Songs to windows: against magenta's converter where it reads the song, by hand where it does not."""
+
+import copy
+import os
+
+import numpy as np
+import pytest
+from conftest import EXAMPLE, SONGS, melody, tune, write_midi
+
+from lc_music_vae import data, examples
+from lc_music_vae.examples import Song
+
+SMALL = "cat-mel_2bar_small"
+
+
+def score_of(sequence):
+    return data.normalise(Song("song", sequence))
+
+
+def windows_of(sequence, config=SMALL, **kwargs):
+    return data.WindowConverter(config).windows(score_of(sequence), **kwargs)
+
+
+def onsets(window):
+    """(step, pitch) of each note that a melody window holds."""
+    events = window.inputs[0].argmax(-1)
+    return [(step, event - 2 + 21) for step, event in enumerate(events) if event >= 2]
+
+
+def magentas_windows(sequence, config=SMALL):
+    from magenta.models.music_vae import configs
+
+    converter = copy.deepcopy(configs.CONFIG_MAP[config].data_converter)
+    converter.max_tensors_per_notesequence = None
+    return {tensor.tobytes() for tensor in converter.to_tensors(copy.deepcopy(sequence)).inputs}
+
+
+def with_rests(seed):
+    """A tune with rests of less than a bar, of a bar and of several, chords and overlapping notes."""
+    rng = np.random.RandomState(seed)
+    notes, at = [], float(rng.randint(8)) / 2
+    for _ in range(120):
+        length = rng.choice([0.25, 0.5, 1.0, 3.0])
+        for pitch in rng.choice(np.arange(50, 80), rng.choice([1, 1, 2]), replace=False):
+            notes.append((at, at + length * rng.choice([1, 1, 1.5]), int(pitch)))
+        at += length + rng.choice([0, 0, 0, 0, 0.25, 1, 2, 3.75, 4, 9], p=[0.2] * 4 + [0.2 / 6] * 6)
+    return melody(notes)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("config", [SMALL, "hierdec-mel_16bar"])
+def test_windows_of_a_tune_in_4_4_are_magentas(seed, config):
+    sequence = with_rests(seed)
+    del sequence.notes[260:]  # below magenta's cap of 100 bars a melody
+    ours = {w.inputs[0].tobytes() for w in windows_of(sequence, config)}
+    silent = np.eye(90, dtype=bool)[[0] * (256 if "16" in config else 32)].tobytes()
+    # A note that is held through a whole window makes an empty one in magenta; we have no use for that.
+    assert ours == magentas_windows(sequence, config) - {silent}
+
+
+@pytest.mark.parametrize("path", [p for p in SONGS if "reelsa" in p or "xmas" in p] + [EXAMPLE], ids=os.path.basename)
+def test_windows_of_real_songs_in_4_4_are_magentas(path):
+    song = next(examples.read(path))
+    ours = windows_of(song.note_sequence)
+    assert {w.inputs[0].tobytes() for w in ours} == magentas_windows(song.note_sequence)
+    assert len(ours) >= 11
+
+
+def test_no_cap_on_windows_or_bars():
+    windows = windows_of(melody(tune(130)))
+    assert [w.first_bar for w in windows] == list(range(129))  # magenta keeps 5, from the first 100 bars
+
+
+@pytest.mark.parametrize("path", SONGS, ids=os.path.basename)
+def test_every_real_song_gives_windows_whatever_its_header_says(path):
+    windows = windows_of(next(examples.read(path)).note_sequence)
+    assert len(windows) >= 20
+    assert all(w.inputs[0].shape == (32, 90) and w.inputs[0].sum() == 32 for w in windows)
+
+
+def test_window_knows_its_place_and_its_notes_stand_at_their_steps():
+    sequence = melody([(0, 1, 60), (4.5, 5, 62), (6, 7, 64), (9, 10, 65), (12.25, 16, 67)])
+    windows = windows_of(sequence)
+    assert [(w.track, w.first_bar, w.repeats) for w in windows] == [(0, 0, 1), (0, 1, 1), (0, 2, 1)]
+    assert [onsets(w) for w in windows] == [
+        [(0, 60), (18, 62), (24, 64)],
+        [(2, 62), (8, 64), (20, 65)],
+        [(4, 65), (17, 67)],
+    ]
+    assert windows[0].inputs[0].argmax(-1)[4] == 1  # the first note ends at step 4
+
+
+def test_repeats_are_counted_in_order_of_first_appearance():
+    bars = [tune(1, seed) for seed in (1, 2)]
+    notes = [
+        (4 * i + start, 4 * i + end, pitch)
+        for i, kind in enumerate([0, 1, 0, 1, 0])
+        for start, end, pitch in bars[kind]
+    ]
+    assert [(w.first_bar, w.repeats) for w in windows_of(melody(notes))] == [(0, 2), (1, 2)]
+
+
+def test_a_silent_first_bar_stays_silent():
+    converter = data.WindowConverter(SMALL)
+    (window,) = converter.candidates(score_of(melody([(5, 6, 60), (6, 7, 62)])))
+    assert onsets(window) == [(20, 60), (24, 62)]
+    assert window.first_bar == 0
+
+
+def test_a_bar_of_rest_inside_a_window_stays():
+    converter = data.WindowConverter(SMALL)
+    (window,) = converter.candidates(score_of(melody([(0, 0.25, 60), (7, 8, 62)])))
+    assert onsets(window) == [(0, 60), (28, 62)]
+
+
+def test_tempo_changes_do_not_move_bars():
+    steady, changing = melody(tune(8)), melody(tune(8))
+    changing.tempos.add(time=4.0, qpm=60)  # from bar 3 on at half the speed
+    for note in changing.notes:
+        note.start_time = note.start_time if note.start_time <= 4 else 4 + 2 * (note.start_time - 4)
+        note.end_time = note.end_time if note.end_time <= 4 else 4 + 2 * (note.end_time - 4)
+    changing.total_time = 28
+    ours, expected = windows_of(changing), windows_of(steady)
+    assert [w.inputs[0].tobytes() for w in ours] == [w.inputs[0].tobytes() for w in expected]
+    score = score_of(changing)
+    np.testing.assert_allclose(score.tempo_map.seconds(np.array([0, 8, 12, 32])), [0, 4, 8, 28])
+    np.testing.assert_allclose(score.tempo_map.quarters(np.array([0, 4, 8, 28])), [0, 8, 12, 32])
+
+
+@pytest.mark.parametrize(
+    ("signature", "bars", "remark"),
+    [
+        ((4, 4), [0, 4, 8, 12], ""),
+        (None, [0, 4, 8, 12], ""),
+        ((2, 2), [0, 4, 8, 12], ""),
+        ((1, 4), [0, 4, 8, 12], "1/4: taken as bars of four quarters"),
+        ((2, 4), [0, 4, 8, 12], "2/4: taken as bars of four quarters"),
+        ((3, 4), [0, 3, 6, 9, 12], "3/4: windows start at its bars"),
+        ((6, 8), [0, 3, 6, 9, 12], "6/8: windows start at its bars"),
+        ((12, 8), [0, 6, 12], "12/8: windows start at its bars"),
+        ((7, 8), [0, 3.5, 7, 10.5, 14], "7/8: windows start at its bars"),
+        ((4, 2), [0, 4, 8, 12], "4/2: taken as bars of four quarters"),
+    ],
+)
+def test_bars_of_time_signatures(signature, bars, remark):
+    score = score_of(melody([(0, 1, 60), (11, 12, 62)], time_signature=signature))
+    assert list(score.bars) == bars
+    assert remark in "".join(score.remarks)
+    assert bool(score.remarks) == bool(remark)
+
+
+def test_bars_start_anew_at_a_change_of_metre_on_a_beat_and_not_between_beats():
+    sequence = melody([(0, 1, 60), (19, 20, 62)])
+    sequence.time_signatures.add(time=3.5, numerator=3, denominator=4)  # at quarter 7, inside a bar
+    assert list(score_of(sequence).bars) == [0, 4, 7, 10, 13, 16, 19, 22]
+    sequence.time_signatures[1].time = 3.6
+    assert list(score_of(sequence).bars) == [0, 4, 8, 11, 14, 17, 20]
+
+
+def test_windows_in_6_8_start_at_its_bars():
+    notes = [(1.5 * i, 1.5 * i + 1.5, 60 + i % 7) for i in range(16)]
+    windows = windows_of(melody(notes, time_signature=(6, 8)))
+    assert [w.first_bar for w in windows] == [0, 1, 2, 3, 4, 5]  # the last from quarter 15 to 23 of 24
+    assert onsets(windows[1])[:3] == [(0, 62), (6, 63), (12, 64)]
+
+
+def test_any_program_is_a_melody_and_pitches_out_of_range_move_by_octaves():
+    flute = windows_of(melody(tune(2), program=73))
+    assert [w.inputs[0].tobytes() for w in flute] == [w.inputs[0].tobytes() for w in windows_of(melody(tune(2)))]
+    (window,) = windows_of(melody([(0, 4, 9), (4, 8, 127)]))
+    assert onsets(window) == [(0, 21), (16, 103)]
+
+
+def test_tracks_are_cut_apart_and_drums_left_out():
+    sequence = melody(tune(2), name="MELODY")
+    sequence.MergeFrom(melody(tune(3, 1), instrument=4, program=33))
+    sequence.notes.add(pitch=36, velocity=99, start_time=0, end_time=8, instrument=9, is_drum=True)
+    windows = windows_of(sequence)
+    assert [(w.track, w.first_bar) for w in windows] == [(0, 0), (4, 0), (4, 1)]
+    tracks = data.WindowConverter(SMALL).tracks(score_of(sequence))
+    assert [(t.number, t.name, t.program) for t in tracks] == [(0, "MELODY", 0), (4, "", 33)]
+
+
+def test_transpositions_are_the_window_moved_and_stay_in_range():
+    (window,) = windows_of(melody([(0, 4, 60), (4, 8, 107)]), transpositions=(-2, 0, 1, 2))
+    assert window.transpositions == (-2, 0, 1)
+    assert onsets(window._replace(inputs=window.inputs[:1])) == [(0, 58), (16, 105)]
+
+
+def drum_beat(bars):
+    import note_seq
+
+    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+    sequence.tempos.add(qpm=120)
+    for i in range(bars * 8):
+        start = i * 0.25
+        sequence.notes.add(pitch=42, velocity=90, start_time=start, end_time=start + 0.1, instrument=9, is_drum=True)
+        if i % 4 == 0 or i == 5:
+            sequence.notes.add(pitch=36, velocity=90, start_time=start, end_time=start + 3, instrument=9, is_drum=True)
+    sequence.total_time = bars * 2
+    return sequence
+
+
+def test_drums_are_magentas():
+    ours = windows_of(drum_beat(5), "cat-drums_2bar_small")
+    assert {w.inputs[0].tobytes() for w in ours} == magentas_windows(drum_beat(5), "cat-drums_2bar_small")
+    assert [(w.first_bar, w.repeats) for w in ours] == [(0, 1), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("config", "bars", "shape"),
+    [
+        ("flat-trio_16bar", 16, (256, 692)),
+        ("hier-trio_16bar", 16, (256, 692)),
+        ("groovae_4bar", 4, (64, 27)),
+        ("groovae_2bar_humanize", 2, (32, 27)),
+        ("nade-drums_2bar_full", 2, (32, 62)),
+        ("hier-multiperf_vel_1bar_med", 1, (512, 490)),
+        ("hier-mel_16bar", 16, (256, 90)),
+    ],
+)
+def test_other_families_of_configs_give_windows(config, bars, shape):
+    band = drum_beat(20)
+    band.MergeFrom(melody(tune(20), instrument=0))
+    band.MergeFrom(melody(tune(20, 1), instrument=1, program=33))
+    converter = data.WindowConverter(config)
+    assert converter.bars == bars
+    windows = converter.windows(score_of(band))
+    assert windows
+    assert all(w.inputs[0].shape == shape for w in windows)
+    assert windows[0].first_bar == 0
+
+
+def test_configs_with_controls_are_refused():
+    with pytest.raises(data.InputError, match="cat-mel_2bar_med_chords needs controls"):
+        data.WindowConverter("cat-mel_2bar_med_chords")
+
+
+@pytest.mark.parametrize("path", SONGS + [EXAMPLE], ids=os.path.basename)
+def test_written_window_read_back_is_the_window(path, tmp_path):
+    """What `interpolate` writes as candidates, given back, is exactly that window."""
+    converter = data.WindowConverter(SMALL)
+    windows = converter.windows(converter.score(next(examples.read(path))))[::7]
+    for window, sequence in zip(windows, converter.to_note_sequences([w.outputs for w in windows])):
+        song = next(examples.read(write_midi(sequence, tmp_path / "candidate.mid")))
+        (again,) = converter.candidates(converter.score(song))
+        assert np.array_equal(again.inputs[0], window.inputs[0])
