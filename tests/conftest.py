@@ -59,7 +59,7 @@ def cut_down(tmp_path_factory):
 
 
 def save_random_checkpoint(name, prefix, seed, slots=True):
-    """Builds a MusicVAE with magenta's own training code and saves it with random weights."""
+    """Builds a MusicVAE with magenta's own code and saves it with random weights, as its Saver lays it out."""
     import tensorflow.compat.v1 as tf
     from magenta.models.music_vae import configs
 
@@ -67,16 +67,20 @@ def save_random_checkpoint(name, prefix, seed, slots=True):
     config.hparams.batch_size = 2
     converter = config.data_converter
     with tf.Graph().as_default(), tf.Session() as session:
-        config.model.build(config.hparams, converter.output_depth, is_training=True)
-        length = config.hparams.max_seq_len
-        inputs = tf.zeros([2, length, converter.input_depth])
-        outputs = tf.zeros([2, length, converter.output_depth])
-        optimizer = config.model.train(inputs, outputs, tf.fill([2], length))
+        config.model.build(config.hparams, converter.output_depth, is_training=False)
+        inputs = tf.zeros([2, config.hparams.max_seq_len, converter.input_depth])
+        z = config.model.encode(inputs, tf.fill([2], config.hparams.max_seq_len)).loc
+        config.model.sample(2, max_length=config.hparams.max_seq_len, z=z, temperature=1.0)
+        trained = tf.trainable_variables()
         if slots:
-            optimizer.minimize(config.model.loss)
+            for variable in trained:
+                for slot in ("Adam", "Adam_1"):
+                    tf.get_variable("%s/%s" % (variable.op.name, slot), variable.shape, trainable=False)
+            for power in ("beta1_power", "beta2_power"):
+                tf.get_variable(power, [], trainable=False)
         session.run(tf.global_variables_initializer())
         rng = np.random.RandomState(seed)
-        for v in tf.trainable_variables():  # large enough that outputs differ from window to window
+        for v in trained:  # large enough that outputs differ from window to window
             v.load(rng.normal(0, 0.4, v.shape.as_list()), session)
         tf.train.Saver().save(session, prefix, write_meta_graph=False)
 
@@ -175,3 +179,25 @@ def tune(bars, seed=0):
         notes.append((at, at + length, int(rng.randint(60, 80))))
         at += length
     return notes
+
+
+def drum_beat(bars):
+    import note_seq
+
+    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+    sequence.tempos.add(qpm=120)
+    for i in range(bars * 8):
+        start = i * 0.25
+        sequence.notes.add(pitch=42, velocity=90, start_time=start, end_time=start + 0.1, instrument=9, is_drum=True)
+        if i % 4 == 0 or i == 5:
+            sequence.notes.add(pitch=36, velocity=90, start_time=start, end_time=start + 3, instrument=9, is_drum=True)
+    sequence.total_time = bars * 2
+    return sequence
+
+
+def drum_and_band(bars):
+    """Drums, a melody and a bass."""
+    band = drum_beat(bars)
+    band.MergeFrom(melody(tune(bars), instrument=0))
+    band.MergeFrom(melody(tune(bars, 1), instrument=1, program=33))
+    return band

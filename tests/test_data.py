@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, SONGS, melody, tune, write_midi
+from conftest import EXAMPLE, SONGS, drum_and_band, drum_beat, melody, tune, write_midi
 
 from lc_music_vae import data, examples
 from lc_music_vae.examples import Song
@@ -187,20 +187,6 @@ def test_transpositions_are_the_window_moved_and_stay_in_range():
     assert onsets(window._replace(inputs=window.inputs[:1])) == [(0, 58), (16, 105)]
 
 
-def drum_beat(bars):
-    import note_seq
-
-    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
-    sequence.tempos.add(qpm=120)
-    for i in range(bars * 8):
-        start = i * 0.25
-        sequence.notes.add(pitch=42, velocity=90, start_time=start, end_time=start + 0.1, instrument=9, is_drum=True)
-        if i % 4 == 0 or i == 5:
-            sequence.notes.add(pitch=36, velocity=90, start_time=start, end_time=start + 3, instrument=9, is_drum=True)
-    sequence.total_time = bars * 2
-    return sequence
-
-
 def test_drums_are_magentas():
     ours = windows_of(drum_beat(5), "cat-drums_2bar_small")
     assert {w.inputs[0].tobytes() for w in ours} == magentas_windows(drum_beat(5), "cat-drums_2bar_small")
@@ -220,9 +206,7 @@ def test_drums_are_magentas():
     ],
 )
 def test_other_families_of_configs_give_windows(config, bars, shape):
-    band = drum_beat(20)
-    band.MergeFrom(melody(tune(20), instrument=0))
-    band.MergeFrom(melody(tune(20, 1), instrument=1, program=33))
+    band = drum_and_band(20)
     converter = data.WindowConverter(config)
     assert converter.bars == bars
     windows = converter.windows(score_of(band))

@@ -1,0 +1,197 @@
+import io
+import os
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from conftest import save_random_checkpoint
+
+from lc_music_vae import checkpoints, files
+from lc_music_vae.errors import InputError
+
+BIG = "cat-mel_2bar_big"
+
+
+def find(path):
+    return checkpoints.find(str(path), "--pretrained_path")
+
+
+def make_tar(path, members, mode="w"):
+    """Writes a tar of {name: bytes or a TarInfo}."""
+    with tarfile.open(str(path), mode) as tar:
+        for name, content in members.items():
+            info = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
+            data = b"" if isinstance(content, tarfile.TarInfo) else content
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return str(path)
+
+
+def files_of(prefix, inside="model/x.ckpt"):
+    folder, stem = os.path.split(prefix)
+    found = {}
+    for name in os.listdir(folder):
+        if name.startswith(stem + "."):
+            with open(os.path.join(folder, name), "rb") as f:
+                found[inside + name[len(stem) :]] = f.read()
+    return found
+
+
+@pytest.fixture(scope="module")
+def forms(cut_down, tmp_path_factory):
+    """One checkpoint as tar, gzipped tar, prefix, .index, folder with and without state file, and without slots."""
+    folder = tmp_path_factory.mktemp("forms")
+    prefix = cut_down[BIG]
+    members = files_of(prefix)
+    alone = folder / "alone"
+    alone.mkdir()
+    for name, content in files_of(prefix, "model.ckpt-7").items():
+        (alone / name).write_bytes(content)
+    stated = folder / "stated"
+    shutil.copytree(str(alone), str(stated))
+    for name in os.listdir(str(alone)):
+        shutil.copy(str(alone / name), str(stated / name.replace("-7.", "-3.")))
+    (stated / "checkpoint").write_text('model_checkpoint_path: "/moved/away/model.ckpt-7"\n')
+    slim = str(folder / "slim.ckpt")
+    with tf.Graph().as_default(), tf.Session() as session:
+        reader = tf.train.NewCheckpointReader(prefix)
+        names = [n for n in reader.get_variable_to_shape_map() if "Adam" not in n and "power" not in n]
+        variables = {n: tf.Variable(reader.get_tensor(n)) for n in names}
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver(variables).save(session, slim)
+    return {
+        "prefix": prefix,
+        "index": prefix + ".index",
+        "tar": make_tar(folder / "a.tar", members),
+        "tar.gz": make_tar(folder / "a.tar.gz", members, "w:gz"),
+        "folder": str(alone),
+        "folder with state": str(stated),
+        "without slots": slim,
+    }
+
+
+def test_one_checkpoint_in_every_form_has_one_fingerprint(forms):
+    prints = {form: checkpoints.Weights(find(path)).fingerprint("encoder/") for form, path in forms.items()}
+    assert len(set(prints.values())) == 1, prints
+    shapes = [checkpoints.Weights(find(path)).shapes for path in forms.values()]
+    assert all(s == shapes[0] for s in shapes)
+    assert not any("Adam" in n or "power" in n or n == "global_step" for n in shapes[0])
+
+
+def test_fingerprint_depends_on_contents_and_scope(forms, tmp_path):
+    weights = checkpoints.Weights(find(forms["prefix"]))
+    assert weights.fingerprint("encoder/") != weights.fingerprint("decoder/")
+    save_random_checkpoint(BIG, str(tmp_path / "other.ckpt"), seed=99, slots=False)
+    other = checkpoints.Weights(find(tmp_path / "other.ckpt"))
+    assert other.shapes == weights.shapes
+    assert other.fingerprint("encoder/") != weights.fingerprint("encoder/")
+
+
+def test_a_bundle_is_unpacked_once_and_again_when_it_changes(forms, tmp_path):
+    bundle = shutil.copy(forms["tar"], str(tmp_path / "b.tar"))
+    prefix = checkpoints.unbundle(find(bundle))
+    before = os.stat(prefix + ".index").st_mtime_ns
+    assert prefix.startswith(checkpoints.cache_dir())
+    assert checkpoints.unbundle(find(bundle)) == prefix
+    assert os.stat(prefix + ".index").st_mtime_ns == before
+    assert sorted(os.listdir(os.path.dirname(prefix))) == ["x.ckpt.data-00000-of-00001", "x.ckpt.index"]
+    os.utime(bundle, ns=(1, 1))
+    again = checkpoints.unbundle(find(bundle))
+    assert again != prefix
+    assert not os.path.exists(prefix + ".index")  # the older copy is gone
+    assert checkpoints.Weights(find(bundle)).shapes
+
+
+@pytest.mark.parametrize("name", ["../evil.index", "/evil.index", "a/../../evil.index", "..\\evil.index"])
+def test_members_outside_the_folder_are_refused(forms, tmp_path, name):
+    with tarfile.open(forms["tar"]) as tar:
+        members = {m.name: tar.extractfile(m).read() for m in tar}
+    path = make_tar(tmp_path / "evil.tar", dict(members, **{name: b"evil"}))
+    with pytest.raises(InputError, match="outside the folder"):
+        find(path)
+    assert os.listdir(str(tmp_path)) == ["evil.tar"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_are_refused(tmp_path, kind):
+    info = tarfile.TarInfo("model.ckpt.index")
+    info.type, info.linkname = kind, "/etc/passwd"
+    with pytest.raises(InputError, match="is a link or a device"):
+        find(make_tar(tmp_path / "evil.tar", {info.name: info}))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"notes.txt": b"hello"}, "holds no checkpoint"),
+        ({"a.ckpt.index": b"", "b.ckpt.index": b""}, "several checkpoints: a.ckpt, b.ckpt"),
+        ({"a.ckpt.index": b""}, "only 0 of its 1 .data files"),
+        ({"a.ckpt.index": b"", "a.ckpt.data-00000-of-00002": b""}, "only 1 of its 2 .data files"),
+        ({"a.ckpt.index": b"", "a.ckpt.data-00000-of-00001": b"", "run.json": b"{"}, "its run.json is damaged"),
+    ],
+)
+def test_bundles_that_hold_no_usable_checkpoint(tmp_path, members, message):
+    path = make_tar(tmp_path / "x.tar", members)
+    with pytest.raises(InputError, match=message) as e:
+        find(path)
+    assert "--pretrained_path=" + path in str(e.value)
+
+
+def test_paths_that_hold_no_checkpoint(forms, tmp_path):
+    for path, message in (
+        (tmp_path / "none.ckpt", "no checkpoint there"),
+        (tmp_path, "no checkpoint .* in this folder"),
+        (__file__, "not a readable .tar bundle"),
+    ):
+        with pytest.raises(InputError, match=message):
+            find(path)
+    stated = shutil.copytree(forms["folder with state"], str(tmp_path / "two"))
+    os.remove(os.path.join(stated, "checkpoint"))
+    with pytest.raises(InputError, match="several checkpoints: model.ckpt-3, model.ckpt-7"):
+        find(stated)
+
+
+def test_missing_and_misshapen_variables_are_named(forms):
+    weights = checkpoints.Weights(find(forms["tar"]))
+    weights.check({"encoder/mu/bias": (12,)}, BIG)
+    with pytest.raises(InputError, match=r"encoder/mu/bias with shape \[12\], not \[512\], which %s needs" % BIG):
+        weights.check({"encoder/mu/bias": (512,)}, BIG)
+    with pytest.raises(InputError, match="a.tar has no variable encoder/nu/bias, which %s needs" % BIG):
+        weights.check({"encoder/nu/bias": (512,)}, BIG)
+
+
+def test_damaged_data_is_one_line(forms, tmp_path):
+    for suffix in (".index", ".data-00000-of-00001"):
+        shutil.copy(forms["without slots"] + suffix, str(tmp_path / ("x.ckpt" + suffix)))
+    folder = str(tmp_path)
+    data = os.path.join(folder, "x.ckpt.data-00000-of-00001")
+    with open(data, "r+b") as f:
+        f.seek(os.path.getsize(data) // 2)
+        f.write(bytes(64))
+    with pytest.raises(InputError, match="the checkpoint is damaged") as e:
+        checkpoints.Weights(find(folder)).fingerprint("")
+    assert "\n" not in str(e.value)
+    with open(os.path.join(folder, "x.ckpt.index"), "wb") as f:
+        f.write(b"no index")
+    with pytest.raises(InputError, match="the checkpoint is damaged"):
+        checkpoints.Weights(find(folder))
+
+
+def test_written_bundle_is_found_with_its_run_and_is_the_same_every_time(forms, tmp_path):
+    paths = [str(tmp_path / "one.tar"), str(tmp_path / "two.tar")]
+    for path in paths:
+        checkpoints.write_bundle(path, forms["prefix"], "lc.ckpt", {"config": "lc", "seed": 3})
+    found = find(paths[0])
+    assert (found.prefix, found.run) == ("lc.ckpt", {"config": "lc", "seed": 3})
+    assert checkpoints.Weights(found).shapes == checkpoints.Weights(find(forms["prefix"])).shapes
+    assert files.sha256(paths[0]) == files.sha256(paths[1])
+    assert sorted(os.listdir(str(tmp_path))) == ["one.tar", "two.tar"]
+
+
+def test_shipped_checkpoint_is_a_whole_cat_mel_2bar_small():
+    weights = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    assert weights.shapes["encoder/mu/kernel"] == (1024, 256)
+    assert weights.shapes["decoder/output_projection/kernel"] == (256, 90)
+    assert sum(np.prod(s) for s in weights.shapes.values()) == pytest.approx(4.4e6, rel=0.01)
