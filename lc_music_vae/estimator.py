@@ -101,7 +101,7 @@ def model_fn_builder(hparams: HParams, z_size: int, seed: int) -> Callable:
         # Named, so that the progress hook finds them.
         mean_reconstruction = tf.reduce_mean(reconstruction, name="mean_reconstruction")
         mean_kl = tf.reduce_mean(kl, name="mean_kl")
-        loss = tf.add(mean_reconstruction, beta * mean_kl, name="loss")
+        loss = tf.add(mean_reconstruction, beta * mean_kl, name="mean_loss")
         if mode == tf.estimator.ModeKeys.EVAL:
             # Means over windows, not over batches: the last batch may be smaller.
             metrics = {
@@ -137,7 +137,7 @@ class _Progress(tf.train.SessionRunHook):
         self._step += 1
         if self._step % self._every and self._step != self._num_steps:
             return None
-        names = ("loss", "mean_reconstruction", "mean_kl")
+        names = ("mean_loss", "mean_reconstruction", "mean_kl")
         return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(n + ":0") for n in names])
 
     def after_run(self, run_context, run_values):

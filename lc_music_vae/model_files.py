@@ -76,23 +76,42 @@ def _in_run_dir(path: str):
 
 
 def _with_pretrained(config: str, small: Checkpoint, run: Optional[dict], path: Optional[str]) -> ModelFiles:
-    """Adds the MusicVAE checkpoint: the one named, else the one that training used, else the one that ships."""
+    pretrained = find_pretrained("--vae_checkpoint_file", path, config, run)
+    fingerprint = None
+    if run:
+        recorded = run["pretrained"]
+        same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded["path"])
+        if not (same_path and checkpoints.stamp(pretrained) == recorded["stamp"]):
+            fingerprint = recorded["fingerprint"]
+    return ModelFiles(config, get_config(config).music_vae, small, pretrained, fingerprint)
+
+
+def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[dict]) -> Checkpoint:
+    """Finds MusicVAE's checkpoint: the one named, else the one that training used, else the one that ships.
+
+    Args:
+        flag: The flag that names it.
+        path: What the user gave for that flag, or None.
+        config: Name in the registry.
+        run: What training recorded, or None.
+
+    Raises:
+        InputError: None of them is there.
+    """
+    if path:
+        return checkpoints.find(path, flag)
+    used = run["pretrained"]["path"] if run else None
+    if used and (os.path.exists(used) or os.path.exists(used + ".index")):
+        return checkpoints.find(used, flag)
     entry = get_config(config)
-    recorded = run["pretrained"] if run else None
-    if path is not None:
-        pretrained = checkpoints.find(path, "--vae_checkpoint_file")
-    elif recorded and os.path.exists(recorded["path"]):
-        pretrained = checkpoints.find(recorded["path"], "--vae_checkpoint_file")
-    elif entry.shipped_checkpoint:
-        pretrained = checkpoints.shipped(entry.shipped_checkpoint)
-    else:
-        was = "; the one it was trained on, %s, is not here" % recorded["path"] if recorded else ""
-        raise InputError(
-            "--vae_checkpoint_file is needed: MusicVAE's checkpoint for --config=%s%s; it is at %s"
-            % (config, was, entry.checkpoint_url)
+    if entry.shipped_checkpoint:
+        return checkpoints.shipped(entry.shipped_checkpoint)
+    raise InputError(
+        "%s is needed: the MusicVAE checkpoint for --config=%s%s; %s"
+        % (
+            flag,
+            config,
+            " (the one it was trained on, %s, is gone)" % used if used else "",
+            "download it from %s" % entry.checkpoint_url if entry.checkpoint_url else "none is published",
         )
-    fingerprint = recorded["fingerprint"] if recorded else None
-    same_path = recorded and os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded["path"])
-    if same_path and checkpoints.stamp(pretrained) == recorded["stamp"]:
-        fingerprint = None
-    return ModelFiles(config, entry.music_vae, small, pretrained, fingerprint)
+    )

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from lc_music_vae import checkpoints, examples, files
+from lc_music_vae import checkpoints, examples, files, model_files
 from lc_music_vae import hparams as hparams_lib
 from lc_music_vae import run_dir as run_dir_lib
 from lc_music_vae.configs import Config, get_config
@@ -61,7 +61,7 @@ def train(
     run = folder.read()
     settings = _settings(folder, run, config, hparams, augment, seed)
     paths = _find_examples(examples_path)
-    checkpoint = _find_pretrained(config, entry, pretrained_path, run)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config, run)
     bundle = folder.bundle(config)
     _, step = folder.latest()
     if run is not None and step >= num_steps and os.path.isfile(bundle):
@@ -139,7 +139,7 @@ def evaluate(
     run_dir_lib.check_same(folder.run_json, run, {"config": config})
     entry = get_config(run["config"])
     paths = _find_examples(examples_path or run["examples"]["path"])
-    checkpoint = _find_pretrained(run["config"], entry, pretrained_path, run)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, run["config"], run)
     target = folder.eval(eval_dir_suffix)
     # Latents of other songs must not take the place of those that training goes on with.
     others = examples_path is not None and paths != _find_examples(run["examples"]["path"])
@@ -189,20 +189,6 @@ def _settings(folder, run: Optional[dict], config: str, hparams: str, augment, s
         "augment": bool(augment),
         "seed": seed or 0,
     }
-
-
-def _find_pretrained(name: str, config: Config, path: Optional[str], run: Optional[dict]) -> checkpoints.Checkpoint:
-    """Finds the checkpoint that is named, else the one that training used, else the one that ships."""
-    if path:
-        return checkpoints.find(path, "--pretrained_path")
-    if run:
-        return checkpoints.find(run["pretrained"]["path"], "--pretrained_path")
-    if config.shipped_checkpoint:
-        return checkpoints.shipped(config.shipped_checkpoint)
-    raise InputError(
-        "--pretrained_path is needed for --config=%s, of which no checkpoint ships; download %s and give its path"
-        % (name, config.checkpoint_url)
-    )
 
 
 def _latents(config: Config, paths, checkpoint: checkpoints.Checkpoint, folder: str, augment: bool, run):

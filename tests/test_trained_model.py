@@ -1,0 +1,212 @@
+"""Generation: the latents, the class for notebooks, and whether what comes out is the song's."""
+
+import numpy as np
+import pytest
+from conftest import EXAMPLE, SONGS, melody, tune
+
+import lc_music_vae
+from lc_music_vae import examples, trained_model
+from lc_music_vae.errors import InputError
+from lc_music_vae.trained_model import slerp
+
+
+def notes_of(sequence):
+    return [(round(n.start_time, 4), round(n.end_time, 4), n.pitch) for n in sequence.notes]
+
+
+def test_slerp_equals_numpy_rotation():
+    """Between unit vectors it is the rotation in their plane, angle by angle."""
+    start, end = np.array([1.0, 0, 0, 0]), np.array([0.6, 0.8, 0, 0])
+    angle = np.arccos(0.6)
+    expected = [[np.cos(t * angle), np.sin(t * angle), 0, 0] for t in np.linspace(0, 1, 5)]
+    np.testing.assert_allclose(slerp(start, end, 5), expected, atol=1e-12)
+    long = slerp(start, 3 * end, 5)
+    np.testing.assert_allclose(long[[0, -1]], [start, 3 * end], atol=1e-12)
+    assert np.all(np.diff(np.linalg.norm(long, axis=1)) > 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [([1, 2], [1, 2]), ([1, 2], [2, 4]), ([1, 2], [-1, -2]), ([0, 0], [1, 2]), ([1, 2], [0, 0]), ([0, 0], [0, 0])],
+)
+def test_slerp_where_the_circle_is_not_defined(start, end):
+    points = slerp(np.array(start, float), np.array(end, float), 3)
+    np.testing.assert_allclose(points, [start, (np.array(start) + end) / 2, end], atol=1e-6)
+
+
+def test_slerp_is_continuous_where_it_becomes_a_line():
+    start = np.array([1.0, 0.0])
+    for angle in (0.9e-6, 1.1e-6):
+        points = slerp(start, np.array([np.cos(angle), np.sin(angle)]), 3)
+        np.testing.assert_allclose(points[1], [1, angle / 2], atol=1e-9)
+
+
+def test_the_first_five_of_64_have_the_latents_of_a_run_of_five():
+    many = trained_model.prior_samples(64, 4, seed=7)
+    np.testing.assert_array_equal(many[:5], trained_model.prior_samples(5, 4, seed=7))
+    assert len(np.unique(many)) == many.size
+    assert not np.array_equal(many, trained_model.prior_samples(64, 4, seed=8))
+    draws = trained_model.prior_samples(4000, 4, seed=0)
+    np.testing.assert_allclose(draws.mean(0), 0, atol=0.06)
+    np.testing.assert_allclose(np.cov(draws.T), np.eye(4), atol=0.1)
+
+
+def test_samples_are_two_bars_in_the_songs_key_and_differ(model):
+    sequences = model.sample(64, seed=3)
+    assert len(sequences) == 64
+    assert all(0 < n.end_time <= 4 for s in sequences for n in s.notes)
+    pitches = np.array([n.pitch for s in sequences for n in s.notes])
+    in_d_major = np.isin(pitches % 12, [2, 4, 6, 7, 9, 11, 1]).mean()
+    assert in_d_major > 0.85  # the song is in D major; MusicVAE's prior gives 0.6
+    assert len({tuple(notes_of(s)) for s in sequences}) > 20
+
+
+def test_a_model_with_the_same_seed_answers_the_same(trained):
+    def answers(seed):
+        with lc_music_vae.TrainedModel(trained, seed=seed) as model:
+            return [notes_of(s) for s in model.sample(5, 1.0, seed=3) + model.sample(5, 1.0, seed=4)]
+
+    assert answers(1) == answers(1)
+    assert answers(1) != answers(2)
+
+
+def windows_as_sequences(model):
+    windows = model.converter.windows(model.converter.score(next(examples.read(EXAMPLE))))
+    return model.converter.to_note_sequences([w.outputs for w in windows])
+
+
+def test_encode_gives_mean_and_scale_of_the_small_latent(model):
+    sequences = windows_as_sequences(model)
+    mean, scale = model.encode(sequences)
+    assert mean.shape == scale.shape == (len(sequences), 4)
+    assert (scale > 0).all()
+    assert (scale < 1.5).all()
+    alone, _ = model.encode(sequences[3:4])
+    np.testing.assert_allclose(alone[0], mean[3], atol=1e-5)
+    with pytest.raises(InputError, match="NoteSequence 1 holds 3 windows of 2 bars"):
+        model.encode([sequences[0], melody(tune(4))])
+
+
+def test_interpolation_begins_and_ends_with_the_decoded_ends(model):
+    sequences = windows_as_sequences(model)
+    steps = model.interpolate(sequences[0], sequences[5], 5, temperature=1e-3)
+    mean, _ = model.encode([sequences[0], sequences[5]])
+    ends = model.decode(mean, temperature=1e-3)
+    assert len(steps) == 5
+    assert [notes_of(steps[0]), notes_of(steps[-1])] == [notes_of(s) for s in ends]
+    same = model.interpolate(sequences[0], sequences[0], 3, temperature=1e-3)
+    assert [notes_of(s) for s in same] == [notes_of(ends[0])] * 3
+    assert notes_of(ends[0])
+
+
+def test_controls_are_none_for_now(model):
+    with pytest.raises(ValueError, match="controls"):
+        model.decode(np.zeros((1, 4)), controls=np.zeros((32, 49)))
+
+
+def test_reconstruction_has_the_songs_length_rests_tempo_and_programs(model):
+    notes = tune(4) + [(start + 24, end + 24, pitch) for start, end, pitch in tune(3, 1)]
+    song = melody(notes, qpm=90, program=73, name="flute")
+    song.tempos.add(time=16 * 60 / 90, qpm=180)  # from bar 5 on twice as fast
+    for n in song.notes[len(tune(4)) :]:
+        n.start_time, n.end_time = (16 * 60 / 90 + (q - 16) / 3 for q in (n.start_time * 1.5, n.end_time * 1.5))
+    song.total_time = max(n.end_time for n in song.notes)
+    again = model.reconstruct(song)
+    assert again.total_time == song.total_time
+    assert max(n.end_time for n in again.notes) <= song.total_time + 1e-6
+    rest = 16 * 60 / 90, 16 * 60 / 90 + 8 / 3  # bars 5 and 6
+    assert not [n for n in again.notes if rest[0] - 1e-6 <= n.start_time < rest[1] - 1e-6]
+    assert [n for n in again.notes if n.start_time < rest[0]]
+    assert [n for n in again.notes if n.start_time >= rest[1] - 1e-6]
+    assert {n.program for n in again.notes} == {73}
+    assert [(t.time, t.qpm) for t in again.tempos] == [(t.time, t.qpm) for t in song.tempos]
+    grid = [(n.start_time * 6, n.start_time < rest[0]) for n in again.notes]  # sixteenths at 90
+    assert all(abs(x - round(x)) < 1e-6 for x, early in grid if early)
+
+
+def test_reconstruction_covers_every_track_and_the_last_half_window(model):
+    song = melody(tune(5))
+    song.MergeFrom(melody(tune(5, 3), instrument=2, program=40))
+    again = model.reconstruct(song)
+    for instrument in (0, 2):
+        starts = [n.start_time for n in again.notes if n.instrument == instrument]
+        assert [n for n in starts if n >= 8]  # bar 5, which is half of the third window
+    assert max(n.end_time for n in again.notes) <= 10 + 1e-6
+
+
+def onset_f1(a, b):
+    """F1 of (sixteenth, pitch) onsets."""
+    a, b = ({(round(n.start_time * 8), n.pitch) for n in s.notes} for s in (a, b))
+    return 2 * len(a & b) / max(1, len(a) + len(b))
+
+
+def test_reconstructed_bars_are_nearer_their_own_than_others(model):
+    """Onset F1 of the small VAE's reconstruction against MusicVAE's own exceeds that of shuffled pairs by 0.3."""
+    from lc_music_vae import music_vae
+
+    windows = model.converter.windows(model.converter.score(next(examples.read(EXAMPLE))))
+    encoder = music_vae.Encoder("cat-mel_2bar_small", model._weights)
+    decoder = music_vae.Decoder("cat-mel_2bar_small", model._weights, len(windows))
+    z, _ = encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
+    own = model.converter.to_note_sequences(decoder.decode(z, 1e-3))
+    mean, _ = model.encode_windows(windows)
+    ours = model.decode(mean, 1e-3)
+    paired = np.mean([onset_f1(a, b) for a, b in zip(ours, own)])
+    shuffled = np.mean([onset_f1(a, b) for i, a in enumerate(ours) for j, b in enumerate(own) if i != j])
+    assert paired > shuffled + 0.3, (paired, shuffled)
+
+
+def histograms(sequences):
+    """Histograms of intervals in semitones (an octave either way) and durations in sixteenths (up to two bars)."""
+    intervals, durations = np.zeros(25), np.zeros(33)
+    for sequence in sequences:
+        notes = sorted(sequence.notes, key=lambda n: n.start_time)
+        for a, b in zip(notes, notes[1:]):
+            intervals[np.clip(b.pitch - a.pitch, -12, 12) + 12] += 1
+        for n in notes:
+            durations[min(32, round((n.end_time - n.start_time) * 8))] += 1
+    return intervals / intervals.sum(), durations / durations.sum()
+
+
+def overlap(a, b):
+    return sum(np.minimum(x, y).sum() for x, y in zip(a, b)) / 2
+
+
+MELODIES = [path for path in SONGS if "pop909" in path]
+
+
+@pytest.mark.parametrize("paths", [MELODIES] if MELODIES else [])
+def test_each_models_samples_are_nearest_their_own_song(paths, tmp_path):
+    """Five pop songs moved to one tonic, one model each: 100 samples of each against every song.
+
+    Moved by their commonest pitch class; what is compared is the melody track, as POP909 labels it.
+    """
+    songs, samples = [], []
+    for i, path in enumerate(paths):
+        (song,) = examples.read(path)
+        sequence = song.note_sequence
+        kept = [n for n in sequence.notes if n.instrument == 0]
+        del sequence.notes[:]
+        tonic = np.bincount([n.pitch % 12 for n in kept], minlength=12).argmax()
+        sequence.notes.extend(kept)
+        for n in sequence.notes:
+            n.pitch -= (tonic + 6) % 12 - 6
+        record = str(tmp_path / ("%d.tfrecord" % i))
+        write_tfrecord(record, sequence)
+        run_dir = str(tmp_path / str(i))
+        lc_music_vae.train("lc-cat-mel_2bar_small", record, run_dir)
+        with lc_music_vae.TrainedModel(run_dir) as model:
+            score = model.converter.score(song)
+            windows = model.converter.windows(score)
+            songs.append(histograms(model.converter.to_note_sequences([w.outputs for w in windows])))
+            samples.append(histograms(model.sample(100)))
+    table = np.array([[overlap(sample, song) for song in songs] for sample in samples])
+    print(np.round(table, 2))
+    assert (table.argmax(1) == np.arange(len(paths))).all(), table
+
+
+def write_tfrecord(path, sequence):
+    import tensorflow.compat.v1 as tf
+
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(sequence.SerializeToString())

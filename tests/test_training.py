@@ -1,0 +1,437 @@
+"""Latents, training and evaluation."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from conftest import EXAMPLE, REPO, melody, tune, write_midi
+
+import lc_music_vae
+from lc_music_vae import base_model, checkpoints, data, estimator, examples, files, latents, music_vae, training
+from lc_music_vae.errors import InputError
+from lc_music_vae.hparams import HParams, from_json
+
+SMALL = "lc-cat-mel_2bar_small"
+
+
+def train(run_dir, examples_path=EXAMPLE, config=SMALL, **kwargs):
+    return lc_music_vae.train(config, examples_path, str(run_dir), **kwargs)
+
+
+def weights_at(run_dir):
+    """Every variable of the newest checkpoint, Adam's slots and the step included, as bytes."""
+    reader = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(os.path.join(str(run_dir), "train")))
+    return {name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}
+
+
+def state_of(folder):
+    """Size and time of change of every file."""
+    return {
+        os.path.join(at, name): (os.stat(os.path.join(at, name)).st_size, os.stat(os.path.join(at, name)).st_mtime_ns)
+        for at, _, names in os.walk(str(folder))
+        for name in names
+    }
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+
+
+@pytest.fixture(scope="module")
+def records(trained):
+    folder = os.path.join(trained, "latents")
+    shards = sorted(os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(".tfrecord"))
+    return list(latents.read(shards))
+
+
+def found_latents(run_dir):
+    run = files.read_json(os.path.join(str(run_dir), "run.json"))
+    folder = os.path.join(str(run_dir), "latents")
+    shards = tuple(sorted(os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(".tfrecord")))
+    return latents.Latents(shards, run["examples"]["windows"], music_vae.z_size(run["music_vae"]), ())
+
+
+def test_what_training_leaves_behind(trained, records):
+    bundle = checkpoints.find(os.path.join(trained, SMALL + ".tar"), "--checkpoint_file")
+    run = files.read_json(os.path.join(trained, "run.json"))
+    assert bundle.run == run
+    assert (run["config"], run["music_vae"], run["seed"], run["augment"]) == (SMALL, "cat-mel_2bar_small", 0, False)
+    assert from_json(run["hparams"]) == HParams()
+    assert run["examples"]["windows"] == 11
+    names = set(checkpoints.Weights(bundle).shapes)
+    assert all(name.startswith("latent_") for name in names)  # never MusicVAE's
+    assert os.path.getsize(os.path.join(trained, SMALL + ".tar")) < 20e6
+    with open(os.path.join(trained, "examples.tsv")) as f:
+        rows = [line.rstrip("\n").split("\t") for line in f]
+    assert rows == [["path", "slices", "melody", "reason"], [EXAMPLE, "11", "0", ""]]
+    assert [(r["first_bar"], r["repeats"]) for r in records][:5] == [(0, 2), (1, 4), (2, 1), (3, 1), (6, 3)]
+    assert {r["song"] for r in records} == {EXAMPLE}
+
+
+def test_latents_are_what_the_encoder_says(records, shipped):
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))
+    encoder = music_vae.Encoder("cat-mel_2bar_small", shipped)
+    mean, scale = encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
+    encoder.close()
+    np.testing.assert_array_equal(np.stack([r["mean"][0] for r in records]), mean)
+    np.testing.assert_array_equal(np.stack([r["scale"][0] for r in records]), scale)
+
+
+def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, records):
+    """z drawn from stored latents over many steps against z of magenta's own q(z|x).sample(), as z-scores."""
+    from magenta.models.music_vae import TrainedModel
+    from magenta.models.music_vae.configs import CONFIG_MAP
+
+    steps, n = 200, len(records)
+    found = found_latents(trained)
+    with tf.Graph().as_default(), tf.Session() as session:
+        features = estimator.train_input_fn(found, n, 0, 0, 1)().make_one_shot_iterator().get_next()
+        step = tf.placeholder(tf.int64, [])
+        z = estimator.draw_z(features, 3, step)
+        ours = np.stack([session.run(z, {step: s}) for s in range(steps)])
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))
+    prefix = checkpoints.unbundle(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    reference = TrainedModel(CONFIG_MAP["cat-mel_2bar_small"], batch_size=n, checkpoint_dir_or_path=prefix)
+    theirs = np.stack([reference.encode_tensors([w.inputs[0] for w in windows], [32] * n)[0] for _ in range(steps)])
+    mean = np.stack([r["mean"][0] for r in records])
+    scale = np.stack([r["scale"][0] for r in records])
+    for draws in (ours, theirs):
+        scores = (draws - mean) / scale  # standard normal, if the draws are from q(z|x)
+        assert abs(scores.mean()) < 0.01
+        assert abs(scores.std() - 1) < 0.01
+        assert abs(scores.mean(0)).max() < 5 / np.sqrt(steps)
+        assert abs((np.abs(scores) > 1.959964).mean() - 0.05) < 0.002
+    assert (
+        abs(np.corrcoef(ours[0].ravel() - mean.ravel(), ours[1].ravel() - mean.ravel())[0, 1]) < 0.1
+    )  # fresh each step
+
+
+def test_draws_are_a_function_of_seed_and_step(trained):
+    found = found_latents(trained)
+    with tf.Graph().as_default(), tf.Session() as session:
+        features = estimator.train_input_fn(found, 11, 0, 0, 1)().make_one_shot_iterator().get_next()
+        draws = {
+            (seed, step): estimator.draw_z(features, seed, tf.constant(step)) for seed in (1, 2) for step in (0, 7)
+        }
+        once, again = session.run(draws), session.run(draws)
+    for key, value in once.items():
+        np.testing.assert_array_equal(value, again[key])
+    assert len({value.tobytes() for value in once.values()}) == 4
+
+
+def test_it_learns(trained, records):
+    """From posterior means, z of the song comes back far better than from the best constant.
+
+    Measured on this song: the squared error is 2.3 times smaller, and 1.0 times at step 0.
+    """
+    z = np.stack([r["mean"][0] for r in records])
+    constant = ((z - z.mean(0)) ** 2).sum(1).mean()
+    with lc_music_vae.TrainedModel(trained) as model:
+        mean, _ = model.encode(model_windows(model))
+        again = model._small_session.run(model._small["decoded"], {model._small["z_small"]: mean})
+    assert constant / ((z - again) ** 2).sum(1).mean() > 1.8
+
+
+def model_windows(model):
+    converter = model.converter
+    windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))
+    return converter.to_note_sequences([w.outputs for w in windows])
+
+
+def test_eval_equals_numpy(trained, records, shipped, tmp_path):
+    """The loss that eval reports, recomputed by NumPy from the checkpoint with the noise that eval draws."""
+    result = lc_music_vae.evaluate(trained)
+    weights = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(os.path.join(trained, "train")))
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.constant(500, tf.int64)
+        noise = session.run(
+            [
+                tf.random.stateless_normal([11, size], base_model.stateless_seed(0, stream, step))
+                for stream, size in ((estimator._Z, 256), (estimator._Z_SMALL, 4))
+            ]
+        )
+    z = np.stack([r["mean"][0] + r["scale"][0] * e for r, e in zip(records, noise[0])])
+
+    def dense(x, name):
+        return x @ weights.get_tensor(name + "/kernel") + weights.get_tensor(name + "/bias")
+
+    x = z
+    for i in range(3):
+        x = np.maximum(dense(x, "latent_encoder/layer%d" % i), 0)
+    mu, sigma = dense(x, "latent_encoder/mu"), np.log1p(np.exp(dense(x, "latent_encoder/sigma")))
+    x = mu + sigma * noise[1]
+    for i in range(3):
+        x = np.maximum(dense(x, "latent_decoder/layer%d" % i), 0)
+    reconstruction = ((dense(x, "latent_decoder/mu") - z) ** 2).sum(1).mean() / 2
+    kl = ((sigma**2 + mu**2 - 1) / 2 - np.log(sigma)).sum(1).mean()
+    np.testing.assert_allclose(result["reconstruction"], reconstruction, rtol=1e-4)
+    np.testing.assert_allclose(result["kl"], kl, rtol=1e-4)
+    np.testing.assert_allclose(result["loss"], reconstruction + kl, rtol=1e-4)
+    assert result["global_step"] == 500
+
+
+def scalars_in(folder):
+    events = [os.path.join(folder, n) for n in os.listdir(folder) if "tfevents" in n]
+    values = {}
+    for path in events:
+        for event in tf.train.summary_iterator(path):
+            for value in event.summary.value:
+                values.setdefault(value.tag, {})[event.step] = value.simple_value
+    return values
+
+
+def test_scalars_for_tensorboard(trained, tmp_path):
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    curves = scalars_in(os.path.join(run_dir, "train"))
+    assert {"loss", "reconstruction", "kl", "beta", "learning_rate"} <= set(curves)
+    assert len(curves["loss"]) >= 40
+    assert curves["beta"][max(curves["beta"])] == 1.0
+    result = lc_music_vae.evaluate(run_dir, eval_dir_suffix="_x")
+    shown = scalars_in(os.path.join(run_dir, "eval_x"))
+    assert shown["loss"][500] == pytest.approx(result["loss"])
+    assert set(shown) == {"loss", "reconstruction", "kl"}
+
+
+def test_eval_of_other_songs_keeps_their_latents_apart(trained, tmp_path):
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    before = state_of(os.path.join(run_dir, "latents"))
+    other = write_midi(melody(tune(6, 5)), tmp_path / "other.mid")
+    result = lc_music_vae.evaluate(run_dir, other, eval_dir_suffix="_other")
+    assert state_of(os.path.join(run_dir, "latents")) == before
+    assert os.listdir(os.path.join(run_dir, "eval_other", "latents"))
+    assert result["loss"] > lc_music_vae.evaluate(run_dir)["loss"] + 5  # a song it does not know
+    # Five windows in batches of two: the last, smaller batch counts too.
+    values = from_json(files.read_json(os.path.join(run_dir, "run.json"))["hparams"])
+    folder = os.path.join(run_dir, "eval_other", "latents")
+    shard = [os.path.join(folder, n) for n in os.listdir(folder) if n.endswith("tfrecord")]
+    found = latents.Latents(tuple(shard), 5, 256, ())
+    with tf.Graph().as_default(), tf.Session() as session:
+        batch = estimator.eval_input_fn(found, 2)().make_one_shot_iterator().get_next()
+        sizes = [len(session.run(batch)["mean"]) for _ in range(3)]
+    assert sizes == [2, 2, 1]
+    assert values == HParams()
+
+
+def test_resumed_training_ends_with_the_weights_of_one_that_was_not_stopped(tmp_path):
+    song = write_midi(melody(tune(12, 1)), tmp_path / "song.mid")
+    for hparams in (
+        "latent_encoder_layers=32,latent_decoder_layers=32",
+        "latent_encoder_layers=32,latent_decoder_layers=32,batch_size=4",
+    ):
+        once, twice = tmp_path / ("once" + hparams[-3:]), tmp_path / ("twice" + hparams[-3:])
+        train(once, song, num_steps=20, hparams=hparams, seed=5)
+        train(twice, song, num_steps=7, hparams=hparams, seed=5)
+        assert weights_at(once) != weights_at(twice)
+        train(twice, song, num_steps=20)
+        assert weights_at(once) == weights_at(twice)
+        train(tmp_path / ("other" + hparams[-3:]), song, num_steps=20, hparams=hparams, seed=6)
+        assert weights_at(once) != weights_at(tmp_path / ("other" + hparams[-3:]))
+
+
+def test_killed_training_goes_on_to_the_same_weights(tmp_path):
+    """SIGKILL once the first checkpoint is there; the run that goes on ends as an undisturbed one."""
+    song = write_midi(melody(tune(12, 1)), tmp_path / "song.mid")
+    arguments = ["--config=" + SMALL, "--examples_path=" + song, "--hparams=latent_encoder_layers=32", "--num_steps=60"]
+    script = [sys.executable, os.path.join(REPO, "midime_train.py")] + arguments
+    process = subprocess.Popen(
+        script + ["--run_dir=%s" % (tmp_path / "killed"), "--num_steps=100000"], stderr=subprocess.PIPE
+    )
+    index = tmp_path / "killed" / "train" / "checkpoint"
+    for _ in range(600):
+        if index.exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stderr.close()
+    assert not (tmp_path / "killed" / (SMALL + ".tar")).exists()
+    for run_dir in ("killed", "whole"):
+        subprocess.check_call(script + ["--run_dir=%s" % (tmp_path / run_dir), "--log=ERROR"])
+    assert weights_at(tmp_path / "killed") == weights_at(tmp_path / "whole")
+
+
+def test_a_finished_run_that_is_started_again_changes_nothing(trained, caplog):
+    before = state_of(trained)
+    with caplog.at_level("INFO"):
+        train(trained)
+    assert state_of(trained) == before
+    assert "is trained to step 500 already" in caplog.text
+
+
+def test_latents_are_used_again_until_the_song_or_the_encoder_changes(tmp_path, monkeypatch):
+    song = write_midi(melody(tune(4, 1)), tmp_path / "song.mid")
+    encoded = []
+    encode = music_vae.Encoder.encode
+    monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, n: encoded.append(len(x)) or encode(self, x, n))
+    small = "latent_encoder_layers=8,latent_decoder_layers=8"
+    train(tmp_path / "run", song, num_steps=1, hparams=small)
+    train(tmp_path / "run", song, num_steps=2)
+    assert encoded == [3]
+    write_midi(melody(tune(6, 2)), song)
+    train(tmp_path / "run", song, num_steps=3)
+    assert encoded == [3, 5]
+    assert files.read_json(str(tmp_path / "run" / "run.json"))["examples"]["windows"] == 5
+
+
+def test_only_missing_shards_are_encoded(tmp_path, monkeypatch, shipped):
+    monkeypatch.setattr(latents, "_FILES_A_SHARD", 2)
+    paths = [write_midi(melody(tune(3, seed)), tmp_path / ("%d.mid" % seed)) for seed in range(5)]
+    folder = str(tmp_path / "latents")
+    first = latents.prepare(paths, folder, "cat-mel_2bar_small", shipped, "print")
+    assert (len(first.shards), first.num_windows) == (3, 10)
+    songs = [r["song"] for r in latents.read(first.shards)]
+    assert songs == [p for p in paths for _ in range(2)]
+    contents = list(latents.read(first.shards))
+    os.remove(first.shards[1])  # as after a kill
+    times = [os.stat(first.shards[i]).st_mtime_ns for i in (0, 2)]
+    second = latents.prepare(paths, folder, "cat-mel_2bar_small", shipped, "print")
+    assert second == first
+    assert [os.stat(first.shards[i]).st_mtime_ns for i in (0, 2)] == times
+    for a, b in zip(contents, latents.read(second.shards)):
+        np.testing.assert_allclose(a["mean"], b["mean"], atol=1e-6)
+    latents.prepare(paths[:2], folder, "cat-mel_2bar_small", shipped, "print")
+    assert sorted(os.listdir(folder)) == ["latents-00000-of-00001.tfrecord", "latents-00000-of-00001.tfrecord.json"]
+
+
+def test_batches_are_a_function_of_the_step_and_epochs_see_everything_once(tmp_path, monkeypatch, shipped):
+    monkeypatch.setattr(latents, "_FILES_A_SHARD", 2)
+    paths = [write_midi(melody(tune(4, seed)), tmp_path / ("%d.mid" % seed)) for seed in range(3)]
+    found = latents.prepare(paths, str(tmp_path / "latents"), "cat-mel_2bar_small", shipped, "print")
+    assert found.num_windows == 9
+
+    def batches(first_step, count, seed=0):
+        with tf.Graph().as_default(), tf.Session() as session:
+            batch = estimator.train_input_fn(found, 4, seed, first_step, 2)().make_one_shot_iterator().get_next()
+            return [session.run(batch)["mean"][:, 0, 0].tolist() for _ in range(count)]
+
+    whole = batches(0, 9)
+    assert batches(4, 5) == whole[4:]
+    assert batches(0, 9, seed=1) != whole
+    flat = [x for batch in whole for x in batch]
+    epochs = [flat[i : i + 9] for i in range(0, 36, 9)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+def test_augment_draws_every_transposition_anew(tmp_path, shipped):
+    song = write_midi(melody([(0, 4, 60), (4, 8, 104)]), tmp_path / "song.mid")
+    found = latents.prepare([song], str(tmp_path), "cat-mel_2bar_small", shipped, "print", range(-5, 6))
+    (record,) = latents.read(found.shards)
+    assert record["transpositions"] == tuple(range(-5, 5))  # 104 + 5 is out of MusicVAE's range
+    with tf.Graph().as_default(), tf.Session() as session:
+        features = estimator.train_input_fn(found, 1, 0, 0, 1)().make_one_shot_iterator().get_next()
+        step = tf.placeholder(tf.int64, [])
+        z = estimator.draw_z(features, 0, step)
+        draws = np.stack([session.run(z, {step: s})[0] for s in range(400)])
+    nearest = np.argmin(((draws[:, None] - record["mean"][None]) ** 2 / record["scale"][None] ** 2).sum(-1), 1)
+    counts = np.bincount(nearest, minlength=10)
+    assert counts.min() > 15  # 40 each, if uniform
+    assert counts.max() < 80
+
+
+def test_augment_is_refused_for_drums(cut_down, tmp_path, monkeypatch):
+    from conftest import drum_beat
+
+    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-drums", lc_music_vae.Config(music_vae="cat-drums_2bar_small"))
+    song = write_midi(drum_beat(4), tmp_path / "drums.mid")
+    kwargs = {"config": "lc-drums", "pretrained_path": cut_down["cat-drums_2bar_small"], "num_steps": 2}
+    with pytest.raises(InputError, match="--augment: drums cannot be transposed"):
+        train(tmp_path / "run", song, augment=True, **kwargs)
+    train(tmp_path / "run", song, **kwargs)
+    with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
+        assert all(n.is_drum for sequence in model.sample(3, 1.0) for n in sequence.notes)
+
+
+@pytest.mark.parametrize("name", ["hier-mel_16bar", "hierdec-trio_16bar"])
+def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch):
+    from conftest import drum_and_band
+
+    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-" + name, lc_music_vae.Config(music_vae=name))
+    song = write_midi(drum_and_band(18), tmp_path / "song.mid")
+    train(tmp_path / "run", song, "lc-" + name, pretrained_path=cut_down[name], num_steps=3)
+    with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
+        (sequence,) = model.sample(1, 1.0)
+        assert max(n.end_time for n in sequence.notes) <= 32 + 1e-6
+        mean, scale = model.encode_windows(
+            model.converter.windows(model.converter.score(next(examples.read(song))))[:2]
+        )
+    assert mean.shape == scale.shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"config": "lc-cat-mel_2bar_big"}, "--config=lc-cat-mel_2bar_big contradicts .* --config=" + SMALL),
+        ({"seed": 1}, "--seed=1 contradicts .* --seed=0"),
+        ({"augment": True}, "--augment=True contradicts"),
+        ({"hparams": "encoded_z_size=8"}, "--hparams=encoded_z_size=8.* contradicts .* --hparams=encoded_z_size=4"),
+    ],
+)
+def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, given, message):
+    before = state_of(trained)
+    with pytest.raises(InputError, match=message):
+        train(trained, **dict({"num_steps": 600}, **given))
+    assert state_of(trained) == before
+
+
+def test_other_weights_contradict_and_the_same_elsewhere_do_not(trained, tmp_path):
+    from conftest import save_random_checkpoint
+
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    save_random_checkpoint("cat-mel_2bar_small", str(tmp_path / "other.ckpt"), 1, slots=False)
+    with pytest.raises(InputError, match="other.ckpt holds other weights than those this run was trained on"):
+        train(run_dir, num_steps=501, pretrained_path=str(tmp_path / "other.ckpt"))
+    copied = shutil.copy(os.path.join(checkpoints.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
+    train(run_dir, num_steps=501, pretrained_path=copied)
+    assert training.run_dir_lib.at(run_dir).latest()[1] == 501
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ([(0, 4, 60)], "song.mid: too short: 1 of 2 bars"),
+        ([(0, 1, 60), (13, 14, 60)], "song.mid: no 2 bars without a bar of rest between"),
+    ],
+)
+def test_songs_without_windows_are_an_error_that_says_why(tmp_path, notes, message):
+    song = write_midi(melody(notes), tmp_path / "song.mid")
+    with pytest.raises(InputError, match=message):
+        train(tmp_path / "run", song)
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_what_is_left_out_of_a_folder_is_counted_and_said(tmp_path, caplog):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    write_midi(melody(tune(4)), songs / "good.mid")
+    write_midi(melody([(0, 1, 60)]), songs / "short.mid")
+    (songs / "bad.mid").write_bytes(b"MThd nothing more")
+    with caplog.at_level("INFO"):
+        train(tmp_path / "run", str(songs), num_steps=1, hparams="latent_encoder_layers=8,latent_decoder_layers=8")
+    assert "3 distinct windows from 1 song" in caplog.text
+    assert "2 of 3 songs gave no window" in caplog.text
+    with open(str(tmp_path / "run" / "examples.tsv")) as f:
+        rows = [line.rstrip("\n").split("\t") for line in f][1:]
+    assert [(os.path.basename(r[0]), r[1]) for r in rows] == [("bad.mid", "0"), ("good.mid", "3"), ("short.mid", "0")]
+    assert "not readable as MIDI" in rows[0][3]
+    assert rows[2][3] == "too short: 1 of 2 bars"
+
+
+def test_nan_loss_stops_with_one_line_and_the_last_checkpoint_kept(tmp_path):
+    small = "latent_encoder_layers=8,latent_decoder_layers=8,"
+    with pytest.raises(InputError, match="the loss is not a number any more; train into another --run_dir"):
+        train(tmp_path / "run", num_steps=50, hparams=small + "learning_rate=1e30,min_learning_rate=1")
+    assert all(
+        np.isfinite(np.frombuffer(v, np.float32)).all()
+        for k, v in weights_at(tmp_path / "run").items()
+        if k.startswith("latent")
+    )
