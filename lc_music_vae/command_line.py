@@ -1,14 +1,16 @@
 """What both scripts share: flags are parsed, errors are one line, TensorFlow is quiet.
 
-The scripts define flags and call `run`; nothing in here imports TensorFlow.
+Flags live in a `FlagValues` of their own, not in absl's global one: a notebook can import both scripts, and no flag of
+a library mixes in. Nothing in here imports TensorFlow.
 """
 
+import functools
 import logging
 import os
 import sys
 import traceback
 import warnings
-from typing import Callable, List, Optional
+from typing import Callable, List, NamedTuple, Optional
 
 from absl import flags
 
@@ -17,39 +19,60 @@ from lc_music_vae.errors import InputError
 _LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
-def define_common_flags() -> None:
-    """Defines the flags that both scripts have."""
-    flags.DEFINE_enum("log", "INFO", _LEVELS, "Threshold of what is logged; DEBUG also shows tracebacks.")
-    flags.DEFINE_boolean("help", False, "Show this help.", short_name="h")
+class FlagSet(NamedTuple):
+    """A script's flags, and absl's functions that define more of them."""
+
+    values: flags.FlagValues
+    string: Callable
+    integer: Callable
+    number: Callable
+    boolean: Callable
+    enum: Callable
 
 
-def run(program: str, description: str, main: Callable[[], None], argv: Optional[List[str]] = None) -> None:
-    """Parses flags, runs `main`, and ends the process: 0 if all went well, 1 on an error, 130 when interrupted.
+def new_flags() -> FlagSet:
+    """Returns the flags that both scripts have."""
+    values = flags.FlagValues()
+    kinds = (flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_float, flags.DEFINE_boolean, flags.DEFINE_enum)
+    found = FlagSet(values, *(functools.partial(define, flag_values=values) for define in kinds))
+    found.enum("log", "INFO", _LEVELS, "Threshold of what is logged; DEBUG also shows tracebacks.")
+    found.boolean("help", False, "Show this help.", short_name="h")
+    return found
+
+
+def run(
+    program: str,
+    description: str,
+    values: flags.FlagValues,
+    main: Callable[[flags.FlagValues], None],
+    argv: Optional[List[str]] = None,
+) -> None:
+    """Parses flags and runs `main`. Ends the process with status 1 on an error, 130 when interrupted.
 
     Args:
         program: Name that error lines start with.
         description: What `--help` starts with.
-        main: Called without arguments; reads the flags.
+        values: The script's flags.
+        main: Is given the parsed flags.
         argv: Command line, program first; None is the process's own.
     """
     try:
-        rest = flags.FLAGS(argv or sys.argv)[1:]
+        rest = values(sys.argv if argv is None else argv)[1:]
         if rest:
             raise InputError("unexpected argument %r; flags are written --name=value" % rest[0])
     except (flags.Error, InputError) as e:
         _fail(program, e)
-    if flags.FLAGS.help:
-        print("%s\n%s" % (description.strip(), flags.FLAGS.module_help(main.__globals__["__name__"])))
-        sys.exit(0)
-    debug = flags.FLAGS.log == "DEBUG"
-    _set_up_logging(flags.FLAGS.log)
+    if values.help:
+        print("%s\n%s" % (description.strip(), values.get_help()))
+        return
+    _set_up_logging(values.log)
     try:
-        main()
+        main(values)
     except KeyboardInterrupt:
         print("%s: stopped; the same command goes on from the last checkpoint" % program, file=sys.stderr)
         sys.exit(130)
     except Exception as e:
-        if debug:
+        if values.log == "DEBUG":
             traceback.print_exc()
         _fail(program, e)
 
@@ -68,7 +91,7 @@ def _set_up_logging(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("lc_music_vae")
-    logger.addHandler(handler)
+    logger.handlers = [handler]
     logger.setLevel({"WARN": "WARNING", "FATAL": "CRITICAL"}.get(level, level))
     logger.propagate = False
     if level != "DEBUG":

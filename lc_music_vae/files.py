@@ -47,7 +47,7 @@ def read_json(path: str) -> Optional[Any]:
     try:
         with open(path, encoding="utf-8") as f:
             return json.load(f)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -40,6 +40,8 @@ def cut_down(tmp_path_factory):
     import tensorflow.compat.v1 as tf
     from magenta.models.music_vae import configs
 
+    from benchmarks.random_checkpoints import save_random_checkpoint
+
     names = ("cat-mel_2bar_big", "hierdec-mel_16bar", "hier-mel_16bar", "cat-drums_2bar_small", "hierdec-trio_16bar")
     originals = {name: configs.CONFIG_MAP[name] for name in names}
     folder = tmp_path_factory.mktemp("checkpoints")
@@ -58,52 +60,20 @@ def cut_down(tmp_path_factory):
     configs.CONFIG_MAP.update(originals)
 
 
-def save_random_checkpoint(name, prefix, seed, slots=True):
-    """Builds a MusicVAE with magenta's own code and saves it with random weights, as its Saver lays it out."""
-    import tensorflow.compat.v1 as tf
-    from magenta.models.music_vae import configs
-
-    config = copy.deepcopy(configs.CONFIG_MAP[name])
-    config.hparams.batch_size = 2
-    converter = config.data_converter
-    with tf.Graph().as_default(), tf.Session() as session:
-        config.model.build(config.hparams, converter.output_depth, is_training=False)
-        inputs = tf.zeros([2, config.hparams.max_seq_len, converter.input_depth])
-        z = config.model.encode(inputs, tf.fill([2], config.hparams.max_seq_len)).loc
-        config.model.sample(2, max_length=config.hparams.max_seq_len, z=z, temperature=1.0)
-        trained = tf.trainable_variables()
-        if slots:
-            for variable in trained:
-                for slot in ("Adam", "Adam_1"):
-                    tf.get_variable("%s/%s" % (variable.op.name, slot), variable.shape, trainable=False)
-            for power in ("beta1_power", "beta2_power"):
-                tf.get_variable(power, [], trainable=False)
-        session.run(tf.global_variables_initializer())
-        rng = np.random.RandomState(seed)
-        for v in trained:  # large enough that outputs differ from window to window
-            v.load(rng.normal(0, 0.4, v.shape.as_list()), session)
-        tf.train.Saver().save(session, prefix, write_meta_graph=False)
-
-
 @pytest.fixture
 def script(capsys):
     """Runs a script in this process: script('midime_train', '--config=...') -> (exit status, stdout, stderr)."""
-    from absl.testing import flagsaver
-
     import midime_generate
     import midime_train
 
-    mains = {"midime_train": midime_train, "midime_generate": midime_generate}
+    mains = {"midime_train": midime_train.main, "midime_generate": midime_generate.main}
 
     def run(name, *arguments):
-        from lc_music_vae import command_line
-
-        with flagsaver.flagsaver():
-            try:
-                command_line.run(name, mains[name].__doc__, mains[name]._main, [name] + list(arguments))
-                status = 0
-            except SystemExit as e:
-                status = e.code
+        try:
+            mains[name]([name] + list(arguments))
+            status = 0
+        except SystemExit as e:
+            status = e.code
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

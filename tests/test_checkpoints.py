@@ -6,8 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import save_random_checkpoint
 
+from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae import checkpoints, files
 from lc_music_vae.errors import InputError
 

@@ -384,7 +384,7 @@ def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, g
 
 
 def test_other_weights_contradict_and_the_same_elsewhere_do_not(trained, tmp_path):
-    from conftest import save_random_checkpoint
+    from benchmarks.random_checkpoints import save_random_checkpoint
 
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     save_random_checkpoint("cat-mel_2bar_small", str(tmp_path / "other.ckpt"), 1, slots=False)

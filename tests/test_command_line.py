@@ -1,0 +1,382 @@
+"""The two scripts as a user meets them: the seed's commands, files, and one line for everything that is wrong."""
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+
+import note_seq
+import pytest
+from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
+
+from benchmarks.random_checkpoints import save_random_checkpoint
+from lc_music_vae import files
+
+SMALL = "lc-cat-mel_2bar_small"
+NAME = r"%s_%s_\d{4}-\d\d-\d\d_\d{6}-%03d-of-%03d\.mid$"
+
+
+def midi_in(folder):
+    return sorted(os.path.join(str(folder), name) for name in os.listdir(str(folder)))
+
+
+def sha(folder):
+    return [files.sha256(path) for path in midi_in(folder)]
+
+
+def notes_of(path):
+    sequence = note_seq.midi_file_to_note_sequence(path)
+    return [(round(n.start_time, 3), round(n.end_time, 3), n.pitch) for n in sequence.notes]
+
+
+@pytest.fixture(scope="module")
+def published(cut_down, tmp_path_factory):
+    """The published models' checkpoints (cut down) as tar, prefix and folder: {config: {form: path}}."""
+    folder = tmp_path_factory.mktemp("published")
+    forms = {}
+    for name in ("cat-mel_2bar_big", "hierdec-mel_16bar"):
+        model = folder / name
+        model.mkdir()
+        prefix = str(model / (name + ".ckpt"))
+        for suffix in (".index", ".data-00000-of-00001"):
+            shutil.copy(cut_down[name] + suffix, prefix + suffix)
+        with tarfile.open(str(folder / (name + ".tar")), "w") as tar:
+            tar.add(str(model), name)
+        forms[name] = {"tar": str(folder / (name + ".tar")), "prefix": prefix, "folder": str(model)}
+    return forms
+
+
+@pytest.mark.parametrize("form", ["tar", "prefix", "folder"])
+@pytest.mark.parametrize("name", ["cat-mel_2bar_big", "hierdec-mel_16bar"])
+def test_the_first_programs_commands_for_both_published_models(name, form, published, script, tmp_path):
+    """Train on a TFRecord for 10 steps, sample 5, interpolate 5, with MusicVAE's checkpoint in every form."""
+    import tensorflow.compat.v1 as tf
+
+    examples_path = str(tmp_path / "notesequences.tfrecord")
+    with tf.io.TFRecordWriter(examples_path) as writer:
+        writer.write(melody(tune(20)).SerializeToString())
+    status, _, error = script(
+        "midime_train",
+        "--config=lc-" + name,
+        "--run_dir=%s/" % (tmp_path / "tmp"),
+        "--mode=train",
+        "--examples_path=" + examples_path,
+        "--eval_num_batches=2",
+        "--pretrained_path=" + published[name][form],
+        "--num_steps=10",
+    )
+    assert status == 0, error
+    common = [
+        "--vae_config=" + name,
+        "--config=lc-" + name,
+        "--checkpoint_file=%s" % (tmp_path / "tmp" / ("lc-%s.tar" % name)),
+        "--vae_checkpoint_file=" + published[name][form],
+        "--num_outputs=5",
+    ]
+    status, _, error = script("midime_generate", *common + ["--mode=sample", "--output_dir=%s" % (tmp_path / "s")])
+    assert status == 0, error
+    inputs = [
+        write_midi(melody(tune(16 if "16" in name else 2, seed)), tmp_path / ("%d.mid" % seed)) for seed in (1, 2)
+    ]
+    status, _, error = script(
+        "midime_generate",
+        *common
+        + ["--mode=interpolate", "--input_midi_1=" + inputs[0], "--input_midi_2=" + inputs[1]]
+        + ["--output_dir=%s" % (tmp_path / "i")],
+    )
+    assert status == 0, error
+    for folder, mode in (("s", "sample"), ("i", "interpolate")):
+        written = midi_in(tmp_path / folder)
+        assert len(written) == 5
+        for i, path in enumerate(written):
+            assert re.match(NAME % ("lc-" + name, mode, i, 5), os.path.basename(path))
+            note_seq.midi_file_to_note_sequence(path)
+
+
+@pytest.mark.parametrize("form", ["prefix", "folder", "bundle"])
+def test_small_vae_in_every_form(form, trained, script, tmp_path):
+    paths = {
+        "prefix": os.path.join(trained, "train", "model.ckpt-500"),
+        "folder": os.path.join(trained, "train"),
+        "bundle": os.path.join(trained, SMALL + ".tar"),
+    }
+    status, _, error = script(
+        "midime_generate", "--checkpoint_file=" + paths[form], "--seed=1", "--output_dir=%s" % (tmp_path / "a")
+    )
+    assert status == 0, error
+    script("midime_generate", "--run_dir=" + trained, "--seed=1", "--output_dir=%s" % (tmp_path / "b"))
+    assert sha(tmp_path / "a") == sha(tmp_path / "b")
+
+
+def test_checkpoints_of_midime_load_by_name(trained, script, tmp_path):
+    """A small VAE without run.json, saved with the rest of a graph around it, as midiMe's SmallMusicVAE is."""
+    import tensorflow.compat.v1 as tf
+
+    reader = tf.train.NewCheckpointReader(os.path.join(trained, "train", "model.ckpt-500"))
+    prefix = str(tmp_path / "model.ckpt")
+    with tf.Graph().as_default(), tf.Session() as session:
+        names = [n for n in reader.get_variable_to_shape_map() if n.startswith("latent") and "Adam" not in n]
+        variables = {n: tf.Variable(reader.get_tensor(n)) for n in names}
+        variables["encoder/mu/bias"] = tf.Variable(tf.zeros([256]))
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver(variables).save(session, prefix)
+    status, _, error = script("midime_generate", "--checkpoint_file=" + prefix, "--output_dir=" + str(tmp_path))
+    assert (status, error) == (
+        1,
+        "midime_generate: error: --config is needed: %s does not say which config it was trained with\n" % prefix,
+    )
+    arguments = ["--checkpoint_file=" + prefix, "--config=" + SMALL, "--seed=1", "--output_dir=%s" % (tmp_path / "a")]
+    assert script("midime_generate", *arguments)[0] == 0
+    script("midime_generate", "--run_dir=" + trained, "--seed=1", "--output_dir=%s" % (tmp_path / "b"))
+    assert sha(tmp_path / "a") == sha(tmp_path / "b")
+
+
+def test_same_seed_same_bytes_in_every_mode_and_another_seed_others(trained, tmp_path):
+    modes = {
+        "sample": ["--num_outputs=5"],
+        "interpolate": ["--num_outputs=5", "--input_midi_1=" + EXAMPLE, "--input_bars_1=1-2"]
+        + ["--input_midi_2=" + EXAMPLE, "--input_bars_2=9-10"],
+        "reconstruct": ["--input_midi_1=" + EXAMPLE],
+    }
+    for mode, arguments in modes.items():
+        for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+            done = run_process(
+                "midime_generate.py",
+                "--run_dir=" + trained,
+                "--mode=" + mode,
+                "--seed=%d" % seed,
+                "--temperature=1",
+                "--output_dir=%s" % (tmp_path / mode / folder),
+                *arguments,
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout == ""
+        assert sha(tmp_path / mode / "a") == sha(tmp_path / mode / "b")
+        assert sha(tmp_path / mode / "a") != sha(tmp_path / mode / "c")
+
+
+def test_run_dir_alone_is_enough_and_nothing_is_overwritten(trained, script, tmp_path, monkeypatch):
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    monkeypatch.setattr(time, "time", lambda: 1.6e9)
+    for count in (1, 2):
+        status, _, error = script("midime_generate", "--run_dir=" + run_dir, "--num_outputs=2")
+        assert status == 0, error
+        assert re.search(r"^--seed=\d+$", error, re.MULTILINE)
+        assert len(midi_in(os.path.join(run_dir, "generated"))) == 2 * count
+    stamps = {re.search(r"\d{6}-", os.path.basename(p)).group() for p in midi_in(os.path.join(run_dir, "generated"))}
+    assert len(stamps) == 2
+
+
+def test_an_input_of_several_windows_is_written_out_and_each_candidate_works(trained, script, tmp_path):
+    song = write_midi(melody(tune(4)), tmp_path / "song.mid")
+    arguments = ["--run_dir=" + trained, "--mode=interpolate", "--output_dir=%s" % (tmp_path / "out"), "--seed=1"]
+    status, _, error = script("midime_generate", *arguments + ["--input_midi_1=" + song, "--input_midi_2=" + song])
+    assert status == 1
+    assert error.splitlines()[-1].startswith(
+        "midime_generate: error: --input_midi_1=%s holds 3 windows of 2 bars, now written as" % song
+    )
+    candidates = midi_in(tmp_path / "out")
+    assert [os.path.basename(p)[-14:] for p in candidates] == ["%03d-of-003.mid" % i for i in range(3)]
+    expected = [n for n in notes_of(song) if 2 <= n[0] < 6]
+    shifted = [(round(a - 2, 3), round(min(b - 2, 4), 3), pitch) for a, b, pitch in expected]
+    assert notes_of(candidates[1]) == shifted
+    outputs = {}
+    for how, ends in (
+        ("files", ["--input_midi_1=" + candidates[1], "--input_midi_2=" + candidates[2]]),
+        ("bars", ["--input_midi_1=" + song, "--input_bars_1=2-3", "--input_midi_2=" + song, "--input_bars_2=3-4"]),
+    ):
+        out = "--output_dir=%s" % (tmp_path / how)
+        status, _, error = script("midime_generate", *arguments[:2] + ["--seed=1", out, "--num_outputs=4"] + ends)
+        assert status == 0, error
+        outputs[how] = sha(tmp_path / how)
+    assert outputs["files"] == outputs["bars"]
+
+
+def timed(*arguments):
+    start = time.perf_counter()
+    done = run_process(*arguments)
+    return time.perf_counter() - start, done
+
+
+@pytest.mark.parametrize("name", ["midime_train", "midime_generate"])
+def test_help_and_wrong_flags_need_no_tensorflow(name):
+    """They answer at once; measured 0.06 s, of which a half second is far off. What counts is what is not imported."""
+    done = run_process(name + ".py", "--help")
+    assert done.returncode == 0
+    assert "--run_dir" in done.stdout
+    for arguments in (["--modus=sample"], ["--mode=nonsense"], ["--num_outputs=x"], ["extra"], []):
+        done = run_process("-X", "importtime", name + ".py", *arguments)
+        assert done.returncode == 1
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+        assert len(lines) == 1
+        assert lines[0].startswith(name + ": error: ")
+        assert not re.search(r"\| +(tensorflow|magenta|note_seq|numpy)\b", done.stderr)
+
+
+def tiny_training(tmp_path, name="run"):
+    import lc_music_vae
+
+    song = write_midi(melody(tune(4)), tmp_path / "song.mid")
+    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    lc_music_vae.train(SMALL, song, str(tmp_path / name), num_steps=1, hparams=hparams)
+    return str(tmp_path / name)
+
+
+TRAIN_ERRORS = [
+    ([], "--run_dir is needed"),
+    (["--run_dir={new}"], "--config is needed"),
+    (["--run_dir={new}", "--config=" + SMALL], "--examples_path is needed"),
+    (["--run_dir={new}", "--config=lc-cat-mel_2bar_smal", "--examples_path={song}"], "did you mean " + SMALL),
+    (
+        ["--run_dir={new}", "--config=" + SMALL, "--examples_path={none}"],
+        "--examples_path={none}: no such file or folder",
+    ),
+    (["--run_dir={new}", "--config=lc-cat-mel_2bar_big", "--examples_path={song}"], "download it from https://"),
+    (["{train}", "--pretrained_path={none}"], "--pretrained_path={none}: no checkpoint there"),
+    (["{train}", "--pretrained_path={text}"], "--pretrained_path={text}: not a readable .tar bundle"),
+    (["{train}", "--num_steps=0"], "--num_steps=0 must be 1 or more"),
+    (["{train}", "--num_data_threads=0"], "--num_data_threads=0 must be 1 or more"),
+    (["{train}", "--checkpoints_to_keep=0"], "--checkpoints_to_keep=0 must be 1 or more"),
+    (["{train}", "--seed=-1"], "--seed=-1 must be from 0 to 4294967295"),
+    (["{train}", "--hparams=max_betta=1"], "did you mean max_beta?"),
+    (["{train}", "--mode=test"], "should be one of <train|eval>"),
+    (["--run_dir={text}/x", "--config=" + SMALL, "--examples_path={song}"], "--run_dir={text}/x cannot be made"),
+    (["--run_dir={new}", "--mode=eval"], "--run_dir={new} holds no trained model"),
+    (["--run_dir={run}", "--mode=eval", "--eval_num_batches=0"], "--eval_num_batches=0 must be 1 or more"),
+    (["--run_dir={run}", "--mode=eval", "--examples_path={none}"], "no such file or folder"),
+    (["--run_dir={run}", "--config=" + SMALL, "--examples_path={song}", "--seed=3"], "--seed=3 contradicts"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), TRAIN_ERRORS, ids=[m[:40] for _, m in TRAIN_ERRORS])
+def test_training_errors_are_one_line(arguments, message, script, places):
+    check_error(script, "midime_train", arguments, message, places)
+
+
+GENERATE_ERRORS = [
+    ([], "give either --run_dir or --checkpoint_file"),
+    (["--run_dir={run}", "--checkpoint_file={run}/%s.tar" % SMALL], "give either --run_dir or --checkpoint_file"),
+    (["--run_dir={new}"], "--run_dir={new} holds no trained model"),
+    (["--checkpoint_file={none}"], "--checkpoint_file={none}: no checkpoint there"),
+    (["--checkpoint_file={run}/%s.tar" % SMALL], "--output_dir is needed with --checkpoint_file"),
+    (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct>"),
+    (["{out}", "--num_outputs=0"], "--num_outputs=0 must be 1 or more"),
+    (["{out}", "--mode=interpolate", "--num_outputs=1"], "--num_outputs=1 must be 2 or more in mode interpolate"),
+    (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be 1 or more"),
+    (["{out}", "--temperature=0"], "--temperature=0.0 must be a number above 0"),
+    (["{out}", "--temperature=nan"], "--temperature=nan must be a number above 0"),
+    (["{out}", "--seed=-3"], "--seed=-3 must be from 0"),
+    (["{out}", "--config=lc-cat-mel_2bar_big"], "--config=lc-cat-mel_2bar_big contradicts"),
+    (["{out}", "--vae_config=cat-mel_2bar_big"], "--vae_config=cat-mel_2bar_big contradicts --config=" + SMALL),
+    (["{out}", "--vae_checkpoint_file={none}"], "--vae_checkpoint_file={none}: no checkpoint there"),
+    (["{out}", "--vae_checkpoint_file={other}"], "--vae_checkpoint_file={other} holds other weights"),
+    (["{out}", "--mode=interpolate"], "--input_midi_1 is needed in mode interpolate"),
+    (["{out}", "--mode=interpolate", "--input_midi_1={song}"], "--input_midi_2 is needed in mode interpolate"),
+    (["{out}", "--mode=reconstruct", "--input_midi_1={none}"], "--input_midi_1={none}: no such file or folder"),
+    (["{out}", "--mode=reconstruct", "--input_midi_1={text}"], "--input_midi_1={text}: the file looks like neither"),
+    (["{out}", "--mode=reconstruct", "--input_midi_1={drums}"], "the song has no notes that config"),
+    (["{ends}", "--input_bars_1=five"], "--input_bars_1=five: expected first and last bar, such as 5-6"),
+    (["{ends}", "--input_bars_1=1-3"], "--input_bars_1=1-3: one window is bars 1-2 there"),
+    (["{ends}", "--input_bars_1=9-10"], "--input_bars_1=9-10: {song} has 4 bars"),
+    (["--run_dir={run}", "--output_dir={text}/x"], "--output_dir={text}/x cannot be made"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), GENERATE_ERRORS, ids=[m[:40] for _, m in GENERATE_ERRORS])
+def test_generating_errors_are_one_line(arguments, message, script, places):
+    check_error(script, "midime_generate", arguments, message, places)
+    assert not os.path.exists(places["made"]) or not os.listdir(places["made"])
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Paths that the wrong commands name."""
+    from conftest import drum_beat
+
+    folder = tmp_path_factory.mktemp("places")
+    run = tiny_training(folder)
+    (folder / "text.txt").write_text("just text, and enough of it to be no record")
+    save_random_checkpoint("cat-mel_2bar_small", str(folder / "other.ckpt"), 1, slots=False)
+    song = str(folder / "song.mid")
+    out = "--run_dir=%s --output_dir=%s" % (run, folder / "made")
+    return {
+        "run": run,
+        "new": str(folder / "new"),
+        "song": song,
+        "none": str(folder / "none"),
+        "text": str(folder / "text.txt"),
+        "other": str(folder / "other.ckpt"),
+        "drums": write_midi(drum_beat(4), folder / "drums.mid"),
+        "made": str(folder / "made"),
+        "train": "--run_dir=%s --config=%s --examples_path=%s" % (folder / "new", SMALL, song),
+        "out": out,
+        "ends": "%s --mode=interpolate --input_midi_1=%s --input_midi_2=%s" % (out, song, song),
+    }
+
+
+def check_error(script, name, arguments, message, places):
+    filled = [part for a in arguments for part in a.format(**places).split(" ")]
+    status, out, error = script(name, *filled)
+    assert status == 1
+    assert out == ""
+    last = error.splitlines()[-1]
+    assert last.startswith(name + ": error: ")
+    assert message.format(**places) in last
+    assert "Traceback" not in error
+    others = [line for line in error.splitlines()[:-1] if not re.match(r"--seed=\d+$", line)]
+    assert others == []
+
+
+def test_debug_shows_the_traceback(script, tmp_path):
+    status, _, error = script("midime_generate", "--run_dir=%s" % tmp_path, "--log=DEBUG")
+    assert status == 1
+    assert "Traceback" in error
+    assert error.splitlines()[-1].startswith("midime_generate: error: ")
+
+
+def test_at_info_only_our_own_lines_reach_the_screen(tmp_path):
+    done = run_process(
+        "midime_train.py",
+        "--config=" + SMALL,
+        "--examples_path=" + EXAMPLE,
+        "--run_dir=%s" % tmp_path,
+        "--num_steps=10",
+    )
+    assert done.returncode == 0
+    assert done.stdout == ""
+    patterns = [
+        r"11 distinct windows from 1 song$",
+        r"training from step 0 to 10, 11 windows a step$",
+        r"step \d+ of 10: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats$",
+        r"trained to step 10; the model to keep or share is .*%s\.tar$" % SMALL,
+    ]
+    assert all(any(re.match(p, line) for p in patterns) for line in done.stderr.splitlines()), done.stderr
+    done = run_process("midime_train.py", "--mode=eval", "--run_dir=%s" % tmp_path)
+    assert re.match(
+        r"11 .*\nstep 10 on 11 windows: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats a window\n$", done.stderr
+    )
+
+
+def test_interrupt_is_one_line_and_130(tmp_path):
+    script = os.path.join(REPO, "midime_train.py")
+    arguments = ["--config=" + SMALL, "--examples_path=" + EXAMPLE, "--run_dir=%s" % tmp_path, "--num_steps=1000000"]
+    process = subprocess.Popen([sys.executable, script] + arguments, stderr=subprocess.PIPE, universal_newlines=True)
+    for line in process.stderr:
+        if line.startswith("training from"):
+            break
+    while not (tmp_path / "train" / "checkpoint").exists():
+        time.sleep(0.05)
+    process.send_signal(2)
+    error = process.stderr.read()
+    assert process.wait() == 130
+    assert error.splitlines()[-1] == "midime_train: stopped; the same command goes on from the last checkpoint"
+
+
+def test_demo_commands_stay_below_1200_megabytes(trained, tmp_path):
+    """Peak memory of the heaviest process this test session started so far; the demo's bound is 1.2 GB."""
+    run_process("midime_train.py", "--config=" + SMALL, "--examples_path=" + EXAMPLE, "--run_dir=%s" % (tmp_path / "r"))
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.2e6
