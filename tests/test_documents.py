@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
+import subprocess
 
 import pytest
-from conftest import REPO
+from conftest import EXAMPLE, REPO
 
 import midime_generate
 import midime_train
@@ -45,3 +47,34 @@ def test_hyperparameters_and_configs_are_all_there():
 def test_links_to_files_lead_somewhere():
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
         assert os.path.exists(os.path.join(REPO, target)), target
+
+
+def test_the_readmes_python_runs(tmp_path, monkeypatch):
+    songs = tmp_path / "my_songs"
+    songs.mkdir()
+    for path in (songs / "a.mid", tmp_path / "song.mid"):
+        shutil.copy(EXAMPLE, str(path))
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(code, names)  # noqa: S102 - the README is ours
+    assert (len(names["samples"]), len(names["between"]), len(names["walk"])) == (8, 1, 5)
+    assert names["again"].total_time == names["song"].total_time
+    assert (tmp_path / "sample.mid").exists()
+
+
+def test_without_a_python_3_7_bootstrap_says_in_three_lines_how_to_get_one(tmp_path):
+    """A shim on the path that only prints an error is not a Python."""
+    for name in ("python3.7", "python3", "python"):
+        shim = tmp_path / name
+        shim.write_text("#!/bin/sh\necho 'pyenv: %s: command not found' >&2\nexit 127\n" % name)
+        shim.chmod(0o755)
+    environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path, "HOME": str(tmp_path), "VENV": str(tmp_path / "venv")}
+    done = subprocess.run(
+        [os.path.join(REPO, "tools", "bootstrap.sh")], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()[1:]  # after "asking uv"
+    assert len(lines) == 3
+    assert lines[0].startswith("bootstrap: error: TensorFlow 1.15 needs Python 3.7")
+    assert not os.path.exists(str(tmp_path / "venv"))

@@ -60,8 +60,6 @@ def test_installed_scripts_run_from_another_folder(wheel, tmp_path):
         ["midime_generate", "--run_dir=run", "--num_outputs=3"],
     ):
         command[0] = os.path.join(venv, "bin", command[0])
-        done = subprocess.run(
-            command, cwd=str(elsewhere), env=environment, stderr=subprocess.PIPE, text=True
-        )
+        done = subprocess.run(command, cwd=str(elsewhere), env=environment, stderr=subprocess.PIPE, text=True)
         assert done.returncode == 0, done.stderr
     assert len(os.listdir(str(elsewhere / "run" / "generated"))) == 3

@@ -52,7 +52,15 @@ echo "setting up $venv with $python ($("$python" --version 2>&1)); about a minut
 rm -rf "$venv"
 "$python" -m venv "$venv"
 # --no-deps: the two files are complete, and magenta's metadata asks for packages that cannot be installed.
-"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps \
-  -r requirements.txt -r requirements-dev.txt 2>&1 | grep -v '^WARNING: Location' || true
-"$venv/bin/python" -W ignore -c 'import note_seq, pytest, tensorflow' >/dev/null
+if ! "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps \
+  -r requirements.txt -r requirements-dev.txt >"$venv/pip.log" 2>&1; then
+  tail -n 5 "$venv/pip.log" >&2
+  echo "bootstrap: error: pip could not install the locked packages; all it said is in $venv/pip.log" >&2
+  exit 1
+fi
+"$venv/bin/python" -W ignore -c 'import note_seq, pytest, tensorflow' >"$venv/import.log" 2>&1 || {
+  tail -n 1 "$venv/import.log" >&2
+  echo "bootstrap: error: the packages do not import; remove $venv and try again" >&2
+  exit 1
+}
 touch "$venv/stamp"
