@@ -85,7 +85,22 @@ def draw_z(features: Dict[str, tf.Tensor], seed: int, step: tf.Tensor) -> tf.Ten
     return mean + scale * tf.random.stateless_normal(tf.shape(mean), base_model.stateless_seed(seed, _Z, step))
 
 
-def model_fn_builder(hparams: HParams, z_size: int, seed: int) -> Callable:
+class _Saver(tf.train.Saver):
+    """Writes checkpoints without a `.meta` file (which no other TensorFlow could read) and with relative paths.
+
+    Variables alone are restored, by name, and a run's folder can be moved.
+    """
+
+    def __init__(self, to_keep: int, every_n_hours: float):
+        super().__init__(max_to_keep=to_keep, keep_checkpoint_every_n_hours=every_n_hours, save_relative_paths=True)
+
+    def save(self, *args, **kwargs):
+        return super().save(*args, **dict(kwargs, write_meta_graph=False))
+
+
+def model_fn_builder(
+    hparams: HParams, z_size: int, seed: int, checkpoints_to_keep: int = 5, keep_checkpoint_every_n_hours: float = 1.0
+) -> Callable:
     """Returns the Estimator's model_fn for a small VAE over z of `z_size` dimensions."""
 
     def model_fn(features, labels, mode):
@@ -120,7 +135,8 @@ def model_fn_builder(hparams: HParams, z_size: int, seed: int) -> Callable:
         if hparams.grad_clip:
             gradients, _ = tf.clip_by_global_norm(gradients, hparams.grad_clip)
         train_op = optimizer.apply_gradients(zip(gradients, variables), global_step=step)
-        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+        scaffold = tf.train.Scaffold(saver=_Saver(checkpoints_to_keep, keep_checkpoint_every_n_hours))
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
 
     return model_fn
 
@@ -166,12 +182,10 @@ def train(
     config = tf.estimator.RunConfig(
         save_checkpoints_secs=_SECONDS_A_CHECKPOINT,
         save_summary_steps=max(1, num_steps // 50),
-        keep_checkpoint_max=checkpoints_to_keep,
-        keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
         log_step_count_steps=None,
         session_config=music_vae.session_config(),
     )
-    model_fn = model_fn_builder(hparams, found.z_size, seed)
+    model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
     try:
         tf.estimator.Estimator(model_fn, model_dir, config).train(
             train_input_fn(found, size, seed, first_step, num_data_threads),

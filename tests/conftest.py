@@ -2,6 +2,7 @@
 
 import copy
 import glob
+import logging
 import os
 import subprocess
 import sys
@@ -74,6 +75,9 @@ def script(capsys):
             status = 0
         except SystemExit as e:
             status = e.code
+        finally:
+            logger = logging.getLogger("lc_music_vae")  # the script set it up for a process of its own
+            logger.handlers, logger.propagate = [], True
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

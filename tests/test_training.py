@@ -68,6 +68,9 @@ def test_what_training_leaves_behind(trained, records):
     names = set(checkpoints.Weights(bundle).shapes)
     assert all(name.startswith("latent_") for name in names)  # never MusicVAE's
     assert os.path.getsize(os.path.join(trained, SMALL + ".tar")) < 20e6
+    assert not [n for n in os.listdir(os.path.join(trained, "train")) if n.endswith(".meta")]
+    with open(os.path.join(trained, "train", "checkpoint")) as f:
+        assert trained not in f.read()  # relative paths: the folder can be moved
     with open(os.path.join(trained, "examples.tsv")) as f:
         rows = [line.rstrip("\n").split("\t") for line in f]
     assert rows == [["path", "slices", "melody", "reason"], [EXAMPLE, "11", "0", ""]]
