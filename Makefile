@@ -1,11 +1,13 @@
 # `make demo` and `make test` do all set-up; a second run of either sets nothing up again.
-VENV ?= .venv
+# PLATFORM=tf1 or tf2 chooses between TensorFlow 1.15 and 2.15; left out, what Python there is decides.
+PLATFORM ?=
+VENV ?= $(if $(filter tf2,$(PLATFORM)),.venv-tf2,.venv)
 PY = $(VENV)/bin/python
-export PYTHON VENV
+export PLATFORM PYTHON VENV
 
 .PHONY: demo test lint format bench clean
 
-$(VENV)/stamp: requirements.txt requirements-dev.txt tools/bootstrap.sh
+$(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt tools/bootstrap.sh
 	@tools/bootstrap.sh
 
 demo: $(VENV)/stamp
@@ -26,4 +28,4 @@ bench: $(VENV)/stamp
 	@$(PY) benchmarks/real_size.py
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info
+	rm -rf .venv .venv-tf2 demo build dist *.egg-info

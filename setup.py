@@ -1,7 +1,7 @@
 """Packaging. The supported install is `pip install --no-deps -r requirements.txt`, then `pip install --no-deps .`.
 
-magenta's own metadata asks for packages that cannot be installed beside TensorFlow 1.15, so only dependencies that
-pip can satisfy are named here; the locked list is requirements.txt.
+On Python 3.9 to 3.11 the list is requirements-tf2.txt. magenta's own metadata asks for packages that cannot be
+installed beside these, so only dependencies that pip can satisfy are named here.
 """
 
 import re
@@ -25,13 +25,15 @@ setup(
     # Not configs.py: a top-level module of that name would be in everybody's way.
     py_modules=["midime_train", "midime_generate"],
     package_data={"lc_music_vae": ["checkpoints/*"]},
-    python_requires=">=3.7,<3.8",
+    python_requires=">=3.7,!=3.8.*,<3.12",
     install_requires=[
         "absl-py",
         "note-seq>=0.0.5",
         "numpy<1.24",
-        "tensorflow>=1.15,<1.16",
-        "tensorflow-probability==0.8.0",
+        "tensorflow>=1.15,<1.16; python_version < '3.8'",
+        "tensorflow>=2.15,<2.16; python_version >= '3.9'",
+        "tensorflow-probability==0.8.0; python_version < '3.8'",
+        "tensorflow-probability==0.23.0; python_version >= '3.9'",
     ],
     entry_points={
         "console_scripts": [

@@ -4,11 +4,14 @@ Each half is a graph and a session of its own that holds its own variables and n
 decoder, sampling no encoder.
 """
 
+import contextlib
 import copy
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+import functools
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from magenta.contrib import seq2seq
 from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import lstm_models
 
@@ -28,6 +31,25 @@ def session_config(threads: int = 0) -> tf.ConfigProto:
     options = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
     options.gpu_options.allow_growth = True
     return options
+
+
+@contextlib.contextmanager
+def _repeatable_loops() -> Iterator[None]:
+    """Builds loops whose random draws are a function of the graph's seed.
+
+    TensorFlow 2's loops give every body the same op seeds: all bars of a hierarchical decoder would be drawn with one
+    noise. And where a draw waits for nothing, as those of newer tensorflow-probability, overlapping iterations take
+    theirs in any order.
+    """
+    dynamic_decode, control_flow_v2 = seq2seq.dynamic_decode, tf.control_flow_v2_enabled()
+    seq2seq.dynamic_decode = functools.partial(dynamic_decode, parallel_iterations=1)
+    tf.disable_control_flow_v2()
+    try:
+        yield
+    finally:
+        seq2seq.dynamic_decode = dynamic_decode
+        if control_flow_v2:
+            tf.enable_control_flow_v2()
 
 
 def _frozen(
@@ -50,7 +72,7 @@ def _frozen(
     config = copy.deepcopy(music_vae_configs.CONFIG_MAP[music_vae])
     config.data_converter.set_mode("infer")
     config.hparams.batch_size = batch_size
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default() as graph, _repeatable_loops():
         # Decoders draw their samples without seeds of their own: the graph's makes them repeatable.
         tf.set_random_seed(seed)
         config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)

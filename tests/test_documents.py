@@ -69,12 +69,17 @@ def test_without_a_python_3_7_bootstrap_says_in_three_lines_how_to_get_one(tmp_p
         shim = tmp_path / name
         shim.write_text("#!/bin/sh\necho 'pyenv: %s: command not found' >&2\nexit 127\n" % name)
         shim.chmod(0o755)
-    environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path, "HOME": str(tmp_path), "VENV": str(tmp_path / "venv")}
+    environment = {
+        "PATH": "%s:/usr/bin:/bin" % tmp_path,
+        "HOME": str(tmp_path),
+        "VENV": str(tmp_path / "venv"),
+        "PLATFORM": "tf1",
+    }
     done = subprocess.run(
         [os.path.join(REPO, "tools", "bootstrap.sh")], env=environment, stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == 1
     lines = done.stderr.splitlines()[1:]  # after "asking uv"
     assert len(lines) == 3
-    assert lines[0].startswith("bootstrap: error: TensorFlow 1.15 needs Python 3.7")
+    assert lines[0].startswith("bootstrap: error: no Python that runs was found: TensorFlow 1.15 needs 3.7")
     assert not os.path.exists(str(tmp_path / "venv"))

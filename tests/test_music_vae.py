@@ -70,6 +70,15 @@ def test_decoder_noise_is_a_function_of_the_seed(cut_down):
     assert not np.array_equal(one[0], one[1])  # a second call goes on in the stream
 
 
+def test_every_bar_is_drawn_with_noise_of_its_own(cut_down):
+    weights = checkpoints.Weights(checkpoints.find(prefix_of("hierdec-mel_16bar", cut_down), "--pretrained_path"))
+    decoder = music_vae.Decoder("hierdec-mel_16bar", weights, 1)
+    drawn = decoder.decode(np.zeros((1, 12)), temperature=1e6)  # nothing but noise
+    decoder.close()
+    bars = drawn.argmax(-1).reshape(16, 16)
+    assert len({tuple(sorted(bar)) for bar in bars}) == 16
+
+
 def test_each_half_reads_only_its_own_variables(cut_down, tmp_path):
     import tensorflow.compat.v1 as tf
 
