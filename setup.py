@@ -28,6 +28,7 @@ setup(
     python_requires=">=3.7,!=3.8.*,<3.12",
     install_requires=[
         "absl-py",
+        "matplotlib",
         "note-seq>=0.0.5",
         "numpy<1.24",
         "tensorflow>=1.15,<1.16; python_version < '3.8'",

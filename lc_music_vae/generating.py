@@ -96,6 +96,7 @@ def generate(
             sequences = [model.reconstruct(songs[0].note_sequence, temperature)]
     paths = _write(sequences, folder, "%s_%s" % (found.config, mode))
     logger.info("wrote %d file%s: %s", len(paths), "" if len(paths) == 1 else "s", _pattern(paths))
+    logger.info("all on one sheet: %s", _draw(mode, sequences, songs, paths))
     return paths
 
 
@@ -201,12 +202,32 @@ def _write(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
     while True:
         stamp = time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now))
         paths = [os.path.join(folder, "%s_%s-%03d-of-%03d.mid" % (stem, stamp, i, n)) for i in range(n)]
-        if not any(map(os.path.exists, paths)):
+        if not any(map(os.path.exists, paths + ["%s_%s.png" % (os.path.join(folder, stem), stamp)])):
             break
         now += 1
     for sequence, path in zip(sequences, paths):
         _write_midi(sequence, path)
     return paths
+
+
+def _draw(mode: str, sequences: Sequence[Any], songs: Sequence[examples.Song], paths: Sequence[str]) -> str:
+    """Writes one PNG beside the MIDI files and returns its path."""
+    from lc_music_vae import drawing
+
+    numbers = ["%03d" % i for i in range(len(sequences))]
+    if mode == "reconstruct":
+        sheet = drawing.piano_rolls(
+            [songs[0].note_sequence, sequences[0]], ["the song", "as the model hears it"], columns=1
+        )
+    else:
+        if mode == "interpolate":
+            numbers[0] += ": start, %s" % os.path.basename(songs[0].name)
+            numbers[-1] += ": end, %s" % os.path.basename(songs[1].name)
+        sheet = drawing.piano_rolls(sequences, numbers)
+    path = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
+    with files.creating(path) as temporary:
+        drawing.save(sheet, temporary)
+    return path
 
 
 def _write_midi(sequence: Any, path: str) -> None:

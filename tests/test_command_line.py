@@ -21,11 +21,14 @@ NAME = r"%s_%s_\d{4}-\d\d-\d\d_\d{6}-%03d-of-%03d\.mid$"
 
 
 def midi_in(folder):
-    return sorted(os.path.join(str(folder), name) for name in os.listdir(str(folder)))
+    return sorted(os.path.join(str(folder), name) for name in os.listdir(str(folder)) if name.endswith(".mid"))
 
 
 def sha(folder):
-    return [files.sha256(path) for path in midi_in(folder)]
+    """Digests of all files in a folder, the picture last, as it is named without a number."""
+    names = sorted(os.listdir(str(folder)))
+    assert [name[-4:] for name in names] == [".mid"] * (len(names) - 1) + [".png"]
+    return [files.sha256(os.path.join(str(folder), name)) for name in names]
 
 
 def notes_of(path):
@@ -92,6 +95,8 @@ def test_the_first_programs_commands_for_both_published_models(name, form, publi
     for folder, mode in (("s", "sample"), ("i", "interpolate")):
         written = midi_in(tmp_path / folder)
         assert len(written) == 5
+        pictures = [name for name in os.listdir(str(tmp_path / folder)) if name.endswith(".png")]
+        assert pictures == [re.sub(r"-000-of-005.mid$", ".png", os.path.basename(written[0]))]
         for i, path in enumerate(written):
             assert re.match(NAME % ("lc-" + name, mode, i, 5), os.path.basename(path))
             note_seq.midi_file_to_note_sequence(path)
@@ -167,6 +172,7 @@ def test_run_dir_alone_is_enough_and_nothing_is_overwritten(trained, script, tmp
         assert status == 0, error
         assert re.search(r"^--seed=\d+$", error, re.MULTILINE)
         assert len(midi_in(os.path.join(run_dir, "generated"))) == 2 * count
+    assert len(os.listdir(os.path.join(run_dir, "generated"))) == 6
     stamps = {re.search(r"\d{6}-", os.path.basename(p)).group() for p in midi_in(os.path.join(run_dir, "generated"))}
     assert len(stamps) == 2
 

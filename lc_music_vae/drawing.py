@@ -1,0 +1,100 @@
+"""Pictures: piano rolls of what was generated, on one sheet.
+
+Drawn with matplotlib's Figure alone, without pyplot: no window, no state, nothing to close.
+"""
+
+import math
+from typing import List, Sequence, Tuple
+
+import note_seq
+import numpy as np
+from matplotlib import collections, figure, ticker
+from matplotlib.backends import backend_agg
+
+from lc_music_vae import data
+
+_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_COLUMNS = 4
+_NOTE, _GRID, _BAR = "#2a6f97", "#e3e3e3", "#8c8c8c"
+_MARGIN = 2  # semitones above and below the notes
+
+
+def pitch_name(pitch: int) -> str:
+    """Returns the name of a MIDI pitch; 60 is C4."""
+    return "%s%d" % (_NAMES[pitch % 12], pitch // 12 - 1)
+
+
+def _rectangles(sequence: note_seq.NoteSequence) -> List[Tuple[float, float, int]]:
+    """Returns (start, end, pitch) of each note, times in quarters."""
+    tempo_map = data.TempoMap(sequence.tempos)
+    starts = tempo_map.quarters(np.array([n.start_time for n in sequence.notes]))
+    ends = tempo_map.quarters(np.array([n.end_time for n in sequence.notes]))
+    return [(float(a), float(b), n.pitch) for a, b, n in zip(starts, ends, sequence.notes)]
+
+
+def piano_rolls(
+    sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = _COLUMNS, title: str = ""
+) -> figure.Figure:
+    """Draws NoteSequences as piano rolls on one sheet, row by row, all to one scale.
+
+    Args:
+        sequences: What to draw.
+        titles: One a sequence.
+        columns: Rolls in a row.
+        title: Of the sheet.
+    """
+    rolls = [_rectangles(s) for s in sequences]
+    pitches = [pitch for roll in rolls for _, _, pitch in roll] or [60]
+    low, high = min(pitches) - _MARGIN, max(pitches) + _MARGIN
+    bars = max(
+        1, math.ceil(max((end for roll in rolls for _, end, _ in roll), default=0) / data.QUARTERS_PER_BAR - 1e-6)
+    )
+    columns = min(columns, len(rolls))
+    rows = -(-len(rolls) // columns)
+    sheet = figure.Figure(figsize=(min(16.0, 1 + columns * max(3.0, 0.55 * bars)), 0.7 + 1.9 * rows), dpi=100)
+    backend_agg.FigureCanvasAgg(sheet)
+    panels = sheet.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for i, panel in enumerate(panels.flat):
+        if i >= len(rolls):
+            panel.set_visible(False)
+            continue
+        _draw_roll(panel, rolls[i], bars, low, high)
+        panel.set_title(titles[i], fontsize=9, loc="left")
+    for panel in panels[:, 0]:
+        panel.tick_params(axis="y", labelleft=True)
+    for i in range(columns):
+        last = max(row for row in range(rows) if row * columns + i < len(rolls))
+        panels[last, i].set_xlabel("bar", fontsize=8)
+        panels[last, i].tick_params(axis="x", labelbottom=True)
+    sheet.suptitle(title, fontsize=11)
+    sheet.tight_layout(rect=(0, 0, 1, 0.98 if title else 1))
+    return sheet
+
+
+def _draw_roll(panel, roll: Sequence[Tuple[float, float, int]], bars: int, low: int, high: int) -> None:
+    boxes = [[(a, p - 0.45), (b, p - 0.45), (b, p + 0.45), (a, p + 0.45)] for a, b, p in roll]
+    panel.add_collection(
+        collections.PolyCollection(boxes, facecolors=_NOTE, edgecolors="white", linewidths=0.4, zorder=3)
+    )
+    panel.set_xlim(0, bars * data.QUARTERS_PER_BAR)
+    panel.set_ylim(low, high)
+    for quarter in range(bars * data.QUARTERS_PER_BAR + 1):
+        is_bar = quarter % data.QUARTERS_PER_BAR == 0
+        if is_bar or bars <= 8:
+            panel.axvline(quarter, color=_BAR if is_bar else _GRID, linewidth=0.8 if is_bar else 0.5, zorder=1)
+    named = (0,) if high - low > 36 else (0, 4, 7)  # every C, or E and G too where there is room
+    panel.yaxis.set_major_locator(ticker.FixedLocator([p for p in range(low, high + 1) if p % 12 in named]))
+    panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda pitch, _: pitch_name(int(pitch))))
+    panel.grid(axis="y", color=_GRID, linewidth=0.6, zorder=0)
+    every = max(1, bars // 16)
+    panel.xaxis.set_major_locator(
+        ticker.FixedLocator([data.QUARTERS_PER_BAR * (b + 0.5) for b in range(0, bars, every)])
+    )
+    panel.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: "%d" % (x // data.QUARTERS_PER_BAR + 1)))
+    panel.tick_params(labelsize=7, length=0)
+
+
+def save(sheet: figure.Figure, path: str) -> None:
+    """Writes a picture as PNG; `path` need not end so."""
+    # Without it, matplotlib writes its version into the file.
+    sheet.savefig(path, format="png", metadata={"Software": None})
