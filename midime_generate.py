@@ -37,6 +37,8 @@ def _flags():
     define.integer("max_batch_size", 64, "The most windows that are decoded at once; lower it to save memory.")
     define.number("temperature", 0.5, "How freely the decoder chooses notes: above 0; lower is plainer.")
     define.integer("seed", None, "Seed of everything random: the same files again. Left out, one is drawn and said.")
+    define.number("qpm", None, "Tempo of what is written, in quarters a minute. Left out, that of the songs.")
+    define.integer("program", None, "General MIDI program of melodies, from 0. Left out, that of the songs.")
     return define.values
 
 
@@ -59,6 +61,8 @@ def _main(flags) -> None:
         flags.max_batch_size,
         flags.temperature,
         flags.seed,
+        flags.qpm,
+        flags.program,
     )
 
 

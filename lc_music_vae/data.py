@@ -59,6 +59,11 @@ class TempoMap:
         i = np.searchsorted(self._quarters, quarters, "right") - 1
         return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self.qpms[i]
 
+    def main_qpm(self, end: float) -> float:
+        """Returns the tempo that holds for the most quarters up to `end`."""
+        edges = np.append(np.minimum(self._quarters, end), end)
+        return float(self.qpms[np.argmax(np.diff(edges))])
+
     def changes(self) -> List[Tuple[float, float]]:
         """Returns the tempo changes as (seconds, quarters per minute)."""
         return list(zip(self._seconds.tolist(), self.qpms.tolist()))
@@ -411,10 +416,26 @@ class WindowConverter:
         tensors = self._converter.to_tensors(sequence) if notes else None
         return tensors if tensors is not None and len(tensors.inputs) == 1 else None
 
-    def to_note_sequences(self, tensors: Sequence[np.ndarray]) -> List[note_seq.NoteSequence]:
-        """Converts decoder outputs [time, output_depth] to NoteSequences at 120 quarters per minute."""
+    def to_note_sequences(
+        self, tensors: Sequence[np.ndarray], qpm: float = QPM, program: int = 0
+    ) -> List[note_seq.NoteSequence]:
+        """Converts decoder outputs [time, output_depth] to NoteSequences.
+
+        Args:
+            tensors: The outputs.
+            qpm: Tempo in quarters per minute; magenta's converters know 120 only.
+            program: General MIDI program, from 0, of melodies; other families have programs of their own.
+        """
         sequences = self._converter.from_tensors(tensors)
         for sequence in sequences:
             if not sequence.time_signatures:
                 sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)
+            for tempo in sequence.tempos:
+                tempo.qpm = qpm
+            for note in sequence.notes:
+                note.start_time *= QPM / qpm
+                note.end_time *= QPM / qpm
+                if self._is_melody:
+                    note.program = program
+            sequence.total_time *= QPM / qpm
         return sequences

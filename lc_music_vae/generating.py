@@ -34,6 +34,8 @@ def generate(
     max_batch_size: int = 64,
     temperature: float = 0.5,
     seed: Optional[int] = None,
+    qpm: Optional[float] = None,
+    program: Optional[int] = None,
 ) -> List[str]:
     """Generates MIDI files with a trained model.
 
@@ -53,6 +55,8 @@ def generate(
         max_batch_size: The most windows that are decoded at once.
         temperature: Softmax temperature of the decoder, above 0.
         seed: Seed of everything random; None draws one, and says which.
+        qpm: Tempo of what is written, in quarters per minute; None is that of the songs that were trained on.
+        program: General MIDI program, from 0, of melodies; None is that of those songs.
 
     Returns:
         The files that were written, in order.
@@ -63,6 +67,7 @@ def generate(
     if mode not in MODES:
         raise InputError("--mode=%s must be one of %s" % (mode, ", ".join(MODES)))
     _check_numbers(mode, num_outputs, max_batch_size, temperature, seed)
+    _check_style(mode, qpm, program)
     inputs = _check_inputs(mode, (input_midi_1, input_midi_2), (input_bars_1, input_bars_2))
     found = model_files.find(run_path, checkpoint_file, config, vae_checkpoint_file, vae_config)
     if output_dir is None:
@@ -86,7 +91,7 @@ def generate(
     from lc_music_vae.trained_model import TrainedModel
 
     with TrainedModel(
-        run_path, checkpoint_file, config, vae_checkpoint_file, vae_config, max_batch_size, seed
+        run_path, checkpoint_file, config, vae_checkpoint_file, vae_config, max_batch_size, seed, qpm, program
     ) as model:
         if mode == "sample":
             sequences = model.sample(num_outputs, temperature, seed)
@@ -110,6 +115,17 @@ def _check_numbers(mode: str, num_outputs: int, max_batch_size: int, temperature
         raise InputError("--temperature=%s must be a number above 0; 0.001 is as good as none" % temperature)
     if seed is not None and not 0 <= seed < 2**32:
         raise InputError("--seed=%d must be from 0 to %d" % (seed, 2**32 - 1))
+
+
+def _check_style(mode: str, qpm: Optional[float], program: Optional[int]) -> None:
+    if mode == "reconstruct" and (qpm is not None or program is not None):
+        raise InputError(
+            "--%s: a reconstruction keeps the song's own; leave it out" % ("program" if qpm is None else "qpm")
+        )
+    if qpm is not None and not 10 <= qpm <= 500:
+        raise InputError("--qpm=%s must be from 10 to 500 quarters a minute" % qpm)
+    if program is not None and not 0 <= program <= 127:
+        raise InputError("--program=%d must be from 0 to 127" % program)
 
 
 def _check_inputs(

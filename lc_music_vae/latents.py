@@ -50,12 +50,32 @@ class Latents(NamedTuple):
         num_windows: Number of records in them.
         z_size: Dimensions of z.
         rows: One a song.
+        qpm: The commonest tempo of the songs, by windows, in quarters per minute.
+        program: The commonest program of their tracks, by windows.
     """
 
     shards: Tuple[str, ...]
     num_windows: int
     z_size: int
     rows: Tuple[Row, ...]
+    qpm: float = data.QPM
+    program: int = 0
+
+
+class Shard(NamedTuple):
+    """What `encode_shard` made, apart from the file itself.
+
+    Attributes:
+        windows: Number of records.
+        rows: One a song.
+        qpms: How many windows there are at each tempo, rounded to hundredths; the keys are text, as in JSON.
+        programs: The same of each program.
+    """
+
+    windows: int
+    rows: List[Row]
+    qpms: Dict[str, int]
+    programs: Dict[str, int]
 
 
 def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
@@ -83,18 +103,28 @@ def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
 
 
 def _convert(
-    paths: Sequence[str], converter: data.WindowConverter, transpositions: Sequence[int], rows: List[Row]
+    paths: Sequence[str], converter: data.WindowConverter, transpositions: Sequence[int], shard: Shard
 ) -> Iterator[data.Window]:
-    """Yields the windows of all songs in `paths`, and adds a row a song to `rows`."""
+    """Yields the windows of all songs in `paths`, and adds what they are to `shard`."""
     for path in paths:
         try:
             for song in examples.read(path):
                 score = converter.score(song)
                 windows = converter.windows(score, transpositions)
-                rows.append(_row(score, windows, converter))
+                shard.rows.append(_row(score, windows, converter))
+                _count(shard, score, windows, converter)
                 yield from windows
         except InputError as e:
-            rows.append(Row(path, 0, "", str(e)))
+            shard.rows.append(Row(path, 0, "", str(e)))
+
+
+def _count(shard: Shard, score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> None:
+    programs = {track.number: track.program for track in converter.tracks(score)}
+    qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
+    for window in windows:
+        program = str(programs[window.track])
+        shard.qpms[qpm] = shard.qpms.get(qpm, 0) + 1
+        shard.programs[program] = shard.programs.get(program, 0) + 1
 
 
 def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
@@ -121,7 +151,7 @@ def encode_shard(
     converter: data.WindowConverter,
     encode: Callable[[Sequence[np.ndarray], Sequence[Any]], Tuple[np.ndarray, np.ndarray]],
     transpositions: Sequence[int],
-) -> Tuple[int, List[Row]]:
+) -> Shard:
     """Encodes the songs in `paths` to the TFRecord file `output`, which appears whole or not at all.
 
     Args:
@@ -130,14 +160,11 @@ def encode_shard(
         converter: Cuts and converts the songs.
         encode: Maps n inputs and their lengths to mean and scale [n, z_size].
         transpositions: Semitones that each window is encoded at.
-
-    Returns:
-        Number of windows, and a row a song.
     """
-    rows: List[Row] = []
+    shard = Shard(0, [], {}, {})
     count = 0
     with files.replacing(output) as temporary, tf.io.TFRecordWriter(temporary) as writer:
-        for batch in _batches(_convert(paths, converter, transpositions, rows)):
+        for batch in _batches(_convert(paths, converter, transpositions, shard)):
             inputs = [x for window in batch for x in window.inputs]
             lengths = [window.length for window in batch for _ in window.inputs]
             means, scales = encode(inputs, lengths)
@@ -147,7 +174,7 @@ def encode_shard(
                 writer.write(_record(window, means[here], scales[here]))
                 row = here.stop
             count += len(batch)
-    return count, rows
+    return shard._replace(windows=count)
 
 
 def _batches(windows: Iterator[data.Window]) -> Iterator[List[data.Window]]:
@@ -189,7 +216,8 @@ def prepare(
         "transpositions": list(transpositions),
     }
     encoder = None
-    shards, rows, count = [], [], 0
+    shards: List[str] = []
+    made: List[Shard] = []
     pieces = [paths[i : i + _FILES_A_SHARD] for i in range(0, len(paths), _FILES_A_SHARD)]
     for i, piece in enumerate(pieces):
         shard = os.path.join(folder, "latents-%05d-of-%05d.tfrecord" % (i, len(pieces)))
@@ -197,18 +225,32 @@ def prepare(
         done = files.read_json(shard + ".json")
         if done is None or done["made_from"] != made_from or not os.path.isfile(shard):
             encoder = encoder or music_vae.Encoder(music_vae_config, weights)
-            windows, new_rows = encode_shard(piece, shard, converter, encoder.encode, transpositions)
-            done = {"made_from": made_from, "windows": windows, "rows": [list(row) for row in new_rows]}
+            summary = encode_shard(piece, shard, converter, encoder.encode, transpositions)
+            done = {"made_from": made_from, "made": summary}
             files.write_json(shard + ".json", done)
             if len(pieces) > 1:
                 logger.info("encoded %d of %d files", i * _FILES_A_SHARD + len(piece), len(paths))
         shards.append(shard)
-        rows.extend(Row(*row) for row in done["rows"])
-        count += done["windows"]
+        made.append(Shard(*done["made"]))
     if encoder is not None:
         encoder.close()
     _remove_others(folder, shards)
-    return Latents(tuple(shards), count, music_vae.z_size(music_vae_config), tuple(rows))
+    return Latents(
+        shards=tuple(shards),
+        num_windows=sum(m.windows for m in made),
+        z_size=music_vae.z_size(music_vae_config),
+        rows=tuple(Row(*row) for m in made for row in m.rows),
+        qpm=float(_commonest([m.qpms for m in made], str(data.QPM))),
+        program=int(_commonest([m.programs for m in made], "0")),
+    )
+
+
+def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:
+    total: Dict[str, int] = {}
+    for one in counts:
+        for name, number in one.items():
+            total[name] = total.get(name, 0) + number
+    return max(sorted(total), key=total.get) if total else default
 
 
 def _remove_others(folder: str, shards: Sequence[str]) -> None:

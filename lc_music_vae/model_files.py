@@ -21,6 +21,8 @@ class ModelFiles(NamedTuple):
         small: The small VAE's checkpoint.
         pretrained: MusicVAE's checkpoint.
         fingerprint: What the fingerprint of MusicVAE's encoder must be; None is not known, or known to be right.
+        qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 where that is not known.
+        program: Their program; 0 where that is not known.
     """
 
     config: str
@@ -28,6 +30,8 @@ class ModelFiles(NamedTuple):
     small: Checkpoint
     pretrained: Checkpoint
     fingerprint: Optional[str]
+    qpm: float
+    program: int
 
 
 def find(
@@ -83,7 +87,8 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[dict], path: 
         same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded["path"])
         if not (same_path and checkpoints.stamp(pretrained) == recorded["stamp"]):
             fingerprint = recorded["fingerprint"]
-    return ModelFiles(config, get_config(config).music_vae, small, pretrained, fingerprint)
+    music = run["music"] if run else {"qpm": 120.0, "program": 0}
+    return ModelFiles(config, get_config(config).music_vae, small, pretrained, fingerprint, **music)
 
 
 def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[dict]) -> Checkpoint:

@@ -55,6 +55,8 @@ class TrainedModel:
         vae_config: Name of the MusicVAE config; may be left out.
         max_batch_size: The most windows that are decoded at once.
         seed: Seed of what the decoder draws.
+        qpm: Tempo of what is decoded, in quarters per minute; None is that of the songs it was trained on.
+        program: General MIDI program, from 0, of decoded melodies; None is that of those songs.
 
     Raises:
         InputError: The files are missing, damaged, or not of one model.
@@ -69,6 +71,8 @@ class TrainedModel:
         vae_config: Optional[str] = None,
         max_batch_size: int = 64,
         seed: int = 0,
+        qpm: Optional[float] = None,
+        program: Optional[int] = None,
     ):
         found = model_files.find(run_dir, checkpoint_file, config, vae_checkpoint_file, vae_config)
         self.config = found.config
@@ -76,6 +80,8 @@ class TrainedModel:
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
         self._seed = seed
+        self.qpm = found.qpm if qpm is None else qpm
+        self.program = found.program if program is None else program
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._weights = checkpoints.Weights(found.pretrained)
@@ -156,13 +162,17 @@ class TrainedModel:
             controls: None; no config that needs them is supported yet.
 
         Returns:
-            n NoteSequences of one window each, at 120 quarters per minute.
+            n NoteSequences of one window each, in the songs' tempo and program.
         """
+        return self.converter.to_note_sequences(self._decode(z_small, temperature, controls), self.qpm, self.program)
+
+    def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
+        """Decodes points of the small latent to tensors, [n, time, output_depth]."""
         z = self._small_session.run(self._small["decoded"], {self._small["z_small"]: np.asarray(z_small)})
         if self._decoder is None:
             batch_size = min(self._max_batch_size, len(z))
             self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, self._seed)
-        return self.converter.to_note_sequences(self._decoder.decode(z, temperature, controls))
+        return self._decoder.decode(z, temperature, controls)
 
     def interpolate(
         self,
@@ -203,7 +213,9 @@ class TrainedModel:
         result.key_signatures.extend(note_sequence.key_signatures)
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
-        for (track, start, _), decoded in zip(placed, self.decode(mean, temperature)):
+        for (track, start, _), decoded in zip(
+            placed, self.converter.to_note_sequences(self._decode(mean, temperature))
+        ):
             self.converter.place(decoded, track, start, score, result)
         result.total_time = note_sequence.total_time
         return result

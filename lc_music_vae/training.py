@@ -83,6 +83,7 @@ def train(
         "digest": latents.digest(found.shards),
         "windows": found.num_windows,
     }
+    settings["music"] = {"qpm": found.qpm, "program": found.program}
     files.write_json(folder.run_json, settings)
     values = hparams_lib.from_json(settings["hparams"])
     if step < num_steps:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, SONGS, melody, tune
+from conftest import EXAMPLE, SONGS, melody, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import examples, trained_model
@@ -132,6 +132,25 @@ def test_reconstruction_covers_every_track_and_the_last_half_window(model):
         starts = [n.start_time for n in again.notes if n.instrument == instrument]
         assert [n for n in starts if n >= 8]  # bar 5, which is half of the third window
     assert max(n.end_time for n in again.notes) <= 10 + 1e-6
+
+
+def test_samples_have_the_tempo_and_the_program_of_the_songs(tmp_path):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    write_midi(melody(tune(9), qpm=90, program=73), songs / "long.mid")
+    write_midi(melody(tune(3, 1), qpm=140, program=40), songs / "short.mid")
+    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    lc_music_vae.train("lc-cat-mel_2bar_small", str(songs), str(tmp_path / "run"), num_steps=1, hparams=hparams)
+    with lc_music_vae.TrainedModel(str(tmp_path / "run"), seed=1) as model:
+        plain = model.sample(3)
+    with lc_music_vae.TrainedModel(str(tmp_path / "run"), seed=1, qpm=120, program=5) as model:
+        other = model.sample(3)
+    for a, b in zip(plain, other):
+        assert a.tempos[0].qpm == pytest.approx(90, abs=0.01)
+        assert {n.program for n in a.notes} == {73}
+        assert (b.tempos[0].qpm, {n.program for n in b.notes}) == (120, {5})
+        np.testing.assert_allclose([n.start_time * 0.75 for n in a.notes], [n.start_time for n in b.notes], rtol=1e-4)
+        assert [n.pitch for n in a.notes] == [n.pitch for n in b.notes]
 
 
 def onset_f1(a, b):
