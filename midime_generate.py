@@ -39,6 +39,12 @@ def _flags():
     define.integer("seed", None, "Seed of everything random: the same files again. Left out, one is drawn and said.")
     define.number("qpm", None, "Tempo of what is written, in quarters a minute. Left out, that of the songs.")
     define.integer("program", None, "General MIDI program of melodies, from 0. Left out, that of the songs.")
+    define.string(
+        "melody_track",
+        "auto",
+        "Which track of an input is its melody: auto, all, or a track's number or name. Auto goes by name, then by "
+        "which sounds alone most.",
+    )
     return define.values
 
 
@@ -63,6 +69,7 @@ def _main(flags) -> None:
         flags.seed,
         flags.qpm,
         flags.program,
+        flags.melody_track,
     )
 
 

@@ -38,6 +38,12 @@ def _flags():
         "either way.",
     )
     define.integer("seed", None, "Seed of everything random in training. Left out, 0, or as the run began.")
+    define.string(
+        "melody_track",
+        None,
+        "Which track of each song is its melody: auto, all, or a track's number or name. Left out, auto (by name, then "
+        "by which sounds alone most), or as the run began.",
+    )
     return define.values
 
 
@@ -72,6 +78,7 @@ def _main(flags) -> None:
         flags.checkpoints_to_keep,
         flags.keep_checkpoint_every_n_hours,
         flags.num_data_threads,
+        flags.melody_track,
     )
 
 

@@ -16,8 +16,10 @@ from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import data as music_vae_data
 from magenta.models.music_vae import data_hierarchical
 
+from lc_music_vae import melody
 from lc_music_vae.errors import InputError
 from lc_music_vae.examples import Song
+from lc_music_vae.melody import Note, Track
 
 # Converters write and windows are handed to them at this tempo, with four quarters a bar.
 QPM = note_seq.DEFAULT_QUARTERS_PER_MINUTE
@@ -25,18 +27,6 @@ QUARTERS_PER_BAR = 4
 _SECONDS_PER_QUARTER = 60.0 / QPM
 # Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
 _DECIMALS = 6
-
-
-class Note(NamedTuple):
-    """A note on the file's own beats: `start` and `end` in quarters from the song's start."""
-
-    start: float
-    end: float
-    pitch: int
-    velocity: int
-    instrument: int
-    program: int
-    is_drum: bool
 
 
 class TempoMap:
@@ -79,6 +69,8 @@ class Score(NamedTuple):
         tempo_map: The map back to the file's seconds.
         track_names: Names of its tracks by instrument number, where the file has them.
         remarks: What was made of time signatures other than 4/4, in words.
+        tracks: The parts that windows are cut from.
+        choice: Why these, in words.
     """
 
     name: str
@@ -87,15 +79,8 @@ class Score(NamedTuple):
     tempo_map: TempoMap
     track_names: Dict[int, str]
     remarks: Tuple[str, ...]
-
-
-class Track(NamedTuple):
-    """The notes that make windows together: an instrument's, or all drums, or the whole band."""
-
-    number: int
-    name: str
-    program: int
-    notes: Tuple[Note, ...]
+    tracks: Tuple[Track, ...] = ()
+    choice: str = ""
 
 
 class Window(NamedTuple):
@@ -212,13 +197,14 @@ class WindowConverter:
         transpose_range: Semitones (lowest, highest) that `--augment` may transpose by, or None for drums.
     """
 
-    def __init__(self, music_vae: str):
+    def __init__(self, music_vae: str, melody_track: str = melody.AUTO):
         config = music_vae_configs.CONFIG_MAP[music_vae]
         if config.data_converter.control_depth:
             raise InputError(
                 "MusicVAE config %s needs controls (chords or hits), which are not supported yet" % music_vae
             )
         self._converter = _for_windows(config.data_converter)
+        self._melody_track = melody_track
         self._is_melody = isinstance(self._converter, music_vae_data.OneHotMelodyConverter)
         self._is_drums = isinstance(self._converter, (music_vae_data.DrumsConverter, music_vae_data.GrooveConverter))
         self._steps_per_quarter = self._converter._steps_per_quarter
@@ -235,22 +221,30 @@ class WindowConverter:
         )
 
     def score(self, song: Song) -> Score:
-        """Returns `normalise(song)`; where the config reads performances, the sustain pedal is applied first."""
-        if isinstance(self._converter, data_hierarchical.MultiInstrumentPerformanceConverter):
-            song = song._replace(note_sequence=note_seq.apply_sustain_control_changes(song.note_sequence))
-        return normalise(song)
+        """Returns `normalise(song)` with the parts that windows are cut from.
 
-    def tracks(self, score: Score) -> List[Track]:
-        """Returns the parts of a song that windows are cut from, each with at least one note."""
+        Raises:
+            InputError: The song has no track of the name or number that was asked for.
+        """
+        if isinstance(self._converter, data_hierarchical.MultiInstrumentPerformanceConverter):
+            # In performances the sustain pedal lengthens notes.
+            song = song._replace(note_sequence=note_seq.apply_sustain_control_changes(song.note_sequence))
+        score = normalise(song)
+        tracks, choice = self._tracks(score)
+        return score._replace(tracks=tuple(tracks), choice=choice)
+
+    def _tracks(self, score: Score) -> Tuple[List[Track], str]:
+        """Returns the parts of a song that windows are cut from, each with at least one note, and why these."""
         if self._is_melody:
-            return self._melodic_tracks(score)
+            return melody.choose(self._melodic_tracks(score), self._melody_track)
         notes = score.notes
         if self._is_drums:
             known = getattr(self._converter, "pitch_class_map", None) or self._converter._pitch_class_map
             # How long a drum is held means nothing, and must not bridge a rest.
             step = 1 / self._steps_per_quarter
             notes = tuple(n._replace(end=n.start + step) for n in notes if n.is_drum and n.pitch in known)
-        return [Track(0, "drums" if self._is_drums else "all tracks", 0, notes)] if notes else []
+        name = "drums" if self._is_drums else "all tracks"
+        return [Track(0, name, 0, notes)] if notes else [], name
 
     def _melodic_tracks(self, score: Score) -> List[Track]:
         """One track an instrument, its notes moved by octaves into MusicVAE's range, on program 0.
@@ -274,7 +268,7 @@ class WindowConverter:
         as in magenta's `extract_melodies`. What a track plays twice is one window with `repeats` 2.
         """
         found: Dict[Tuple[int, bytes], Window] = {}
-        for track in self.tracks(score):
+        for track in score.tracks:
             for first_bar in self._cut(track, score.bars):
                 window = self.window(score, track, first_bar, transpositions)
                 if window is None:
@@ -351,7 +345,7 @@ class WindowConverter:
         else:
             found = self.windows(score)
         if not found:
-            at_bars = (self.window(score, track, bar) for track in self.tracks(score) for bar in every_bar)
+            at_bars = (self.window(score, track, bar) for track in score.tracks for bar in every_bar)
             found = [window for window in at_bars if window is not None]
         return found
 

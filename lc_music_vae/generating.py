@@ -36,6 +36,7 @@ def generate(
     seed: Optional[int] = None,
     qpm: Optional[float] = None,
     program: Optional[int] = None,
+    melody_track: str = "auto",
 ) -> List[str]:
     """Generates MIDI files with a trained model.
 
@@ -57,6 +58,7 @@ def generate(
         seed: Seed of everything random; None draws one, and says which.
         qpm: Tempo of what is written, in quarters per minute; None is that of the songs that were trained on.
         program: General MIDI program, from 0, of melodies; None is that of those songs.
+        melody_track: Which track of the inputs is read: 'auto', 'all', or a number or name.
 
     Returns:
         The files that were written, in order.
@@ -84,14 +86,23 @@ def generate(
     if mode == "interpolate":
         from lc_music_vae import data
 
-        converter = data.WindowConverter(found.music_vae)
+        converter = data.WindowConverter(found.music_vae, melody_track)
         for number, (song, (_, bars)) in enumerate(zip(songs, inputs), 1):
             ends.append(_pick_window(converter, song, bars, number, found.config, folder))
 
     from lc_music_vae.trained_model import TrainedModel
 
     with TrainedModel(
-        run_path, checkpoint_file, config, vae_checkpoint_file, vae_config, max_batch_size, seed, qpm, program
+        run_path,
+        checkpoint_file,
+        config,
+        vae_checkpoint_file,
+        vae_config,
+        max_batch_size,
+        seed,
+        qpm,
+        program,
+        melody_track,
     ) as model:
         if mode == "sample":
             sequences = model.sample(num_outputs, temperature, seed)
@@ -203,10 +214,10 @@ def _window_at(converter: Any, score: Any, bars: Tuple[int, int], number: int) -
     expected = converter.bars_of(score, bars[0] - 1)
     if bars != expected:
         raise InputError("%s: one window is bars %d-%d there" % (text, *expected))
-    for track in converter.tracks(score):
+    for track in score.tracks:
         window = converter.window(score, track, bars[0] - 1)
         if window is not None:
-            logger.info("%s: bars %d-%d of track %s", score.name, *bars, ("%d %s" % (track.number, track.name)).strip())
+            logger.info("%s: bars %d-%d of track %s (%s)", score.name, *bars, track.label(), score.choice)
             return window
     raise InputError("%s: no note of %s starts in these bars" % (text, score.name))
 
@@ -232,9 +243,10 @@ def _draw(mode: str, sequences: Sequence[Any], songs: Sequence[examples.Song], p
 
     numbers = ["%03d" % i for i in range(len(sequences))]
     if mode == "reconstruct":
-        sheet = drawing.piano_rolls(
-            [songs[0].note_sequence, sequences[0]], ["the song", "as the model hears it"], columns=1
-        )
+        heard = {n.instrument for n in sequences[0].notes}
+        song = type(sequences[0])(tempos=songs[0].note_sequence.tempos)
+        song.notes.extend(n for n in songs[0].note_sequence.notes if n.instrument in heard)
+        sheet = drawing.piano_rolls([song, sequences[0]], ["the song", "as the model hears it"], columns=1)
     else:
         if mode == "interpolate":
             numbers[0] += ": start, %s" % os.path.basename(songs[0].name)

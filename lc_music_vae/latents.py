@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tu
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import checkpoints, data, examples, files, music_vae
+from lc_music_vae import checkpoints, data, examples, files, melody, music_vae
 from lc_music_vae.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -112,14 +112,14 @@ def _convert(
                 score = converter.score(song)
                 windows = converter.windows(score, transpositions)
                 shard.rows.append(_row(score, windows, converter))
-                _count(shard, score, windows, converter)
+                _count(shard, score, windows)
                 yield from windows
-        except InputError as e:
+        except InputError as e:  # not readable, or without the track that was asked for
             shard.rows.append(Row(path, 0, "", str(e)))
 
 
-def _count(shard: Shard, score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> None:
-    programs = {track.number: track.program for track in converter.tracks(score)}
+def _count(shard: Shard, score: data.Score, windows: Sequence[data.Window]) -> None:
+    programs = {track.number: track.program for track in score.tracks}
     qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
     for window in windows:
         program = str(programs[window.track])
@@ -128,13 +128,14 @@ def _count(shard: Shard, score: data.Score, windows: Sequence[data.Window], conv
 
 
 def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
-    tracks = converter.tracks(score)
     used = {w.track for w in windows}
-    melody = ", ".join(("%d %s" % (t.number, t.name)).strip() for t in tracks if t.number in used)
+    tracks = ", ".join(track.label() for track in score.tracks if track.number in used)
+    if tracks:
+        tracks += " (%s)" % score.choice
     bars = int(np.ceil(score.bars[-1] / data.QUARTERS_PER_BAR))
     if not score.notes:
         reason = "no notes"
-    elif not tracks:
+    elif not score.tracks:
         reason = "no notes that this config reads"
     elif bars < converter.bars:
         reason = "too short: %d of %d bars" % (bars, converter.bars)
@@ -142,7 +143,7 @@ def _row(score: data.Score, windows: Sequence[data.Window], converter: data.Wind
         reason = "no %d bars without a bar of rest between" % converter.bars
     else:
         reason = "; ".join(score.remarks)
-    return Row(score.name, len(windows), melody, reason)
+    return Row(score.name, len(windows), tracks, reason)
 
 
 def encode_shard(
@@ -197,6 +198,7 @@ def prepare(
     weights: checkpoints.Weights,
     fingerprint: str,
     transpositions: Sequence[int] = (0,),
+    melody_track: str = melody.AUTO,
 ) -> Latents:
     """Returns the latents of the songs in `paths`, encoding only what is not in `folder` already.
 
@@ -207,13 +209,15 @@ def prepare(
         weights: MusicVAE's checkpoint.
         fingerprint: Fingerprint of its encoder.
         transpositions: Semitones that each window is encoded at.
+        melody_track: Which tracks of a song are read, as `melody.choose` takes it.
     """
-    converter = data.WindowConverter(music_vae_config)
+    converter = data.WindowConverter(music_vae_config, melody_track)
     made_with = {
         "format": _FORMAT,
         "music_vae": music_vae_config,
         "fingerprint": fingerprint,
         "transpositions": list(transpositions),
+        "melody_track": melody_track,
     }
     encoder = None
     shards: List[str] = []

@@ -6,7 +6,7 @@ import note_seq
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import base_model, checkpoints, data, model_files, music_vae
+from lc_music_vae import base_model, checkpoints, data, melody, model_files, music_vae
 from lc_music_vae.errors import InputError
 from lc_music_vae.examples import Song
 
@@ -57,6 +57,7 @@ class TrainedModel:
         seed: Seed of what the decoder draws.
         qpm: Tempo of what is decoded, in quarters per minute; None is that of the songs it was trained on.
         program: General MIDI program, from 0, of decoded melodies; None is that of those songs.
+        melody_track: Which track of a song is read: 'auto', 'all', or a number or name.
 
     Raises:
         InputError: The files are missing, damaged, or not of one model.
@@ -73,10 +74,11 @@ class TrainedModel:
         seed: int = 0,
         qpm: Optional[float] = None,
         program: Optional[int] = None,
+        melody_track: str = melody.AUTO,
     ):
         found = model_files.find(run_dir, checkpoint_file, config, vae_checkpoint_file, vae_config)
         self.config = found.config
-        self.converter = data.WindowConverter(found.music_vae)
+        self.converter = data.WindowConverter(found.music_vae, melody_track)
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
         self._seed = seed
@@ -196,17 +198,19 @@ class TrainedModel:
     def reconstruct(self, note_sequence: note_seq.NoteSequence, temperature: float = 0.5) -> note_seq.NoteSequence:
         """Sends a song through the small VAE, window after window, and returns it as the model hears it.
 
-        Each track is covered from the song's start by windows without overlap, each encoded to its posterior means
-        and decoded; where a track has no note in a window it rests. Tempo changes and programs are the song's own.
+        The melody (each track, with `melody_track='all'`) is covered from the song's start by windows without overlap,
+        each encoded to its posterior means and decoded; where it has no note in a window it rests. Tempo changes and
+        programs are the song's own.
 
         Raises:
             InputError: The song has no note that this config reads.
         """
         score = self.converter.score(Song("the song", note_sequence))
-        tracks = self.converter.tracks(score)
-        if not tracks:
+        if not score.tracks:
             raise InputError("the song has no notes that config %s reads" % self.config)
-        placed = [(t, start, w) for t in tracks for start, w in self.converter.consecutive(score, t) if w is not None]
+        placed = [
+            (t, start, w) for t in score.tracks for start, w in self.converter.consecutive(score, t) if w is not None
+        ]
         mean, _ = self.encode_windows([w for _, _, w in placed])
         result = note_seq.NoteSequence(ticks_per_quarter=note_sequence.ticks_per_quarter or note_seq.STANDARD_PPQ)
         result.time_signatures.extend(note_sequence.time_signatures)

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 from lc_music_vae import checkpoints, examples, files, model_files
 from lc_music_vae import hparams as hparams_lib
 from lc_music_vae import run_dir as run_dir_lib
-from lc_music_vae.configs import Config, get_config
+from lc_music_vae.configs import get_config
 from lc_music_vae.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def train(
     checkpoints_to_keep: int = 5,
     keep_checkpoint_every_n_hours: float = 1.0,
     num_data_threads: int = 2,
+    melody_track: Optional[str] = None,
 ) -> str:
     """Trains the small VAE of `config` on songs; goes on where an earlier call on the same `run_dir` stopped.
 
@@ -45,6 +46,8 @@ def train(
         checkpoints_to_keep: Newest checkpoints that are kept.
         keep_checkpoint_every_n_hours: One checkpoint in so many hours is kept for good.
         num_data_threads: Threads that read latents during training.
+        melody_track: Which track of each song is its melody: 'auto', 'all', or a number or name; None is as before,
+            else 'auto'.
 
     Returns:
         Path of the bundle `{run_dir}/{config}.tar`: the small VAE and `run.json`.
@@ -52,14 +55,14 @@ def train(
     Raises:
         InputError: Something given is not usable, or contradicts what `run_dir` holds.
     """
-    entry = get_config(config)
+    get_config(config)
     _check_at_least("num_steps", num_steps, 1)
     _check_at_least("checkpoints_to_keep", checkpoints_to_keep, 1)
     _check_at_least("num_data_threads", num_data_threads, 1)
     _check_at_least("keep_checkpoint_every_n_hours", keep_checkpoint_every_n_hours, 0)
     folder = run_dir_lib.at(run_dir)
     run = folder.read()
-    settings = _settings(folder, run, config, hparams, augment, seed)
+    settings = _settings(folder, run, config, hparams, augment, seed, melody_track)
     paths = _find_examples(examples_path)
     checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config, run)
     bundle = folder.bundle(config)
@@ -69,7 +72,7 @@ def train(
         return bundle
     folder.make()
 
-    found, fingerprint = _latents(entry, paths, checkpoint, folder.latents, settings["augment"], run)
+    found, fingerprint = _latents(settings, paths, checkpoint, folder.latents, run)
     _report(found, folder.examples)
     from lc_music_vae import estimator, latents
 
@@ -138,14 +141,13 @@ def evaluate(
     if run is None or prefix is None:
         raise InputError("--run_dir=%s holds no trained model; train one there with --mode=train" % run_dir)
     run_dir_lib.check_same(folder.run_json, run, {"config": config})
-    entry = get_config(run["config"])
     paths = _find_examples(examples_path or run["examples"]["path"])
     checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, run["config"], run)
     target = folder.eval(eval_dir_suffix)
     # Latents of other songs must not take the place of those that training goes on with.
     others = examples_path is not None and paths != _find_examples(run["examples"]["path"])
     where = os.path.join(target, "latents") if others else folder.latents
-    found, _ = _latents(entry, paths, checkpoint, where, run["augment"], run)
+    found, _ = _latents(run, paths, checkpoint, where, run)
     _report(found, os.path.join(target, "examples.tsv") if others else folder.examples)
 
     from lc_music_vae import estimator
@@ -172,16 +174,17 @@ def _check_at_least(flag: str, value: float, lowest: float) -> None:
         raise InputError("--%s=%s must be %s or more" % (flag, value, lowest))
 
 
-def _settings(folder, run: Optional[dict], config: str, hparams: str, augment, seed) -> Dict[str, Any]:
+def _settings(folder, run: Optional[dict], config: str, hparams: str, augment, seed, melody_track) -> Dict[str, Any]:
     """Returns the start of `run.json`: what was recorded in it before, else what is given."""
     if seed is not None and not 0 <= seed < 2**32:
         raise InputError("--seed=%d must be from 0 to %d" % (seed, 2**32 - 1))
     before = hparams_lib.from_json(run["hparams"]) if run else get_config(config).hparams
     values = hparams_lib.override(before, hparams)
     if run:
-        run_dir_lib.check_same(folder.run_json, run, {"config": config, "augment": augment, "seed": seed})
+        given = {"config": config, "augment": augment, "seed": seed, "melody_track": melody_track}
+        run_dir_lib.check_same(folder.run_json, run, given)
         run_dir_lib.check_same(folder.run_json, {"hparams": before.text()}, {"hparams": values.text()})
-        augment, seed = run["augment"], run["seed"]
+        augment, seed, melody_track = run["augment"], run["seed"], run["melody_track"]
     return {
         "format": run_dir_lib.FORMAT,
         "config": config,
@@ -189,10 +192,11 @@ def _settings(folder, run: Optional[dict], config: str, hparams: str, augment, s
         "hparams": values._asdict(),
         "augment": bool(augment),
         "seed": seed or 0,
+        "melody_track": melody_track or "auto",
     }
 
 
-def _latents(config: Config, paths, checkpoint: checkpoints.Checkpoint, folder: str, augment: bool, run):
+def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint, folder: str, run: Optional[dict]):
     """Returns the songs' latents, encoding what is not encoded yet, and the encoder's fingerprint.
 
     Loads TensorFlow and magenta: whatever can be checked without them must have been before.
@@ -200,8 +204,8 @@ def _latents(config: Config, paths, checkpoint: checkpoints.Checkpoint, folder: 
     from lc_music_vae import data, latents, music_vae
 
     transpositions: Sequence[int] = (0,)
-    if augment:
-        span = data.WindowConverter(config.music_vae).transpose_range
+    if settings["augment"]:
+        span = data.WindowConverter(settings["music_vae"]).transpose_range
         if span is None:
             raise InputError("--augment: drums cannot be transposed; leave it out")
         transpositions = range(span[0], span[1] + 1)
@@ -212,7 +216,10 @@ def _latents(config: Config, paths, checkpoint: checkpoints.Checkpoint, folder: 
             "--pretrained_path=%s holds other weights than those this run was trained on (%s)"
             % (checkpoint.path, run["pretrained"]["path"])
         )
-    return latents.prepare(paths, folder, config.music_vae, weights, fingerprint, transpositions), fingerprint
+    found = latents.prepare(
+        paths, folder, settings["music_vae"], weights, fingerprint, transpositions, settings["melody_track"]
+    )
+    return found, fingerprint
 
 
 def _report(found, path: str) -> None:
@@ -225,9 +232,8 @@ def _report(found, path: str) -> None:
     if not found.num_windows:
         raise InputError(_no_windows(found.rows))
     logger.info("%d distinct windows from %d song%s", found.num_windows, used, "" if used == 1 else "s")
-    remarked = [row for row in found.rows if row.slices and row.reason]
-    for row in remarked[:5]:
-        logger.info("  %s: %s", row.path, row.reason)
+    for row in [row for row in found.rows if row.slices][:5]:
+        logger.info("  %s: track %s%s", row.path, row.melody, "; " + row.reason if row.reason else "")
     if unused:
         logger.warning("%d of %d songs gave no window; all are in %s:", len(unused), len(found.rows), path)
         for row in unused[:10]:

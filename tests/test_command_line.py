@@ -359,6 +359,7 @@ def test_at_info_only_our_own_lines_reach_the_screen(tmp_path):
     assert done.stdout == ""
     patterns = [
         r"11 distinct windows from 1 song$",
+        r"  .*ode_to_joy\.mid: track 0 \(the only track\)$",
         r"training from step 0 to 10, 11 windows a step$",
         r"step \d+ of 10: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats$",
         r"trained to step 10; the model to keep or share is .*%s\.tar$" % SMALL,
@@ -366,7 +367,7 @@ def test_at_info_only_our_own_lines_reach_the_screen(tmp_path):
     assert all(any(re.match(p, line) for p in patterns) for line in done.stderr.splitlines()), done.stderr
     done = run_process("midime_train.py", "--mode=eval", "--run_dir=%s" % tmp_path)
     assert re.match(
-        r"11 .*\nstep 10 on 11 windows: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats a window\n$", done.stderr
+        r"11 .*\n.*\nstep 10 on 11 windows: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats a window\n$", done.stderr
     )
 
 

@@ -13,12 +13,12 @@ from lc_music_vae.examples import Song
 SMALL = "cat-mel_2bar_small"
 
 
-def score_of(sequence):
-    return data.normalise(Song("song", sequence))
+def score_of(sequence, config=SMALL, melody_track="all"):
+    return data.WindowConverter(config, melody_track).score(Song("song", sequence))
 
 
-def windows_of(sequence, config=SMALL, **kwargs):
-    return data.WindowConverter(config).windows(score_of(sequence), **kwargs)
+def windows_of(sequence, config=SMALL, melody_track="all", **kwargs):
+    return data.WindowConverter(config).windows(score_of(sequence, config, melody_track), **kwargs)
 
 
 def onsets(window):
@@ -177,8 +177,9 @@ def test_tracks_are_cut_apart_and_drums_left_out():
     sequence.notes.add(pitch=36, velocity=99, start_time=0, end_time=8, instrument=9, is_drum=True)
     windows = windows_of(sequence)
     assert [(w.track, w.first_bar) for w in windows] == [(0, 0), (4, 0), (4, 1)]
-    tracks = data.WindowConverter(SMALL).tracks(score_of(sequence))
-    assert [(t.number, t.name, t.program) for t in tracks] == [(0, "MELODY", 0), (4, "", 33)]
+    score = score_of(sequence)
+    assert [(t.number, t.name, t.program) for t in score.tracks] == [(0, "MELODY", 0), (4, "", 33)]
+    assert [(w.track, w.first_bar) for w in windows_of(sequence, melody_track="auto")] == [(0, 0)]
 
 
 def test_transpositions_are_the_window_moved_and_stay_in_range():
@@ -209,7 +210,7 @@ def test_other_families_of_configs_give_windows(config, bars, shape):
     band = drum_and_band(20)
     converter = data.WindowConverter(config)
     assert converter.bars == bars
-    windows = converter.windows(score_of(band))
+    windows = converter.windows(score_of(band, config))
     assert windows
     assert all(w.inputs[0].shape == shape for w in windows)
     assert windows[0].first_bar == 0

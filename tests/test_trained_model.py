@@ -124,10 +124,12 @@ def test_reconstruction_has_the_songs_length_rests_tempo_and_programs(model):
     assert all(abs(x - round(x)) < 1e-6 for x, early in grid if early)
 
 
-def test_reconstruction_covers_every_track_and_the_last_half_window(model):
+def test_reconstruction_covers_the_melody_or_every_track_and_the_last_half_window(model, trained):
     song = melody(tune(5))
-    song.MergeFrom(melody(tune(5, 3), instrument=2, program=40))
-    again = model.reconstruct(song)
+    song.MergeFrom(melody(tune(5, 3), instrument=2, program=40, name="lead"))
+    assert {n.instrument for n in model.reconstruct(song).notes} == {2}
+    with lc_music_vae.TrainedModel(trained, melody_track="all") as hears_all:
+        again = hears_all.reconstruct(song)
     for instrument in (0, 2):
         starts = [n.start_time for n in again.notes if n.instrument == instrument]
         assert [n for n in starts if n >= 8]  # bar 5, which is half of the third window

@@ -73,7 +73,7 @@ def test_what_training_leaves_behind(trained, records):
         assert trained not in f.read()  # relative paths: the folder can be moved
     with open(os.path.join(trained, "examples.tsv")) as f:
         rows = [line.rstrip("\n").split("\t") for line in f]
-    assert rows == [["path", "slices", "melody", "reason"], [EXAMPLE, "11", "0", ""]]
+    assert rows == [["path", "slices", "melody", "reason"], [EXAMPLE, "11", "0 (the only track)", ""]]
     assert [(r["first_bar"], r["repeats"]) for r in records][:5] == [(0, 2), (1, 4), (2, 1), (3, 1), (6, 3)]
     assert {r["song"] for r in records} == {EXAMPLE}
 
@@ -376,6 +376,7 @@ def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch)
         ({"config": "lc-cat-mel_2bar_big"}, "--config=lc-cat-mel_2bar_big contradicts .* --config=" + SMALL),
         ({"seed": 1}, "--seed=1 contradicts .* --seed=0"),
         ({"augment": True}, "--augment=True contradicts"),
+        ({"melody_track": "all"}, "--melody_track=all contradicts .* --melody_track=auto"),
         ({"hparams": "encoded_z_size=8"}, "--hparams=encoded_z_size=8.* contradicts .* --hparams=encoded_z_size=4"),
     ],
 )

@@ -1,0 +1,107 @@
+"""Which of a song's tracks is its melody.
+
+A name that says so wins; else the track that most often sounds alone, in most of the bars. A song whose only track is
+polyphonic is searched for its melody line by `note_seq.infer_melody_for_sequence`, and where that fails its highest
+notes are taken, as magenta's converters do.
+
+Measured on POP909 with the names taken away, see `benchmarks/melody_tracks.py`.
+"""
+
+import re
+from typing import List, NamedTuple, Sequence, Tuple
+
+import note_seq
+import numpy as np
+
+from lc_music_vae.errors import InputError
+
+AUTO, ALL = "auto", "all"
+
+_NAMED = re.compile(r"melod|vocal|voice|\blead\b|\btune\b|\bsing", re.IGNORECASE)
+_ALONE = 0.5  # a track of which fewer notes than this sound alone is accompaniment, or everything in one
+_LEGATO = 0.2  # quarters that notes may overlap and still sound alone
+
+
+class Note(NamedTuple):
+    """A note on the file's own beats: `start` and `end` in quarters from the song's start."""
+
+    start: float
+    end: float
+    pitch: int
+    velocity: int
+    instrument: int
+    program: int
+    is_drum: bool
+
+
+class Track(NamedTuple):
+    """The notes that make windows together: an instrument's, or all drums, or the whole band."""
+
+    number: int
+    name: str
+    program: int
+    notes: Tuple[Note, ...]
+
+    def label(self) -> str:
+        """Returns the track's number and its name, if it has one."""
+        return ("%d %s" % (self.number, self.name)).strip()
+
+
+def choose(tracks: Sequence[Track], wanted: str = AUTO) -> Tuple[List[Track], str]:
+    """Chooses the tracks that windows are cut from.
+
+    Args:
+        tracks: All tracks of a song that are not drums, notes in order of start.
+        wanted: AUTO, ALL, or a track's number or name.
+
+    Returns:
+        The tracks, and in a few words why them.
+
+    Raises:
+        InputError: There is no track called `wanted`.
+    """
+    if wanted == ALL or not tracks:
+        return list(tracks), "all tracks"
+    if wanted != AUTO:
+        for track in tracks:
+            if wanted in (str(track.number), track.name):
+                return [track], "as asked"
+        raise InputError("--melody_track=%s: its tracks are %s" % (wanted, ", ".join(t.label() for t in tracks)))
+    named = [track for track in tracks if _NAMED.search(track.name)]
+    if named:
+        return named[:1], "by its name"
+    best = max(tracks, key=lambda track: alone(track) * _bars_played(track))
+    if alone(best) >= _ALONE:
+        return [best], "the only track" if len(tracks) == 1 else "sounds alone most"
+    try:
+        return [_inferred(best)], "inferred from chords"
+    except note_seq.MelodyInferenceError:
+        return [best], "highest notes"
+
+
+def alone(track: Track) -> float:
+    """Returns the share of a track's notes with which no other of its notes sounds, but for a little legato."""
+    starts = np.array([n.start for n in track.notes])
+    ends = np.array([n.end for n in track.notes])
+    last_end = np.append(-np.inf, np.maximum.accumulate(ends)[:-1])
+    next_start = np.append(starts[1:], np.inf)
+    return float(np.mean((last_end <= starts + _LEGATO) & (next_start >= ends - _LEGATO)))
+
+
+def _bars_played(track: Track) -> int:
+    return len({int(n.start // 4) for n in track.notes})
+
+
+def _inferred(track: Track) -> Track:
+    """Returns the melody line that note_seq hears in a polyphonic track."""
+    sequence = note_seq.NoteSequence()
+    for n in track.notes:
+        sequence.notes.add(pitch=n.pitch, velocity=n.velocity, start_time=n.start, end_time=n.end)
+    sequence.total_time = max(n.end for n in track.notes)
+    instrument = note_seq.infer_melody_for_sequence(sequence)
+    heard = [n for n in sequence.notes if n.instrument == instrument]
+    # What it returns has been split and joined: the notes themselves are those that start where it hears one.
+    starts = np.array([n.start_time for n in heard])
+    pitches = np.array([n.pitch for n in heard])
+    notes = tuple(n for n in track.notes if np.any((np.abs(starts - n.start) < 1e-6) & (pitches == n.pitch)))
+    return track._replace(notes=notes) if notes else track
