@@ -199,7 +199,7 @@ def test_an_input_of_several_windows_is_written_out_and_each_candidate_works(tra
         status, _, error = script("midime_generate", *arguments[:2] + ["--seed=1", out, "--num_outputs=4"] + ends)
         assert status == 0, error
         outputs[how] = sha(tmp_path / how)
-    assert outputs["files"] == outputs["bars"]
+    assert outputs["files"][:-1] == outputs["bars"][:-1]  # the pictures name the inputs
 
 
 def timed(*arguments):

@@ -218,7 +218,7 @@ def test_each_models_samples_are_nearest_their_own_song(paths, tmp_path):
         write_tfrecord(record, sequence)
         run_dir = str(tmp_path / str(i))
         lc_music_vae.train("lc-cat-mel_2bar_small", record, run_dir)
-        with lc_music_vae.TrainedModel(run_dir) as model:
+        with lc_music_vae.TrainedModel(run_dir, qpm=120) as model:  # which the histograms expect
             score = model.converter.score(song)
             windows = model.converter.windows(score)
             songs.append(histograms(model.converter.to_note_sequences([w.outputs for w in windows])))
