@@ -18,8 +18,8 @@ def _flags():
     define.string(
         "vae_checkpoint_file",
         None,
-        "MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix or a folder. Left out, the one that training used, "
-        "or the one that ships.",
+        "MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix, a folder, or the name of a published one, which is "
+        "downloaded once. Left out, the one that training used, or the one that ships.",
     )
     define.string("vae_config", None, "Name of the MusicVAE config; may be left out.")
     define.enum(

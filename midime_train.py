@@ -21,8 +21,9 @@ def _flags():
     define.string(
         "pretrained_path",
         None,
-        "MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix (model/cat-mel_2bar_big.ckpt) or a folder. Left "
-        "out, the one that ships with the toolkit, if the config has one.",
+        "MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix (model/cat-mel_2bar_big.ckpt), a folder, or the "
+        "name of a published one (cat-mel_2bar_big), which is downloaded once. Left out, the one that ships with the "
+        "toolkit, if the config has one.",
     )
     define.integer("num_steps", 500, "Global step to train to; training that was stopped goes on.")
     define.string("hparams", "", "Overrides of hyperparameters, such as encoded_z_size=8,max_beta=0.5.")

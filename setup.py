@@ -31,10 +31,12 @@ setup(
         "matplotlib",
         "note-seq>=0.0.5",
         "numpy<1.24",
+        "requests",
         "tensorflow>=1.15,<1.16; python_version < '3.8'",
         "tensorflow>=2.15,<2.16; python_version >= '3.9'",
         "tensorflow-probability==0.8.0; python_version < '3.8'",
         "tensorflow-probability==0.23.0; python_version >= '3.9'",
+        "tqdm",
     ],
     entry_points={
         "console_scripts": [

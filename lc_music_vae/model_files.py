@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from lc_music_vae import checkpoints, files, run_dir
 from lc_music_vae.checkpoints import Checkpoint
-from lc_music_vae.configs import get_config
+from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
 
 
@@ -104,7 +104,7 @@ def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[d
         InputError: None of them is there.
     """
     if path:
-        return checkpoints.find(path, flag)
+        return checkpoints.find(_downloaded(path, flag) or path, flag)
     used = run["pretrained"]["path"] if run else None
     if used and (os.path.exists(used) or os.path.exists(used + ".index")):
         return checkpoints.find(used, flag)
@@ -117,6 +117,18 @@ def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[d
             flag,
             config,
             " (the one it was trained on, %s, is gone)" % used if used else "",
-            "download it from %s" % entry.checkpoint_url if entry.checkpoint_url else "none is published",
+            "%s=%s downloads it (%s)" % (flag, entry.music_vae, entry.checkpoint_url)
+            if entry.checkpoint_url
+            else "none is published",
         )
     )
+
+
+def _downloaded(name: str, flag: str) -> Optional[str]:
+    """Returns the downloaded checkpoint if `name` is that of a published MusicVAE and no file is called so."""
+    urls = {entry.music_vae: entry.checkpoint_url for entry in CONFIG_MAP.values() if entry.checkpoint_url}
+    if name not in urls or os.path.exists(name) or os.path.exists(name + ".index"):
+        return None
+    from lc_music_vae import downloads  # here, because who downloads nothing need not wait for it
+
+    return downloads.fetch(urls[name], os.path.join(checkpoints.cache_dir(), "downloads"), flag)

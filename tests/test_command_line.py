@@ -241,7 +241,10 @@ TRAIN_ERRORS = [
         ["--run_dir={new}", "--config=" + SMALL, "--examples_path={none}"],
         "--examples_path={none}: no such file or folder",
     ),
-    (["--run_dir={new}", "--config=lc-cat-mel_2bar_big", "--examples_path={song}"], "download it from https://"),
+    (
+        ["--run_dir={new}", "--config=lc-cat-mel_2bar_big", "--examples_path={song}"],
+        "--pretrained_path=cat-mel_2bar_big downloads it (https://",
+    ),
     (["{train}", "--pretrained_path={none}"], "--pretrained_path={none}: no checkpoint there"),
     (["{train}", "--pretrained_path={text}"], "--pretrained_path={text}: not a readable .tar bundle"),
     (["{train}", "--num_steps=0"], "--num_steps=0 must be 1 or more"),

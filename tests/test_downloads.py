@@ -1,0 +1,168 @@
+"""Downloading from a server on this machine that breaks off, lies about the length, stalls, or says no."""
+
+import http.server
+import os
+import threading
+import time
+
+import pytest
+from conftest import melody, tune, write_midi
+
+import lc_music_vae
+from lc_music_vae import downloads
+from lc_music_vae.errors import InputError
+
+CONTENT = bytes(range(256)) * 4000
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content` with byte ranges; `sends(handler, body)` may misbehave. Requests are kept."""
+
+    daemon_threads = True
+
+    def __init__(self, content=CONTENT):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.tag, self.ranges, self.status = content, '"one"', [], None
+        self.sends = lambda handler, body: handler.wfile.write(body)
+        self.url = "http://127.0.0.1:%d/models/model.tar" % self.server_address[1]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        server = self.server
+        wanted = self.headers.get("Range")
+        if self.headers.get("If-Range") != server.tag:
+            wanted = None
+        server.ranges.append(wanted)
+        start = int(wanted[6:-1]) if wanted else 0
+        body = server.content[start:]
+        self.send_response(server.status or (206 if wanted else 200))
+        self.send_header("ETag", server.tag)
+        self.send_header("Content-Length", str(len(body)))
+        if wanted:
+            total = len(server.content)
+            self.send_header("Content-Range", "bytes %d-%d/%d" % (start, total - 1, total))
+        self.end_headers()
+        server.sends(self, body)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(downloads, "_PAUSE", 0.01)
+    monkeypatch.setattr(downloads, "TIMEOUT", (2.0, 0.4))
+    monkeypatch.setattr(downloads, "_BLOCK", 1 << 14)
+    running = Server()
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield running
+    running.shutdown()
+    running.server_close()
+
+
+def fetch(server, tmp_path):
+    path = downloads.fetch(server.url, str(tmp_path), "--pretrained_path")
+    with open(path, "rb") as f:
+        return path, f.read()
+
+
+def test_it_is_downloaded_once(server, tmp_path):
+    path, content = fetch(server, tmp_path)
+    assert content == CONTENT
+    assert os.listdir(str(tmp_path)) == ["model.tar"]
+    assert fetch(server, tmp_path) == (path, CONTENT)
+    assert server.ranges == [None]
+
+
+def test_a_connection_that_breaks_off_goes_on_where_it_stopped(server, tmp_path):
+    def breaks(handler, body):
+        handler.wfile.write(body[:300000])
+        handler.wfile.flush()
+        handler.connection.close()
+
+    server.sends = breaks
+    assert fetch(server, tmp_path)[1] == CONTENT
+    assert len(server.ranges) == 4
+    assert server.ranges[0] is None
+    starts = [int(r[6:-1]) for r in server.ranges[1:]]
+    assert starts == sorted(starts)
+    assert starts[0] > 0
+
+
+def test_a_stalled_connection_is_taken_up_again(server, tmp_path):
+    def stalls_once(handler, body):
+        if len(server.ranges) > 1:
+            handler.wfile.write(body)
+            return
+        handler.wfile.write(body[:500000])
+        handler.wfile.flush()
+        time.sleep(1.5)
+
+    server.sends = stalls_once
+    assert fetch(server, tmp_path)[1] == CONTENT
+    assert len(server.ranges) == 2
+
+
+def test_a_server_that_lies_about_the_length_is_an_error_and_leaves_no_file(server, tmp_path):
+    server.sends = lambda handler, body: None
+    with pytest.raises(InputError, match="--pretrained_path: http.* could not be downloaded .*try again to go on"):
+        fetch(server, tmp_path)
+    assert len(server.ranges) == downloads.TRIES
+    assert "model.tar" not in os.listdir(str(tmp_path))
+
+
+def test_the_next_call_goes_on(server, tmp_path):
+    def breaks_for_good(handler, body):
+        handler.wfile.write(body[: 400000 if len(server.ranges) == 1 else 0])
+        handler.wfile.flush()
+        handler.connection.close()
+
+    whole = server.sends
+    server.sends = breaks_for_good
+    with pytest.raises(InputError):
+        fetch(server, tmp_path)
+    server.sends = whole
+    assert fetch(server, tmp_path)[1] == CONTENT
+    assert int(server.ranges[-1][6:-1]) > 300000
+
+
+def test_a_file_that_changed_meanwhile_is_not_mixed(server, tmp_path):
+    test_the_next_call_goes_on(server, tmp_path)
+    os.remove(str(tmp_path / "model.tar"))
+    (tmp_path / "model.tar.part").write_bytes(CONTENT[:1000])
+    (tmp_path / "model.tar.part.json").write_text('{"tag": "\\"one\\"", "total": "1024000"}')
+    server.content, server.tag = CONTENT[::-1], '"two"'
+    assert fetch(server, tmp_path)[1] == CONTENT[::-1]
+
+
+def test_no_such_file_and_no_server(server, tmp_path):
+    server.status = 404
+    with pytest.raises(InputError, match="the server says 404 Not Found"):
+        fetch(server, tmp_path)
+    with pytest.raises(InputError, match="could not be downloaded .no connection.") as e:
+        downloads.fetch("http://127.0.0.1:9/model.tar", str(tmp_path), "--pretrained_path")
+    assert "\n" not in str(e.value)
+
+
+def test_a_published_checkpoint_by_its_name(server, cut_down, tmp_path, monkeypatch, script):
+    """--pretrained_path=cat-mel_2bar_big downloads it; the run then knows where it is."""
+    import io
+    import tarfile
+
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for suffix in (".index", ".data-00000-of-00001"):
+            tar.add(cut_down["cat-mel_2bar_big"] + suffix, "cat-mel_2bar_big.ckpt" + suffix)
+    server.content = packed.getvalue()
+    monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
+    entry = lc_music_vae.CONFIG_MAP["lc-cat-mel_2bar_big"]
+    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-cat-mel_2bar_big", entry._replace(checkpoint_url=server.url))
+    song = write_midi(melody(tune(4)), tmp_path / "song.mid")
+    train = ["--config=lc-cat-mel_2bar_big", "--examples_path=" + song, "--run_dir=%s" % (tmp_path / "run")]
+    status, _, error = script("midime_train", "--pretrained_path=cat-mel_2bar_big", "--num_steps=2", *train)
+    assert status == 0, error
+    assert "downloading " + server.url in error
+    assert os.listdir(str(tmp_path / "cache" / "downloads")) == ["model.tar"]
+    assert script("midime_generate", "--run_dir=%s" % (tmp_path / "run"), "--num_outputs=2")[0] == 0
+    assert server.ranges == [None]
