@@ -4,7 +4,7 @@ Drawn with matplotlib's Figure alone, without pyplot: no window, no state, nothi
 """
 
 import math
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import note_seq
 import numpy as np
@@ -16,6 +16,7 @@ from lc_music_vae import data
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _COLUMNS = 4
 _NOTE, _GRID, _BAR = "#2a6f97", "#e3e3e3", "#8c8c8c"
+_MOST_LABELS = 150  # on a map; more cannot be read
 _MARGIN = 2  # semitones above and below the notes
 
 
@@ -92,6 +93,68 @@ def _draw_roll(panel, roll: Sequence[Tuple[float, float, int]], bars: int, low: 
     )
     panel.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: "%d" % (x // data.QUARTERS_PER_BAR + 1)))
     panel.tick_params(labelsize=7, length=0)
+
+
+def training(
+    curves: Dict[str, Dict[int, float]],
+    means: np.ndarray,
+    scales: np.ndarray,
+    labels: Sequence[str],
+    samples: np.ndarray,
+) -> figure.Figure:
+    """Draws what training came to: its curves, and a map of the small latent.
+
+    The map shows two directions of the latent, those along which the windows' means vary most: the windows, named, the
+    density of their posteriors, and a handful of samples from the prior.
+
+    Args:
+        curves: Values by step, of 'loss', 'reconstruction' and 'kl', in nats a window.
+        means: Means of q(z'|z), [n, encoded_z_size].
+        scales: Their scales, [n, encoded_z_size].
+        labels: n names of the windows.
+        samples: Points from the prior, [m, encoded_z_size].
+    """
+    sheet = figure.Figure(figsize=(12, 5.2), dpi=100)
+    backend_agg.FigureCanvasAgg(sheet)
+    grid = sheet.add_gridspec(2, 2, width_ratios=(1, 1.1))
+    for row, names in enumerate((("loss", "reconstruction"), ("kl",))):
+        panel = sheet.add_subplot(grid[row, 0])
+        for name, color in zip(names, (_NOTE, "#d98e04")):
+            steps = sorted(curves.get(name, {}))
+            panel.plot(steps, [curves[name][step] for step in steps], color=color, label=name, linewidth=1.2)
+        panel.set_ylabel("nats a window", fontsize=8)
+        panel.legend(fontsize=8, frameon=False)
+        panel.tick_params(labelsize=7)
+        panel.grid(color=_GRID, linewidth=0.6)
+    panel.set_xlabel("step", fontsize=8)
+    _draw_map(sheet.add_subplot(grid[:, 1]), means, scales, labels, samples)
+    sheet.tight_layout()
+    return sheet
+
+
+def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str], samples: np.ndarray) -> None:
+    center = means.mean(0)
+    axes = np.linalg.svd(means - center, full_matrices=True)[2][:2]  # one row where the latent has one dimension
+    points, drawn = (means - center) @ axes.T, (samples - center) @ axes.T
+    deviations = np.sqrt(scales**2 @ axes.T**2)
+    if len(axes) == 1:
+        points, drawn = (np.pad(p, [(0, 0), (0, 1)], mode="constant") for p in (points, drawn))
+        deviations = np.pad(deviations, [(0, 0), (0, 1)], mode="constant", constant_values=1.0)
+    reach = 1.1 * max(np.abs(points).max(), np.abs(drawn).max(), 1.0)
+    x, y = np.meshgrid(np.linspace(-reach, reach, 120), np.linspace(-reach, reach, 120))
+    density = np.zeros_like(x)
+    for (px, py), (dx, dy) in zip(points, deviations):
+        density += np.exp(-(((x - px) / dx) ** 2 + ((y - py) / dy) ** 2) / 2) / (dx * dy)
+    panel.contourf(x, y, density, levels=12, cmap="Blues", alpha=0.6, zorder=0)
+    panel.scatter(points[:, 0], points[:, 1], s=14, color=_NOTE, zorder=3, label="windows, by their bars")
+    panel.scatter(drawn[:, 0], drawn[:, 1], s=26, color="#c1121f", marker="x", zorder=3, label="samples")
+    if len(labels) <= _MOST_LABELS:
+        for (px, py), label in zip(points, labels):
+            panel.annotate(label, (px, py), xytext=(3, 3), textcoords="offset points", fontsize=7, zorder=4)
+    panel.set_aspect("equal")
+    panel.set_title("the small latent, two directions of %d" % means.shape[1], fontsize=9, loc="left")
+    panel.legend(fontsize=8, loc="lower right", framealpha=0.8)
+    panel.tick_params(labelsize=7)
 
 
 def save(sheet: figure.Figure, path: str) -> None:

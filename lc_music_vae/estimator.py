@@ -220,6 +220,17 @@ def evaluate(
     }
 
 
+def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
+    """Returns all scalars of the events in `folder`: values by step, by name."""
+    found: Dict[str, Dict[int, float]] = {}
+    for name in sorted(os.listdir(folder)):
+        if "tfevents" in name:
+            for event in tf.train.summary_iterator(os.path.join(folder, name)):
+                for value in event.summary.value:
+                    found.setdefault(value.tag, {})[event.step] = value.simple_value
+    return found
+
+
 def write_scalars(folder: str, step: int, scalars: Dict[str, float]) -> None:
     """Writes scalars where TensorBoard finds them."""
     with tf.Graph().as_default(), tf.summary.FileWriter(folder) as writer:

@@ -8,6 +8,7 @@ shard stands a JSON file that says what it was made from; a shard is used again 
 """
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -301,6 +302,16 @@ def read(shards: Sequence[str]) -> Iterator[Dict[str, Any]]:
                 "first_bar": feature["first_bar"].int64_list.value[0],
                 "repeats": feature["repeats"].int64_list.value[0],
             }
+
+
+def own_key(shards: Sequence[str], most: int) -> Tuple[np.ndarray, List[int]]:
+    """Returns the posterior means of the first windows, at most so many, in their own key, and their first bars.
+
+    The means are float32 [n, z_size]; bars count from 0.
+    """
+    records = list(itertools.islice(read(shards), most))
+    means = [r["mean"][r["transpositions"].index(0)] for r in records]
+    return np.stack(means), [r["first_bar"] for r in records]
 
 
 def write_rows(path: str, rows: Sequence[Row]) -> None:

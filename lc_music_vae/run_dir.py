@@ -31,6 +31,11 @@ class RunDir(NamedTuple):
         return os.path.join(self.path, "examples.tsv")
 
     @property
+    def picture(self) -> str:
+        """Path of the picture that training ends with."""
+        return os.path.join(self.path, "training.png")
+
+    @property
     def generated(self) -> str:
         """Where generated files go unless the user says otherwise."""
         return os.path.join(self.path, "generated")

@@ -1,14 +1,14 @@
 """The class for notebooks: a trained small VAE between the two halves of its MusicVAE."""
 
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
-import tensorflow.compat.v1 as tf
 
-from lc_music_vae import base_model, checkpoints, data, melody, model_files, music_vae
+from lc_music_vae import checkpoints, data, melody, model_files, music_vae
 from lc_music_vae.errors import InputError
 from lc_music_vae.examples import Song
+from lc_music_vae.small_vae import SmallVAE, prior_samples
 
 _PARALLEL = 1e-6  # radians: closer than this, the great circle between two directions is not defined
 
@@ -34,11 +34,6 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     if not _PARALLEL < angle < np.pi - _PARALLEL:
         return (1 - t) * start + t * end
     return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
-
-
-def prior_samples(n: int, size: int, seed: int) -> np.ndarray:
-    """Draws z' ~ N(0, I), float64 [n, size]; row i depends on (seed, i) alone."""
-    return np.stack([np.random.RandomState([seed, i]).standard_normal(size) for i in range(n)])
 
 
 class TrainedModel:
@@ -92,32 +87,14 @@ class TrainedModel:
                 "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
                 % (found.pretrained.flag, found.pretrained.path, found.small.path)
             )
-        self._load_small(found.small)
-
-    def _load_small(self, checkpoint: checkpoints.Checkpoint) -> None:
-        weights = checkpoints.Weights(checkpoint)
-        hparams, z_size = base_model.sizes_of(weights.shapes, "%s=%s" % (checkpoint.flag, checkpoint.path))
-        expected = music_vae.z_size(self._music_vae)
-        if z_size != expected:
+        self._small = SmallVAE(found.small)
+        self.encoded_z_size = self._small.encoded_z_size
+        expected = music_vae.z_size(found.music_vae)
+        if self._small.z_size != expected:
             raise InputError(
                 "%s=%s is over a z of %d dimensions, but --config=%s has %d; give the config it was trained with"
-                % (checkpoint.flag, checkpoint.path, z_size, self.config, expected)
+                % (found.small.flag, found.small.path, self._small.z_size, self.config, expected)
             )
-        self.encoded_z_size = hparams.encoded_z_size
-        with tf.Graph().as_default() as graph:
-            vae = base_model.LatentVAE(hparams, z_size)
-            z = tf.placeholder(tf.float32, [None, z_size])
-            z_small = tf.placeholder(tf.float32, [None, hparams.encoded_z_size])
-            q = vae.encode(z)
-            self._small: Dict[str, tf.Tensor] = {
-                "z": z,
-                "z_small": z_small,
-                "mean": q.loc,
-                "scale": q.stddev(),
-                "decoded": vae.decode(z_small),
-            }
-            self._small_session = tf.Session(graph=graph, config=music_vae.session_config())
-            weights.restore(self._small_session, tf.trainable_variables())
 
     def __enter__(self) -> "TrainedModel":
         return self
@@ -127,7 +104,7 @@ class TrainedModel:
 
     def close(self) -> None:
         """Frees the sessions and the weights in them."""
-        for part in (self._encoder, self._decoder, self._small_session):
+        for part in (self._encoder, self._decoder, self._small):
             if part is not None:
                 part.close()
 
@@ -151,7 +128,7 @@ class TrainedModel:
         if self._encoder is None:
             self._encoder = music_vae.Encoder(self._music_vae, self._weights)
         z, _ = self._encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
-        return tuple(self._small_session.run([self._small["mean"], self._small["scale"]], {self._small["z"]: z}))
+        return self._small.encode(z)
 
     def decode(
         self, z_small: Union[np.ndarray, Sequence], temperature: float = 0.5, controls: Optional[np.ndarray] = None
@@ -170,7 +147,7 @@ class TrainedModel:
 
     def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
         """Decodes points of the small latent to tensors, [n, time, output_depth]."""
-        z = self._small_session.run(self._small["decoded"], {self._small["z_small"]: np.asarray(z_small)})
+        z = self._small.decode(z_small)
         if self._decoder is None:
             batch_size = min(self._max_batch_size, len(z))
             self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, self._seed)

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 Paths = Union[str, Sequence[str]]
 
+_MOST_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
+
 
 def train(
     config: str,
@@ -105,6 +107,7 @@ def train(
         )
     prefix, step = folder.latest()
     checkpoints.write_bundle(bundle, prefix, config + ".ckpt", settings)
+    logger.info("its curves and a map of its latent: %s", _draw(folder, found))
     logger.info("trained to step %d; the model to keep or share is %s", step, bundle)
     return bundle
 
@@ -220,6 +223,23 @@ def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint
         paths, folder, settings["music_vae"], weights, fingerprint, transpositions, settings["melody_track"]
     )
     return found, fingerprint
+
+
+def _draw(folder, found) -> str:
+    """Writes the picture of a training, and returns its path."""
+    from lc_music_vae import drawing, estimator, latents
+    from lc_music_vae.small_vae import SmallVAE, prior_samples
+
+    z, first_bars = latents.own_key(found.shards, _MOST_ON_MAP)
+    small = SmallVAE(checkpoints.find(folder.train, "--run_dir"))
+    means, scales = small.encode(z)
+    small.close()
+    labels = [str(bar + 1) for bar in first_bars]
+    samples = prior_samples(8, small.encoded_z_size, 0)
+    sheet = drawing.training(estimator.read_scalars(folder.train), means, scales, labels, samples)
+    with files.replacing(folder.picture) as temporary:
+        drawing.save(sheet, temporary)
+    return folder.picture
 
 
 def _report(found, path: str) -> None:

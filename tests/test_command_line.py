@@ -365,6 +365,7 @@ def test_at_info_only_our_own_lines_reach_the_screen(tmp_path):
         r"  .*ode_to_joy\.mid: track 0 \(the only track\)$",
         r"training from step 0 to 10, 11 windows a step$",
         r"step \d+ of 10: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats$",
+        r"its curves and a map of its latent: .*training\.png$",
         r"trained to step 10; the model to keep or share is .*%s\.tar$" % SMALL,
     ]
     assert all(any(re.match(p, line) for p in patterns) for line in done.stderr.splitlines()), done.stderr

@@ -53,5 +53,28 @@ def test_silence_is_an_empty_roll():
     assert boxes(panel) == []
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 4])
+def test_map_shows_each_window_where_its_mean_varies_most(dimensions):
+    rng = np.random.RandomState(0)
+    means = rng.normal(size=(9, dimensions)) * [3, 2, 0.1, 0.1][:dimensions]
+    scales = np.full((9, dimensions), 0.5)
+    curves = {"loss": {1: 3.0, 2: 2.0}, "reconstruction": {1: 2.5, 2: 1.5}, "kl": {1: 0.5, 2: 0.5}}
+    labels = [str(i) for i in range(9)]
+    sheet = drawing.training(curves, means, scales, labels, rng.normal(size=(8, dimensions)))
+    upper, lower, latent_map = sheet.axes
+    assert [line.get_label() for line in upper.lines + lower.lines] == ["loss", "reconstruction", "kl"]
+    assert list(upper.lines[0].get_xydata().ravel()) == [1, 3, 2, 2]
+    windows, samples = [c for c in latent_map.collections if c.get_label() in ("windows, by their bars", "samples")]
+    shown = np.array(windows.get_offsets())
+    assert (len(shown), len(samples.get_offsets())) == (9, 8)
+    centered = means - means.mean(0)
+    kept = (shown**2).sum() / (centered**2).sum()
+    assert kept > 0.99  # nothing to speak of is lost in two directions
+    for i in (0, 5):  # distances are those of the latent
+        expected = np.linalg.norm(centered[i] - centered[3])
+        assert np.linalg.norm(shown[i] - shown[3]) == pytest.approx(expected, rel=0.05, abs=0.1)
+    assert {t.get_text() for t in latent_map.texts} == set(labels)
+
+
 def test_pitch_names():
     assert [drawing.pitch_name(p) for p in (21, 60, 69, 73, 108)] == ["A0", "C4", "A4", "C#5", "C8"]

@@ -62,6 +62,8 @@ def test_what_training_leaves_behind(trained, records):
     bundle = checkpoints.find(os.path.join(trained, SMALL + ".tar"), "--checkpoint_file")
     run = files.read_json(os.path.join(trained, "run.json"))
     assert bundle.run == run
+    with open(os.path.join(trained, "training.png"), "rb") as f:
+        assert f.read(4) == b"\x89PNG"
     assert (run["config"], run["music_vae"], run["seed"], run["augment"]) == (SMALL, "cat-mel_2bar_small", 0, False)
     assert from_json(run["hparams"]) == HParams()
     assert run["examples"]["windows"] == 11
@@ -140,7 +142,7 @@ def test_it_learns(trained, records):
     constant = ((z - z.mean(0)) ** 2).sum(1).mean()
     with lc_music_vae.TrainedModel(trained) as model:
         mean, _ = model.encode(model_windows(model))
-        again = model._small_session.run(model._small["decoded"], {model._small["z_small"]: mean})
+        again = model._small.decode(mean)
     assert constant / ((z - again) ** 2).sum(1).mean() > 1.8
 
 
@@ -182,24 +184,14 @@ def test_eval_equals_numpy(trained, records, shipped, tmp_path):
     assert result["global_step"] == 500
 
 
-def scalars_in(folder):
-    events = [os.path.join(folder, n) for n in os.listdir(folder) if "tfevents" in n]
-    values = {}
-    for path in events:
-        for event in tf.train.summary_iterator(path):
-            for value in event.summary.value:
-                values.setdefault(value.tag, {})[event.step] = value.simple_value
-    return values
-
-
 def test_scalars_for_tensorboard(trained, tmp_path):
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
-    curves = scalars_in(os.path.join(run_dir, "train"))
+    curves = estimator.read_scalars(os.path.join(run_dir, "train"))
     assert {"loss", "reconstruction", "kl", "beta", "learning_rate"} <= set(curves)
     assert len(curves["loss"]) >= 40
     assert curves["beta"][max(curves["beta"])] == 1.0
     result = lc_music_vae.evaluate(run_dir, eval_dir_suffix="_x")
-    shown = scalars_in(os.path.join(run_dir, "eval_x"))
+    shown = estimator.read_scalars(os.path.join(run_dir, "eval_x"))
     assert shown["loss"][500] == pytest.approx(result["loss"])
     assert set(shown) == {"loss", "reconstruction", "kl"}
 

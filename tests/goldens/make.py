@@ -38,17 +38,11 @@ def posterior():
 def losses(num_steps=20):
     """Returns the loss at each of the first steps of training on the example with the defaults."""
     import lc_music_vae
+    from lc_music_vae import estimator
 
     with tempfile.TemporaryDirectory() as run_dir:
         lc_music_vae.train(CONFIG, EXAMPLE, run_dir, num_steps=num_steps)
-        train = os.path.join(run_dir, "train")
-        found = {}
-        for name in os.listdir(train):
-            if "tfevents" in name:
-                for event in tf.train.summary_iterator(os.path.join(train, name)):
-                    for value in event.summary.value:
-                        if value.tag == "loss":
-                            found[event.step] = value.simple_value
+        found = estimator.read_scalars(os.path.join(run_dir, "train"))["loss"]
     return [found[step] for step in sorted(found)]
 
 

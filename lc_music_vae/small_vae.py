@@ -1,0 +1,52 @@
+"""A trained small VAE, restored from its checkpoint."""
+
+from typing import Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from lc_music_vae import base_model, checkpoints, music_vae
+
+
+class SmallVAE:
+    """The small VAE in a graph and a session of its own.
+
+    Attributes:
+        z_size: Dimensions of MusicVAE's z.
+        encoded_z_size: Dimensions of the small latent.
+
+    Raises:
+        InputError: The checkpoint is damaged, or not one of a small VAE.
+    """
+
+    def __init__(self, checkpoint: checkpoints.Checkpoint):
+        weights = checkpoints.Weights(checkpoint)
+        hparams, self.z_size = base_model.sizes_of(weights.shapes, "%s=%s" % (checkpoint.flag, checkpoint.path))
+        self.encoded_z_size = hparams.encoded_z_size
+        with tf.Graph().as_default() as graph:
+            vae = base_model.LatentVAE(hparams, self.z_size)
+            self._z = tf.placeholder(tf.float32, [None, self.z_size])
+            self._z_small = tf.placeholder(tf.float32, [None, self.encoded_z_size])
+            q = vae.encode(self._z)
+            self._posterior = (q.loc, q.stddev())
+            self._decoded = vae.decode(self._z_small)
+            self._session = tf.Session(graph=graph, config=music_vae.session_config())
+            weights.restore(self._session, tf.trainable_variables())
+
+    def encode(self, z: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns mean and scale of q(z'|z), float32 [n, encoded_z_size] each, for z of shape [n, z_size]."""
+        mean, scale = self._session.run(self._posterior, {self._z: z})
+        return mean, scale
+
+    def decode(self, z_small: np.ndarray) -> np.ndarray:
+        """Returns z^, float32 [n, z_size], for z' of shape [n, encoded_z_size]."""
+        return self._session.run(self._decoded, {self._z_small: np.asarray(z_small)})
+
+    def close(self) -> None:
+        """Frees the session and the weights in it."""
+        self._session.close()
+
+
+def prior_samples(n: int, size: int, seed: int) -> np.ndarray:
+    """Draws z' ~ N(0, I), float64 [n, size]; row i depends on (seed, i) alone."""
+    return np.stack([np.random.RandomState([seed, i]).standard_normal(size) for i in range(n)])
