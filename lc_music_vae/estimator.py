@@ -4,6 +4,7 @@ Everything random is a function of (seed, global step), drawn by stateless ops: 
 from its last checkpoint ends with the weights of one that was not.
 """
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -221,13 +222,17 @@ def evaluate(
 
 
 def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
-    """Returns all scalars of the events in `folder`: values by step, by name."""
+    """Returns all scalars of the events in `folder`: values by step, by name.
+
+    A file of events that ends in the middle of one, as a killed training leaves it, is read as far as it goes.
+    """
     found: Dict[str, Dict[int, float]] = {}
     for name in sorted(os.listdir(folder)):
         if "tfevents" in name:
-            for event in tf.train.summary_iterator(os.path.join(folder, name)):
-                for value in event.summary.value:
-                    found.setdefault(value.tag, {})[event.step] = value.simple_value
+            with contextlib.suppress(tf.errors.DataLossError):
+                for event in tf.train.summary_iterator(os.path.join(folder, name)):
+                    for value in event.summary.value:
+                        found.setdefault(value.tag, {})[event.step] = value.simple_value
     return found
 
 

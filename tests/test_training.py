@@ -196,6 +196,20 @@ def test_scalars_for_tensorboard(trained, tmp_path):
     assert set(shown) == {"loss", "reconstruction", "kl"}
 
 
+def test_events_that_a_kill_cut_off_are_read_as_far_as_they_go(trained, tmp_path):
+    """At every length: cut inside a record, a header, or between two."""
+    train_dir = os.path.join(trained, "train")
+    (name,) = [n for n in os.listdir(train_dir) if "tfevents" in n]
+    whole = estimator.read_scalars(train_dir)["loss"]
+    size = os.path.getsize(os.path.join(train_dir, name))
+    cut = shutil.copy(os.path.join(train_dir, name), str(tmp_path / name))
+    for length in (size - 1, size - 5, size - 20, size - 100, size - 1000, 30, 0):
+        os.truncate(cut, length)
+        found = estimator.read_scalars(str(tmp_path)).get("loss", {})
+        assert found.items() <= whole.items()
+        assert len(found) >= 40 if length > 30 else not found
+
+
 def test_eval_of_other_songs_keeps_their_latents_apart(trained, tmp_path):
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     before = state_of(os.path.join(run_dir, "latents"))
