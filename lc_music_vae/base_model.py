@@ -76,9 +76,9 @@ class LatentVAE:
     def _dense(self, x: tf.Tensor, size: int, name: str) -> tf.Tensor:
         """A linear layer; its kernel starts Glorot uniform.
 
-        midiMe starts the layers of mu, sigma and z^ from N(0, 0.001^2) instead, as MusicVAE does. Measured on three
-        songs, 500 steps: z of the song is then reconstructed 1.7 to 2.4 times better than by a constant, with
-        Glorot 2.3 to 3.5 times.
+        midiMe starts the layers of mu, sigma and z^ from N(0, 0.001^2) instead, as MusicVAE does. Measured on four
+        songs, 500 steps: the error of z's reconstruction is then 1.7 to 2.4 times below that of a constant, with Glorot
+        1.9 to 3.5 times; it was better on three and the same on one.
         """
         depth = x.shape.as_list()[-1]
         limit = (6 / (depth + size)) ** 0.5

@@ -34,7 +34,7 @@ def _rectangles(sequence: note_seq.NoteSequence) -> List[Tuple[float, float, int
 
 
 def piano_rolls(
-    sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = _COLUMNS, title: str = ""
+    sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = _COLUMNS
 ) -> figure.Figure:
     """Draws NoteSequences as piano rolls on one sheet, row by row, all to one scale.
 
@@ -42,7 +42,6 @@ def piano_rolls(
         sequences: What to draw.
         titles: One a sequence.
         columns: Rolls in a row.
-        title: Of the sheet.
     """
     rolls = [_rectangles(s) for s in sequences]
     pitches = [pitch for roll in rolls for _, _, pitch in roll] or [60]
@@ -67,8 +66,7 @@ def piano_rolls(
         last = max(row for row in range(rows) if row * columns + i < len(rolls))
         panels[last, i].set_xlabel("bar", fontsize=8)
         panels[last, i].tick_params(axis="x", labelbottom=True)
-    sheet.suptitle(title, fontsize=11)
-    sheet.tight_layout(rect=(0, 0, 1, 0.98 if title else 1))
+    sheet.tight_layout()
     return sheet
 
 
