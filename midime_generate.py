@@ -25,14 +25,27 @@ def _flags():
     define.enum(
         "mode",
         "sample",
-        ["sample", "interpolate", "reconstruct"],
-        "New bars in the songs' manner; the way between two bars; or a whole song as the model hears it.",
+        ["sample", "interpolate", "reconstruct", "similar", "walk"],
+        "New bars in the songs' manner; the way between two bars; a whole song as the model hears it; variations of "
+        "given bars; or what each dimension of the small latent does.",
     )
-    define.string("input_midi_1", None, "Start of an interpolation, or the song to reconstruct.")
+    define.string("input_midi_1", None, "Start of an interpolation, the bars to vary, or the song to reconstruct.")
     define.string("input_midi_2", None, "End of an interpolation.")
     define.string("input_bars_1", None, "Bars of --input_midi_1 to take, from 1, such as 5-6.")
     define.string("input_bars_2", None, "Bars of --input_midi_2 to take, from 1, such as 5-6.")
-    define.integer("num_outputs", 8, "Samples, or steps of an interpolation, both ends included.")
+    define.number("similarity", 0.8, "How near variations stay to the input: from 0, any bars of the songs, to 1.")
+    define.string(
+        "latent",
+        None,
+        "A point of the small latent, such as 0.3,-1,0,2: to sample at, to walk around, or in place of --input_midi_1.",
+    )
+    define.string("latent_2", None, "The same, in place of --input_midi_2.")
+    define.integer(
+        "num_outputs",
+        None,
+        "Samples or variations, or steps of an interpolation or of each dimension's walk, both ends included. Left "
+        "out, 8; 1 at --latent.",
+    )
     define.string("output_dir", None, "Folder to write to. Left out, the folder `generated` in --run_dir.")
     define.integer("max_batch_size", 64, "The most windows that are decoded at once; lower it to save memory.")
     define.number("temperature", 0.5, "How freely the decoder chooses notes: above 0; lower is plainer.")
@@ -70,6 +83,9 @@ def _main(flags) -> None:
         flags.qpm,
         flags.program,
         flags.melody_track,
+        flags.similarity,
+        flags.latent,
+        flags.latent_2,
     )
 
 

@@ -27,6 +27,7 @@ QUARTERS_PER_BAR = 4
 _SECONDS_PER_QUARTER = 60.0 / QPM
 # Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
 _DECIMALS = 6
+TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
 
 
 class TempoMap:
@@ -90,21 +91,36 @@ class Window(NamedTuple):
         song: `Score.name` of its song.
         track: Number of its track.
         first_bar: Number of its first bar in the song, from 0.
+        last_bar: Number of its last one.
         repeats: How often the track plays exactly this, counting this one.
         transpositions: Semitones of each transposition in `inputs`, ascending; (0,) is the song's own key.
         inputs: One bool array [time, input_depth] a transposition.
         outputs: The first transposition as the decoder would give it, [time, output_depth].
         length: Length of the inputs in the converter's own terms (steps, or one a segment).
+        notes: What `outputs` sounds like, as `notes_of` has it.
     """
 
     song: str
     track: int
     first_bar: int
+    last_bar: int
     repeats: int
     transpositions: Tuple[int, ...]
     inputs: Tuple[np.ndarray, ...]
     outputs: np.ndarray
     length: np.ndarray
+    notes: np.ndarray
+
+
+def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
+    """Returns the notes of a sequence at one tempo as sorted int [n, 3]: start, end, and pitch (drums: plus 128).
+
+    Times are in ticks, `TICKS_PER_QUARTER` of them in a quarter. Tempo, velocity and program make no difference.
+    """
+    qpm = sequence.tempos[0].qpm if sequence.tempos else QPM
+    ticks = qpm / 60 * TICKS_PER_QUARTER
+    rows = [(round(n.start_time * ticks), round(n.end_time * ticks), n.pitch + 128 * n.is_drum) for n in sequence.notes]
+    return np.array(sorted(rows), np.int64).reshape(-1, 3)
 
 
 def _bar_quarters(numerator: int, denominator: int) -> Tuple[float, str]:
@@ -317,11 +333,13 @@ class WindowConverter:
             song=score.name,
             track=track.number,
             first_bar=first_bar,
+            last_bar=self.last_bar(score, first_bar),
             repeats=1,
             transpositions=tuple(t for t, _ in done),
             inputs=tuple(tensors.inputs[0] for _, tensors in done),
             outputs=done[0][1].outputs[0],
             length=np.array(done[0][1].lengths[0], np.int32),
+            notes=notes_of(self.to_note_sequences([done[0][1].outputs[0]])[0]),
         )
 
     def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
@@ -349,10 +367,10 @@ class WindowConverter:
             found = [window for window in at_bars if window is not None]
         return found
 
-    def bars_of(self, score: Score, first_bar: int) -> Tuple[int, int]:
-        """Returns first and last bar, from 1, of the window that starts with bar `first_bar`, from 0."""
+    def last_bar(self, score: Score, first_bar: int) -> int:
+        """Returns the number of the last bar of the window that starts with bar `first_bar`."""
         end = score.bars[first_bar] + self.quarters
-        return first_bar + 1, max(first_bar + 1, int(np.searchsorted(score.bars, end, "left")))
+        return max(first_bar, int(np.searchsorted(score.bars, end, "left")) - 1)
 
     def place(
         self,

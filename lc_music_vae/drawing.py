@@ -14,7 +14,7 @@ from matplotlib.backends import backend_agg
 from lc_music_vae import data
 
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_COLUMNS = 4
+COLUMNS = 4
 _NOTE, _GRID, _BAR = "#2a6f97", "#e3e3e3", "#8c8c8c"
 _MOST_LABELS = 150  # on a map; more cannot be read
 _MARGIN = 2  # semitones above and below the notes
@@ -34,7 +34,7 @@ def _rectangles(sequence: note_seq.NoteSequence) -> List[Tuple[float, float, int
 
 
 def piano_rolls(
-    sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = _COLUMNS
+    sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = COLUMNS
 ) -> figure.Figure:
     """Draws NoteSequences as piano rolls on one sheet, row by row, all to one scale.
 

@@ -35,6 +35,19 @@ def creating(path: str) -> Iterator[str]:
         os.link(temporary, path)
 
 
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """Keeps other processes that ask for the same folder waiting; a dead process holds nothing."""
+    import fcntl  # here: Windows has none, and may read
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: str, value: Any) -> None:
     """Writes `value` as JSON, whole or not at all."""
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:

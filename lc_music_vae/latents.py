@@ -22,7 +22,7 @@ from lc_music_vae.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1  # of the records; a new number makes old shards be encoded again
+_FORMAT = 2  # of the records; a new number makes old shards be encoded again
 _FILES_A_SHARD = 64
 _STEPS_A_BATCH = 4096  # of windows' time steps: bounds the memory that encoding takes
 
@@ -98,7 +98,9 @@ def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
         "song": tf.train.Feature(bytes_list=tf.train.BytesList(value=[window.song.encode()])),
         "track": ints(window.track),
         "first_bar": ints(window.first_bar),
+        "last_bar": ints(window.last_bar),
         "repeats": ints(window.repeats),
+        "notes": ints(window.notes),
     }
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
@@ -300,7 +302,9 @@ def read(shards: Sequence[str]) -> Iterator[Dict[str, Any]]:
                 "song": feature["song"].bytes_list.value[0].decode(),
                 "track": feature["track"].int64_list.value[0],
                 "first_bar": feature["first_bar"].int64_list.value[0],
+                "last_bar": feature["last_bar"].int64_list.value[0],
                 "repeats": feature["repeats"].int64_list.value[0],
+                "notes": np.array(feature["notes"].int64_list.value, np.int64).reshape(-1, 3),
             }
 
 

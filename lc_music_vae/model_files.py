@@ -4,7 +4,7 @@ Needs no TensorFlow: wrong names and paths are found in no time.
 """
 
 import os
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 from lc_music_vae import checkpoints, files, run_dir
 from lc_music_vae.checkpoints import Checkpoint
@@ -23,6 +23,9 @@ class ModelFiles(NamedTuple):
         fingerprint: What the fingerprint of MusicVAE's encoder must be; None is not known, or known to be right.
         qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 where that is not known.
         program: Their program; 0 where that is not known.
+        latent_mean: Mean of their windows' small latents; None where that is not known.
+        latent_residual: Root mean square distance of their windows' z from what the small VAE makes of it; None where
+            that is not known.
     """
 
     config: str
@@ -32,6 +35,8 @@ class ModelFiles(NamedTuple):
     fingerprint: Optional[str]
     qpm: float
     program: int
+    latent_mean: Optional[List[float]]
+    latent_residual: Optional[float]
 
 
 def find(
@@ -88,7 +93,17 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[dict], path: 
         if not (same_path and checkpoints.stamp(pretrained) == recorded["stamp"]):
             fingerprint = recorded["fingerprint"]
     music = run["music"] if run else {"qpm": 120.0, "program": 0}
-    return ModelFiles(config, get_config(config).music_vae, small, pretrained, fingerprint, **music)
+    latent = (run or {}).get("latent", {"mean": None, "residual": None})
+    return ModelFiles(
+        config,
+        get_config(config).music_vae,
+        small,
+        pretrained,
+        fingerprint,
+        latent_mean=latent["mean"],
+        latent_residual=latent["residual"],
+        **music,
+    )
 
 
 def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[dict]) -> Checkpoint:

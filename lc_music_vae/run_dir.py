@@ -1,8 +1,9 @@
 """What is in a run's folder, and what `run.json` records of it. Needs no TensorFlow."""
 
+import glob
 import os
 import re
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from lc_music_vae import checkpoints, files
 from lc_music_vae.errors import InputError
@@ -52,6 +53,10 @@ class RunDir(NamedTuple):
     def bundle(self, config: str) -> str:
         """Path of the bundle that training ends with."""
         return os.path.join(self.path, config + ".tar")
+
+    def shards(self) -> List[str]:
+        """Returns the files of the training songs' latents, in order."""
+        return sorted(glob.glob(os.path.join(glob.escape(self.latents), "*.tfrecord")))
 
     def make(self) -> None:
         """Makes the folder, if it is not there."""

@@ -45,8 +45,3 @@ class SmallVAE:
     def close(self) -> None:
         """Frees the session and the weights in it."""
         self._session.close()
-
-
-def prior_samples(n: int, size: int, seed: int) -> np.ndarray:
-    """Draws z' ~ N(0, I), float64 [n, size]; row i depends on (seed, i) alone."""
-    return np.stack([np.random.RandomState([seed, i]).standard_normal(size) for i in range(n)])

@@ -106,8 +106,10 @@ def train(
             num_data_threads,
         )
     prefix, step = folder.latest()
+    settings["latent"] = _look_back(folder, found)
+    files.write_json(folder.run_json, settings)
     checkpoints.write_bundle(bundle, prefix, config + ".ckpt", settings)
-    logger.info("its curves and a map of its latent: %s", _draw(folder, found))
+    logger.info("its curves and a map of its latent: %s", folder.picture)
     logger.info("trained to step %d; the model to keep or share is %s", step, bundle)
     return bundle
 
@@ -225,21 +227,28 @@ def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint
     return found, fingerprint
 
 
-def _draw(folder, found) -> str:
-    """Writes the picture of a training, and returns its path."""
+def _look_back(folder, found) -> Dict[str, Any]:
+    """Draws the picture of a training, and returns what `run.json` keeps of where the songs lie in the small latent.
+
+    That is the mean of their windows, and the root mean square distance of their z from its reconstruction.
+    """
+    import numpy as np
+
     from lc_music_vae import drawing, estimator, latents
-    from lc_music_vae.small_vae import SmallVAE, prior_samples
+    from lc_music_vae.points import prior_samples
+    from lc_music_vae.small_vae import SmallVAE
 
     z, first_bars = latents.own_key(found.shards, _MOST_ON_MAP)
     small = SmallVAE(checkpoints.find(folder.train, "--run_dir"))
     means, scales = small.encode(z)
+    residual = np.sqrt(np.mean(np.sum((small.decode(means) - z) ** 2, 1)))
     small.close()
     labels = [str(bar + 1) for bar in first_bars]
     samples = prior_samples(8, small.encoded_z_size, 0)
     sheet = drawing.training(estimator.read_scalars(folder.train), means, scales, labels, samples)
     with files.replacing(folder.picture) as temporary:
         drawing.save(sheet, temporary)
-    return folder.picture
+    return {"mean": [round(float(x), 4) for x in means.mean(0)], "residual": round(float(residual), 4)}
 
 
 def _report(found, path: str) -> None:

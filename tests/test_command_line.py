@@ -1,5 +1,6 @@
 """The two scripts as a user meets them: the seed's commands, files, and one line for everything that is wrong."""
 
+import json
 import os
 import re
 import resource
@@ -25,8 +26,8 @@ def midi_in(folder):
 
 
 def sha(folder):
-    """Digests of all files in a folder, the picture last, as it is named without a number."""
-    names = sorted(os.listdir(str(folder)))
+    """Digests of the MIDI files in a folder and then of their picture."""
+    names = sorted(set(os.listdir(str(folder))) - {"index.json"})
     assert [name[-4:] for name in names] == [".mid"] * (len(names) - 1) + [".png"]
     return [files.sha256(os.path.join(str(folder), name)) for name in names]
 
@@ -172,7 +173,7 @@ def test_run_dir_alone_is_enough_and_nothing_is_overwritten(trained, script, tmp
         assert status == 0, error
         assert re.search(r"^--seed=\d+$", error, re.MULTILINE)
         assert len(midi_in(os.path.join(run_dir, "generated"))) == 2 * count
-    assert len(os.listdir(os.path.join(run_dir, "generated"))) == 6
+    assert len([name for name in os.listdir(os.path.join(run_dir, "generated")) if name.endswith(".png")]) == 2
     stamps = {re.search(r"\d{6}-", os.path.basename(p)).group() for p in midi_in(os.path.join(run_dir, "generated"))}
     assert len(stamps) == 2
 
@@ -272,12 +273,22 @@ GENERATE_ERRORS = [
     (["--run_dir={new}"], "--run_dir={new} holds no trained model"),
     (["--checkpoint_file={none}"], "--checkpoint_file={none}: no checkpoint there"),
     (["--checkpoint_file={run}/%s.tar" % SMALL], "--output_dir is needed with --checkpoint_file"),
-    (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct>"),
+    (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk>"),
     (["{out}", "--num_outputs=0"], "--num_outputs=0 must be 1 or more"),
     (["{out}", "--mode=interpolate", "--num_outputs=1"], "--num_outputs=1 must be 2 or more in mode interpolate"),
     (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be 1 or more"),
     (["{out}", "--temperature=0"], "--temperature=0.0 must be a number above 0"),
     (["{out}", "--temperature=nan"], "--temperature=nan must be a number above 0"),
+    (["{out}", "--mode=walk", "--num_outputs=1"], "--num_outputs=1 must be 2 or more in mode walk"),
+    (["{out}", "--mode=similar", "--similarity=1.5"], "--similarity=1.5 must be from 0 to 1"),
+    (["{out}", "--mode=similar", "--similarity=nan"], "--similarity=nan must be from 0 to 1"),
+    (["{out}", "--mode=similar"], "--input_midi_1 is needed in mode similar: a music file, or --latent"),
+    (["{out}", "--latent=1,x"], "--latent=1,x: expected numbers with commas between, such as 0.3,-1,0,2"),
+    (["{out}", "--latent=1,inf,0,0"], "--latent=1,inf,0,0: expected numbers"),
+    (["{out}", "--latent=1,2,3"], "--latent=1,2,3: this model's latent has 4 numbers"),
+    (["{out}", "--latent_2=1,2,3,4"], "--latent_2=1,2,3,4: mode sample does not take it"),
+    (["{out}", "--mode=reconstruct", "--latent=1,2,3,4"], "--latent=1,2,3,4: mode reconstruct does not take it"),
+    (["{ends}", "--latent=1,2,3,4"], "give either --input_midi_1 or --latent"),
     (["{out}", "--seed=-3"], "--seed=-3 must be from 0"),
     (["{out}", "--qpm=0"], "--qpm=0.0 must be from 10 to 500"),
     (["{out}", "--program=128"], "--program=128 must be from 0 to 127"),
@@ -394,3 +405,102 @@ def test_demo_commands_stay_below_1200_megabytes(trained, tmp_path):
     """Peak memory of the heaviest process this test session started so far; the demo's bound is 1.2 GB."""
     run_process("midime_train.py", "--config=" + SMALL, "--examples_path=" + EXAMPLE, "--run_dir=%s" % (tmp_path / "r"))
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.2e6
+
+
+def index_of(folder):
+    with open(os.path.join(str(folder), "index.json")) as f:
+        (run,) = json.load(f)["runs"]
+    return run
+
+
+def test_walk_moves_each_knob_on_its_own_and_its_latents_lead_back_to_its_notes(trained, script, tmp_path):
+    arguments = ["--run_dir=" + trained, "--seed=1", "--temperature=0.001"]
+    walk = ["--mode=walk", "--num_outputs=3", "--output_dir=%s" % (tmp_path / "walk")]
+    status, _, error = script("midime_generate", *arguments + walk)
+    assert status == 0, error
+    written = index_of(tmp_path / "walk")["outputs"]
+    assert [output["title"] for output in written[:4]] == ["knob 1: -2.50", "knob 1: 0.00", "knob 1: 2.50"] + [
+        "knob 2: -2.50"
+    ]
+    mean = files.read_json(os.path.join(trained, "run.json"))["latent"]["mean"]
+    for i, output in enumerate(written):
+        expected = list(mean)
+        expected[i // 3] = (-2.5, 0, 2.5)[i % 3]
+        assert output["latent"] == expected
+    assert len(midi_in(tmp_path / "walk")) == 12
+    assert len({tuple(notes_of(path)) for path in midi_in(tmp_path / "walk")}) >= 6  # the knobs do something
+    latent = "--latent=" + ",".join(map(str, written[5]["latent"]))
+    status, _, error = script("midime_generate", *arguments + [latent, "--output_dir=%s" % (tmp_path / "one")])
+    assert status == 0, error
+    (again,) = midi_in(tmp_path / "one")
+    assert notes_of(again) == notes_of(midi_in(tmp_path / "walk")[5])
+
+
+def test_variations_stay_as_near_to_the_bars_as_asked(trained, script, tmp_path):
+    common = ["--run_dir=" + trained, "--mode=similar", "--seed=1", "--num_outputs=16"]
+    common += ["--input_midi_1=" + EXAMPLE, "--input_bars_1=9-10", "--temperature=0.1"]
+    sets = {}
+    for similarity in ("1", "0.9", "0"):
+        out = tmp_path / similarity
+        status, _, error = script("midime_generate", *common + ["--similarity=" + similarity, "--output_dir=%s" % out])
+        assert status == 0, error
+        run = index_of(out)
+        assert (run["similarity"], run["inputs"]) == (float(similarity), ["ode_to_joy.mid"])
+        sets[similarity] = [{(start, pitch) for start, _, pitch in notes_of(path)} for path in midi_in(out)]
+    heard = sets["1"][0]  # the bars as the model hears them
+    alike = {s: sum(2 * len(heard & n) / (len(heard) + len(n)) for n in found) / 16 for s, found in sets.items()}
+    assert alike["0"] + 0.1 < alike["0.9"] < alike["1"] - 0.05
+    assert len({tuple(output["latent"]) for output in index_of(tmp_path / "1")["outputs"]}) == 1
+
+
+def test_interpolation_between_two_points_found_before(trained, script, tmp_path):
+    ends = ["--latent=0.5,1,-1,0.2", "--latent_2=-0.5,0.3,1,2"]
+    common = ["--run_dir=" + trained, "--seed=1", "--temperature=0.001"]
+    out = ["--mode=interpolate", "--num_outputs=4", "--output_dir=%s" % (tmp_path / "way")]
+    status, _, error = script("midime_generate", *common + ends + out)
+    assert status == 0, error
+    for i, latent in ((0, ends[0]), (3, ends[1].replace("_2", ""))):
+        status, _, _ = script("midime_generate", *common + [latent, "--output_dir=%s" % (tmp_path / str(i))])
+        assert status == 0
+        assert notes_of(midi_in(tmp_path / str(i))[0]) == notes_of(midi_in(tmp_path / "way")[i])
+
+
+def test_an_input_far_from_the_songs_is_warned_of_and_one_of_their_own_is_not(trained, script, tmp_path):
+    wild = [(i / 4, (i + 1) / 4, 30 + 37 * i % 70) for i in range(32)]
+    other = write_midi(melody(wild), tmp_path / "wild.mid")
+    common = ["--run_dir=" + trained, "--mode=interpolate", "--num_outputs=2", "--output_dir=%s" % (tmp_path / "out")]
+    common += ["--input_midi_2=" + EXAMPLE, "--input_bars_2=9-10"]
+    status, _, error = script("midime_generate", *common + ["--input_midi_1=" + other])
+    assert status == 0, error
+    (warning,) = [line for line in error.splitlines() if "far from" in line]
+    match = re.match(r"--input_midi_1=(.*) lies far from the songs that were trained on \(([\d.]+) times", warning)
+    assert match.group(1) == other
+    assert float(match.group(2)) > 2
+    status, _, error = script("midime_generate", *common + ["--input_midi_1=" + EXAMPLE, "--input_bars_1=1-2"])
+    assert (status, "far from" in error) == (0, False)
+
+
+def test_copies_are_named(trained, script, tmp_path):
+    """A model that was trained long enough copies its song; here the song's own bars, well kept, are found again."""
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    status, _, error = script("midime_generate", "--run_dir=" + run_dir, "--num_outputs=64", "--seed=1")
+    assert status == 0, error
+    run = index_of(os.path.join(run_dir, "generated"))
+    copies = [output for output in run["outputs"] if output["nearest"]["copy"]]
+    said = re.findall(r"^(\d+) is a copy, note for note: bars (\d+)-(\d+) of ode_to_joy\.mid$", error, re.MULTILINE)
+    assert [(c["title"], str(c["nearest"]["bars"][0]), str(c["nearest"]["bars"][1])) for c in copies] == said
+    for copy in copies:
+        first = 2 * (copy["nearest"]["bars"][0] - 1)
+        song = {(round(a - first, 3), pitch) for a, _, pitch in notes_of(EXAMPLE) if first <= a < first + 4}
+        path = os.path.join(run_dir, "generated", copy["file"])
+        assert {(start, pitch) for start, _, pitch in notes_of(path)} == song
+    assert len(re.findall(r"^\d\d\d: --latent=", error, re.MULTILINE)) == 16
+    assert "... and 48 more, all in index.json" in error
+
+
+def test_without_the_run_nearness_is_not_known_and_that_is_said(trained, script, tmp_path):
+    bundle = os.path.join(trained, SMALL + ".tar")
+    status, _, error = script("midime_generate", "--checkpoint_file=" + bundle, "--output_dir=%s" % tmp_path)
+    assert status == 0
+    assert "how near these are to the songs that were trained on is known with --run_dir only" in error
+    assert all(output["nearest"] is None for output in index_of(tmp_path)["outputs"])

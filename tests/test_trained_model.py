@@ -5,50 +5,12 @@ import pytest
 from conftest import EXAMPLE, SONGS, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import examples, small_vae
+from lc_music_vae import examples
 from lc_music_vae.errors import InputError
-from lc_music_vae.trained_model import slerp
 
 
 def notes_of(sequence):
     return [(round(n.start_time, 4), round(n.end_time, 4), n.pitch) for n in sequence.notes]
-
-
-def test_slerp_equals_numpy_rotation():
-    """Between unit vectors it is the rotation in their plane, angle by angle."""
-    start, end = np.array([1.0, 0, 0, 0]), np.array([0.6, 0.8, 0, 0])
-    angle = np.arccos(0.6)
-    expected = [[np.cos(t * angle), np.sin(t * angle), 0, 0] for t in np.linspace(0, 1, 5)]
-    np.testing.assert_allclose(slerp(start, end, 5), expected, atol=1e-12)
-    long = slerp(start, 3 * end, 5)
-    np.testing.assert_allclose(long[[0, -1]], [start, 3 * end], atol=1e-12)
-    assert np.all(np.diff(np.linalg.norm(long, axis=1)) > 0)
-
-
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [([1, 2], [1, 2]), ([1, 2], [2, 4]), ([1, 2], [-1, -2]), ([0, 0], [1, 2]), ([1, 2], [0, 0]), ([0, 0], [0, 0])],
-)
-def test_slerp_where_the_circle_is_not_defined(start, end):
-    points = slerp(np.array(start, float), np.array(end, float), 3)
-    np.testing.assert_allclose(points, [start, (np.array(start) + end) / 2, end], atol=1e-6)
-
-
-def test_slerp_is_continuous_where_it_becomes_a_line():
-    start = np.array([1.0, 0.0])
-    for angle in (0.9e-6, 1.1e-6):
-        points = slerp(start, np.array([np.cos(angle), np.sin(angle)]), 3)
-        np.testing.assert_allclose(points[1], [1, angle / 2], atol=1e-9)
-
-
-def test_the_first_five_of_64_have_the_latents_of_a_run_of_five():
-    many = small_vae.prior_samples(64, 4, seed=7)
-    np.testing.assert_array_equal(many[:5], small_vae.prior_samples(5, 4, seed=7))
-    assert len(np.unique(many)) == many.size
-    assert not np.array_equal(many, small_vae.prior_samples(64, 4, seed=8))
-    draws = small_vae.prior_samples(4000, 4, seed=0)
-    np.testing.assert_allclose(draws.mean(0), 0, atol=0.06)
-    np.testing.assert_allclose(np.cov(draws.T), np.eye(4), atol=0.1)
 
 
 def test_samples_are_two_bars_in_the_songs_key_and_differ(model):

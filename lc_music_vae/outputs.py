@@ -1,0 +1,128 @@
+"""What a generate run leaves in its folder: MIDI files, one sheet of piano rolls, and their entry in `index.json`.
+
+Needs no TensorFlow until something is written. MIDI files and pictures are never overwritten; `index.json` lists all
+runs that wrote to the folder, the oldest first.
+"""
+
+import os
+import re
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from lc_music_vae import files
+from lc_music_vae.errors import InputError
+
+_FORMAT = 1
+INDEX = "index.json"
+
+
+class Output(NamedTuple):
+    """Something that was generated.
+
+    Attributes:
+        title: What it is called on the sheet.
+        note_sequence: Its notes.
+        latent: The point of the small latent that it was decoded from, if it is one.
+        nearest: The `nearness.Nearest` training window, where that is known.
+    """
+
+    title: str
+    note_sequence: Any
+    latent: Optional[Sequence[float]] = None
+    nearest: Optional[Any] = None
+
+
+def make_folder(path: str) -> str:
+    """Makes the folder `path` if it is not there, and returns it as an absolute path.
+
+    Raises:
+        InputError: It cannot be made or written to, or holds an index that is somebody else's.
+    """
+    folder = os.path.abspath(os.path.expanduser(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as e:
+        raise InputError("--output_dir=%s cannot be made: %s" % (path, e.strerror)) from e
+    if not os.access(folder, os.W_OK):
+        raise InputError("--output_dir=%s cannot be written to; choose another" % path)
+    _read_index(folder)
+    return folder
+
+
+def _read_index(folder: str) -> Dict[str, Any]:
+    path = os.path.join(folder, INDEX)
+    try:
+        index = files.read_json(path)
+    except ValueError:
+        index = "damaged"
+    if index is None:
+        return {"format": _FORMAT, "runs": []}
+    if not isinstance(index, dict) or index.get("format") != _FORMAT or not isinstance(index.get("runs"), list):
+        raise InputError("%s: not an index of generated files; move it away or choose another --output_dir" % path)
+    return index
+
+
+def write(
+    folder: str, config: str, mode: str, outputs: Sequence[Output], sheet: Any, settings: Dict[str, Any]
+) -> List[str]:
+    """Writes the MIDI files of a run, its sheet, and its entry in the index.
+
+    Args:
+        folder: As `make_folder` returned it.
+        config: Name in the registry.
+        mode: The generate mode.
+        outputs: What was generated, in order.
+        sheet: Its picture, a matplotlib Figure.
+        settings: What else the index records of the run.
+
+    Returns:
+        Paths of the MIDI files, and of the picture.
+    """
+    from lc_music_vae import drawing
+
+    paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
+    picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
+    with files.creating(picture) as temporary:
+        drawing.save(sheet, temporary)
+    run = dict(
+        settings,
+        mode=mode,
+        config=config,
+        written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
+        picture=os.path.basename(picture),
+        outputs=[_entry(output, path) for output, path in zip(outputs, paths)],
+    )
+    with files.locked(folder):
+        index = _read_index(folder)
+        index["runs"].append(run)
+        files.write_json(os.path.join(folder, INDEX), index)
+    return paths + [picture]
+
+
+def _entry(output: Output, path: str) -> Dict[str, Any]:
+    nearest = output.nearest and dict(output.nearest._asdict(), song=os.path.basename(output.nearest.song))
+    latent = None if output.latent is None else [round(float(x), 4) for x in output.latent]
+    return {"file": os.path.basename(path), "title": output.title, "latent": latent, "nearest": nearest}
+
+
+def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
+    """Writes MIDI files named as Magenta names them; moves on by a second rather than overwrite one."""
+    import note_seq
+
+    n = len(sequences)
+    now = time.time()
+    while True:
+        stamp = time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now))
+        paths = [os.path.join(folder, "%s_%s-%03d-of-%03d.mid" % (stem, stamp, i, n)) for i in range(n)]
+        if not any(map(os.path.exists, paths + ["%s_%s.png" % (os.path.join(folder, stem), stamp)])):
+            break
+        now += 1
+    for sequence, path in zip(sequences, paths):
+        with files.creating(path) as temporary:
+            note_seq.note_sequence_to_midi_file(sequence, temporary)
+    return paths
+
+
+def pattern(paths: Sequence[str]) -> str:
+    """Returns one name for all of a run's MIDI files."""
+    return paths[0] if len(paths) == 1 else re.sub(r"-000-of-(\d+)\.mid$", r"-*-of-\1.mid", paths[0])

@@ -1,0 +1,101 @@
+"""How near outputs are to what was trained on."""
+
+import glob
+import os
+
+import note_seq
+import numpy as np
+import pytest
+from conftest import EXAMPLE, melody, tune, write_midi
+
+import lc_music_vae
+from lc_music_vae import data, examples, latents, nearness
+
+
+@pytest.fixture(scope="module")
+def shards(trained):
+    return sorted(glob.glob(os.path.join(trained, "latents", "*.tfrecord")))
+
+
+def bars_of_the_example(first, last, shift=0):
+    """Bars, from 1, of the example as a sequence of their own, at 90 quarters a minute and on the flute."""
+    song = data.normalise(next(examples.read(EXAMPLE)))
+    start, end = 4 * (first - 1), 4 * last
+    notes = [(n.start - start, min(n.end, end) - start, n.pitch + shift) for n in song.notes if start <= n.start < end]
+    return melody(notes, qpm=90, program=73)
+
+
+def test_a_copy_is_named_whatever_its_tempo_and_program(shards):
+    for first in (1, 3, 9):
+        (found,) = nearness.find([data.notes_of(bars_of_the_example(first, first + 1))], shards)
+        assert (found.similarity, found.copy) == (1, True)
+        assert (os.path.basename(found.song), found.bars) == ("ode_to_joy.mid", (first, first + 1))
+        assert found.label() == "bars %d-%d of ode_to_joy.mid" % (first, first + 1)
+
+
+def test_similarity_is_the_share_of_notes_in_common(shards):
+    """Against sets of (start, pitch), window by window."""
+    outputs = [data.notes_of(melody(tune(2, seed))) for seed in range(5)]
+    near = bars_of_the_example(9, 10)
+    near.notes[0].pitch += 1
+    longer = bars_of_the_example(9, 10)
+    longer.notes[-1].end_time -= 0.25
+    outputs += [data.notes_of(near), data.notes_of(longer), data.notes_of(note_seq.NoteSequence())]
+    found = nearness.find(outputs, shards)
+    for notes, nearest in zip(outputs, found):
+        ours = {(start, pitch) for start, _, pitch in notes}
+        expected = 0
+        for record in latents.read(shards):
+            theirs = {(start, pitch) for start, _, pitch in record["notes"]}
+            expected = max(expected, 2 * len(ours & theirs) / (len(ours) + len(theirs)))
+        assert (nearest.similarity if nearest else 0) == pytest.approx(expected)
+    n = len(near.notes)
+    assert (found[5].similarity, found[5].copy, found[5].bars) == (pytest.approx((n - 1) / n), False, (9, 10))
+    assert (found[6].similarity, found[6].copy) == (1, False)  # the same notes, one of another length
+    assert found[7] is None
+
+
+def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_path):
+    shifted = data.notes_of(bars_of_the_example(3, 4, shift=3))
+    assert not nearness.find([shifted], shards)[0].copy
+    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, str(tmp_path), num_steps=1, hparams=hparams, augment=True)
+    (found,) = nearness.find([shifted], glob.glob(str(tmp_path / "latents" / "*.tfrecord")))
+    assert (found.copy, found.bars) == (True, (3, 4))
+
+
+def test_only_so_many_windows_are_read_and_that_is_said(shards, monkeypatch, caplog):
+    last = data.notes_of(bars_of_the_example(11, 12))
+    monkeypatch.setattr(nearness, "_MOST_WINDOWS", 2)
+    caplog.set_level("INFO")
+    (found,) = nearness.find([last], shards)
+    assert not found.copy
+    assert caplog.messages == ["compared with the first 2 training windows only"]
+
+
+def test_the_notes_kept_of_a_window_are_those_that_it_was_cut_from(tmp_path):
+    """In ticks of 24 a quarter, from the window's start, whatever the song's tempo."""
+    notes = [(0, 1, 60), (1, 2.5, 64), (2.5, 4, 62), (4, 7, 65), (7, 8, 64), (8, 12, 60)]
+    song = next(examples.read(write_midi(melody(notes, qpm=77), tmp_path / "song.mid")))
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    first, second = converter.windows(converter.score(song))
+    assert first.notes.tolist() == [[0, 24, 60], [24, 60, 64], [60, 96, 62], [96, 168, 65], [168, 192, 64]]
+    assert second.notes.tolist() == [[0, 72, 65], [72, 96, 64], [96, 192, 60]]
+    assert [(w.first_bar, w.last_bar) for w in (first, second)] == [(0, 1), (1, 2)]
+
+
+def test_drums_are_no_pitches():
+    kick = note_seq.NoteSequence()
+    kick.notes.add(pitch=36, start_time=0.5, end_time=0.75, velocity=90, is_drum=True)
+    assert data.notes_of(kick).tolist() == [[24, 36, 164]]
+    assert data.notes_of(note_seq.NoteSequence()).shape == (0, 3)
+
+
+def test_records_keep_them(shards):
+    records = list(latents.read(shards))
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))
+    assert len(records) == len(windows) == 11
+    for record, window in zip(records, windows):
+        np.testing.assert_array_equal(record["notes"], window.notes)
+        assert (record["first_bar"], record["last_bar"]) == (window.first_bar, window.last_bar)

@@ -1,0 +1,59 @@
+"""The folder that is generated to, and its index."""
+
+import json
+import os
+import threading
+
+import numpy as np
+import pytest
+from conftest import melody, tune
+
+from lc_music_vae import drawing, nearness, outputs
+from lc_music_vae.errors import InputError
+
+
+def write(folder, mode="sample", n=2, latent=(0.123456, -1.0)):
+    near = nearness.Nearest("/songs/a.mid", (5, 6), 0.75, False)
+    made = [outputs.Output("%03d" % i, melody(tune(2, i)), np.array(latent), near) for i in range(n)]
+    sheet = drawing.piano_rolls([o.note_sequence for o in made], [o.title for o in made])
+    return outputs.write(folder, "lc-cat-mel_2bar_small", mode, made, sheet, {"seed": 1, "temperature": 0.5})
+
+
+def index_of(folder):
+    with open(os.path.join(folder, "index.json")) as f:
+        return json.load(f)
+
+
+def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
+    folder = outputs.make_folder(str(tmp_path / "out"))
+    written = [write(folder), write(folder, "walk", 3)]
+    index = index_of(folder)
+    assert index["format"] == 1
+    assert [(run["mode"], len(run["outputs"])) for run in index["runs"]] == [("sample", 2), ("walk", 3)]
+    for run, paths in zip(index["runs"], written):
+        assert [output["file"] for output in run["outputs"]] == [os.path.basename(p) for p in paths[:-1]]
+        assert run["picture"] == os.path.basename(paths[-1])
+        assert run["written"] in paths[0]
+        assert all(map(os.path.isfile, paths))
+        assert (run["seed"], run["temperature"]) == (1, 0.5)
+    nearest = {"song": "a.mid", "bars": [5, 6], "similarity": 0.75, "copy": False}
+    assert index["runs"][0]["outputs"][1]["latent"] == [0.1235, -1.0]
+    assert index["runs"][0]["outputs"][1]["nearest"] == nearest
+
+
+def test_runs_at_the_same_time_are_all_listed(tmp_path):
+    folder = outputs.make_folder(str(tmp_path))
+    threads = [threading.Thread(target=write, args=(folder, mode)) for mode in ("a", "b", "c", "d", "e", "f")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(run["mode"] for run in index_of(folder)["runs"]) == list("abcdef")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 9, "runs": []}', '{"name": "a web page"}', '"x"'])
+def test_an_index_that_is_not_ours_is_left_alone(tmp_path, text):
+    (tmp_path / "index.json").write_text(text)
+    with pytest.raises(InputError, match="index.json: not an index of generated files; move it away or choose"):
+        outputs.make_folder(str(tmp_path))
+    assert (tmp_path / "index.json").read_text() == text

@@ -1,0 +1,71 @@
+"""Where to decode: points of the small latent."""
+
+import numpy as np
+import pytest
+
+from lc_music_vae.points import prior_samples, similar, slerp, walk
+
+
+def test_slerp_equals_numpy_rotation():
+    """Between unit vectors it is the rotation in their plane, angle by angle."""
+    start, end = np.array([1.0, 0, 0, 0]), np.array([0.6, 0.8, 0, 0])
+    angle = np.arccos(0.6)
+    expected = [[np.cos(t * angle), np.sin(t * angle), 0, 0] for t in np.linspace(0, 1, 5)]
+    np.testing.assert_allclose(slerp(start, end, 5), expected, atol=1e-12)
+    long = slerp(start, 3 * end, 5)
+    np.testing.assert_allclose(long[[0, -1]], [start, 3 * end], atol=1e-12)
+    assert np.all(np.diff(np.linalg.norm(long, axis=1)) > 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [([1, 2], [1, 2]), ([1, 2], [2, 4]), ([1, 2], [-1, -2]), ([0, 0], [1, 2]), ([1, 2], [0, 0]), ([0, 0], [0, 0])],
+)
+def test_slerp_where_the_circle_is_not_defined(start, end):
+    points = slerp(np.array(start, float), np.array(end, float), 3)
+    np.testing.assert_allclose(points, [start, (np.array(start) + end) / 2, end], atol=1e-6)
+
+
+def test_slerp_is_continuous_where_it_becomes_a_line():
+    start = np.array([1.0, 0.0])
+    for angle in (0.9e-6, 1.1e-6):
+        points = slerp(start, np.array([np.cos(angle), np.sin(angle)]), 3)
+        np.testing.assert_allclose(points[1], [1, angle / 2], atol=1e-9)
+
+
+def test_the_first_five_of_64_have_the_latents_of_a_run_of_five():
+    many = prior_samples(64, 4, seed=7)
+    np.testing.assert_array_equal(many[:5], prior_samples(5, 4, seed=7))
+    assert len(np.unique(many)) == many.size
+    assert not np.array_equal(many, prior_samples(64, 4, seed=8))
+    draws = prior_samples(4000, 4, seed=0)
+    np.testing.assert_allclose(draws.mean(0), 0, atol=0.06)
+    np.testing.assert_allclose(np.cov(draws.T), np.eye(4), atol=0.1)
+
+
+@pytest.mark.parametrize("similarity", [0.0, 0.3, 0.8, 1.0])
+def test_similarity_is_the_correlation_with_the_given_point_and_keeps_the_priors_spread(similarity):
+    """Of points drawn from the prior, varied once each."""
+    given = prior_samples(3000, 4, seed=1)
+    varied = np.stack([similar(point, 1, similarity, seed=i)[0] for i, point in enumerate(given)])
+    for dimension in range(4):
+        correlation = np.corrcoef(given[:, dimension], varied[:, dimension])[0, 1]
+        assert correlation == pytest.approx(similarity, abs=0.05)
+    np.testing.assert_allclose(varied.std(0), 1, atol=0.06)
+    np.testing.assert_allclose(varied.mean(0), 0, atol=0.06)
+
+
+def test_variations_at_0_are_the_priors_samples_and_at_1_the_point():
+    point = np.array([0.5, -1.0, 2.0])
+    np.testing.assert_array_equal(similar(point, 5, 0, seed=3), prior_samples(5, 3, seed=3))
+    np.testing.assert_array_equal(similar(point, 5, 1, seed=3), np.tile(point, (5, 1)))
+
+
+def test_walk_moves_one_dimension_at_a_time():
+    center = np.array([0.5, -1.0, 2.0])
+    way = walk(center, 5)
+    assert way.shape == (3, 5, 3)
+    for dimension in range(3):
+        np.testing.assert_allclose(way[dimension, :, dimension], [-2.5, -1.25, 0, 1.25, 2.5])
+        others = [i for i in range(3) if i != dimension]
+        np.testing.assert_array_equal(way[dimension][:, others], np.tile(center[others], (5, 1)))
