@@ -32,6 +32,7 @@ setup(
         "note-seq>=0.0.5",
         "numpy<1.24",
         "requests",
+        "tensorboard",
         "tensorflow>=1.15,<1.16; python_version < '3.8'",
         "tensorflow>=2.15,<2.16; python_version >= '3.9'",
         "tensorflow-probability==0.8.0; python_version < '3.8'",

@@ -123,6 +123,16 @@ def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
     return np.array(sorted(rows), np.int64).reshape(-1, 3)
 
 
+def to_note_sequence(notes: np.ndarray) -> note_seq.NoteSequence:
+    """The inverse of `notes_of`, at magenta's tempo."""
+    sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
+    sequence.tempos.add(qpm=QPM)
+    for start, end, pitch in notes.tolist():
+        start, end = (t * _SECONDS_PER_QUARTER / TICKS_PER_QUARTER for t in (start, end))
+        sequence.notes.add(pitch=pitch % 128, is_drum=pitch >= 128, velocity=80, start_time=start, end_time=end)
+    return sequence
+
+
 def _bar_quarters(numerator: int, denominator: int) -> Tuple[float, str]:
     """Returns the length of a bar in quarters, and how it came about where it is not 4/4.
 

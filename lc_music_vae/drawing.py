@@ -4,7 +4,7 @@ Drawn with matplotlib's Figure alone, without pyplot: no window, no state, nothi
 """
 
 import math
-from typing import Dict, List, Sequence, Tuple
+from typing import BinaryIO, Dict, List, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
@@ -155,7 +155,7 @@ def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str
     panel.tick_params(labelsize=7)
 
 
-def save(sheet: figure.Figure, path: str) -> None:
-    """Writes a picture as PNG; `path` need not end so."""
+def save(sheet: figure.Figure, path: Union[str, BinaryIO]) -> None:
+    """Writes a picture as PNG to a path, which need not end so, or to an open file."""
     # Without it, matplotlib writes its version into the file.
     sheet.savefig(path, format="png", metadata={"Software": None})

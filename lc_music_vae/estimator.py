@@ -4,11 +4,10 @@ Everything random is a function of (seed, global step), drawn by stateless ops: 
 from its last checkpoint ends with the weights of one that was not.
 """
 
-import contextlib
 import logging
 import os
 import tempfile
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -219,25 +218,3 @@ def evaluate(
         "kl": float(metrics["kl"]),
         "global_step": int(metrics["global_step"]),
     }
-
-
-def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
-    """Returns all scalars of the events in `folder`: values by step, by name.
-
-    A file of events that ends in the middle of one, as a killed training leaves it, is read as far as it goes.
-    """
-    found: Dict[str, Dict[int, float]] = {}
-    for name in sorted(os.listdir(folder)):
-        if "tfevents" in name:
-            with contextlib.suppress(tf.errors.DataLossError):
-                for event in tf.train.summary_iterator(os.path.join(folder, name)):
-                    for value in event.summary.value:
-                        found.setdefault(value.tag, {})[event.step] = value.simple_value
-    return found
-
-
-def write_scalars(folder: str, step: int, scalars: Dict[str, float]) -> None:
-    """Writes scalars where TensorBoard finds them."""
-    with tf.Graph().as_default(), tf.summary.FileWriter(folder) as writer:
-        values: Sequence[Any] = [tf.Summary.Value(tag=k, simple_value=v) for k, v in scalars.items()]
-        writer.add_summary(tf.Summary(value=values), step)

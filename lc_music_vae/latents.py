@@ -308,14 +308,14 @@ def read(shards: Sequence[str]) -> Iterator[Dict[str, Any]]:
             }
 
 
-def own_key(shards: Sequence[str], most: int) -> Tuple[np.ndarray, List[int]]:
-    """Returns the posterior means of the first windows, at most so many, in their own key, and their first bars.
+def own_key(shards: Sequence[str], most: int) -> Tuple[np.ndarray, List[Dict[str, Any]]]:
+    """Returns the posterior means of the first windows, at most so many, in their own key, and their records.
 
-    The means are float32 [n, z_size]; bars count from 0.
+    The means are float32 [n, z_size].
     """
     records = list(itertools.islice(read(shards), most))
     means = [r["mean"][r["transpositions"].index(0)] for r in records]
-    return np.stack(means), [r["first_bar"] for r in records]
+    return np.stack(means), records
 
 
 def write_rows(path: str, rows: Sequence[Row]) -> None:

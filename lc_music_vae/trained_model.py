@@ -32,6 +32,7 @@ class TrainedModel:
     Attributes:
         config: Name in the registry.
         converter: The `data.WindowConverter` that cuts songs for it.
+        small: The `SmallVAE` by itself.
         encoded_z_size: Dimensions of the small latent.
         center: Where the songs' windows lie in it, on average; zero where that is not known. float [encoded_z_size].
         qpm: Tempo of what is decoded.
@@ -70,15 +71,15 @@ class TrainedModel:
                 "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
                 % (found.pretrained.flag, found.pretrained.path, found.small.path)
             )
-        self._small = SmallVAE(found.small)
-        self.encoded_z_size = self._small.encoded_z_size
+        self.small = SmallVAE(found.small)
+        self.encoded_z_size = self.small.encoded_z_size
         self.center = np.array(found.latent_mean or np.zeros(self.encoded_z_size))
         self._residual = found.latent_residual
         expected = music_vae.z_size(found.music_vae)
-        if self._small.z_size != expected:
+        if self.small.z_size != expected:
             raise InputError(
                 "%s=%s is over a z of %d dimensions, but --config=%s has %d; give the config it was trained with"
-                % (found.small.flag, found.small.path, self._small.z_size, self.config, expected)
+                % (found.small.flag, found.small.path, self.small.z_size, self.config, expected)
             )
 
     def __enter__(self) -> "TrainedModel":
@@ -89,7 +90,7 @@ class TrainedModel:
 
     def close(self) -> None:
         """Frees the sessions and the weights in them."""
-        for part in (self._encoder, self._decoder, self._small):
+        for part in (self._encoder, self._decoder, self.small):
             if part is not None:
                 part.close()
 
@@ -110,7 +111,7 @@ class TrainedModel:
 
     def encode_windows(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes windows that were cut already; see `encode`."""
-        return self._small.encode(self._encode_to_z(windows))
+        return self.small.encode(self._encode_to_z(windows))
 
     def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
         if self._encoder is None:
@@ -128,7 +129,7 @@ class TrainedModel:
         if self._residual is None:
             return None
         z = self._encode_to_z(windows)
-        return np.linalg.norm(z - self._small.decode(self._small.encode(z)[0]), axis=1) / self._residual
+        return np.linalg.norm(z - self.small.decode(self.small.encode(z)[0]), axis=1) / self._residual
 
     def decode(
         self, z_small: Union[np.ndarray, Sequence], temperature: float = 0.5, controls: Optional[np.ndarray] = None
@@ -147,7 +148,7 @@ class TrainedModel:
 
     def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
         """Decodes points of the small latent to tensors, [n, time, output_depth]."""
-        z = self._small.decode(z_small)
+        z = self.small.decode(z_small)
         if self._decoder is None:
             batch_size = min(self._max_batch_size, len(z))
             self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, self._seed)

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 Paths = Union[str, Sequence[str]]
 
+_PICTURED = 8  # samples and reconstructions in TensorBoard
 _MOST_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
 
 
@@ -155,15 +156,48 @@ def evaluate(
     found, _ = _latents(run, paths, checkpoint, where, run)
     _report(found, os.path.join(target, "examples.tsv") if others else folder.examples)
 
-    from lc_music_vae import estimator
+    from lc_music_vae import estimator, summaries
 
     values = hparams_lib.from_json(run["hparams"])
     result = estimator.evaluate(found, values, prefix, run["seed"], eval_num_batches)
     scalars = {name: value for name, value in result.items() if name != "global_step"}
-    estimator.write_scalars(target, result["global_step"], scalars)
+    pictures = _show(run_dir, checkpoint.path, found, target)
+    summaries.write(target, result["global_step"], scalars, pictures)
     numbers = result["global_step"], found.num_windows, result["loss"], result["reconstruction"], result["kl"]
     logger.info("step %d on %d windows: loss %.2f, reconstruction %.2f, KL %.2f nats a window", *numbers)
+    logger.info("pictures of samples and reconstructions, and the latents: tensorboard --logdir=%s", run_dir)
     return result
+
+
+def _show(run_dir: str, pretrained_path: str, found, folder: str) -> Dict[str, Any]:
+    """Puts the windows' latents into TensorBoard's projector, and returns pictures of what the model makes.
+
+    These are of samples, and of some windows beside their reconstructions.
+    """
+    import numpy as np
+
+    from lc_music_vae import data, drawing, latents, summaries
+    from lc_music_vae.trained_model import TrainedModel
+
+    z, records = latents.own_key(found.shards, _MOST_ON_MAP)
+    places = ["bars %d-%d" % (r["first_bar"] + 1, r["last_bar"] + 1) for r in records]
+    with TrainedModel(run_dir, vae_checkpoint_file=pretrained_path) as model:
+        means, _ = model.small.encode(z)
+        some = np.unique(np.linspace(0, len(z) - 1, _PICTURED).astype(int))
+        heard = model.decode(means[some])
+        samples = model.sample(_PICTURED)
+    rows = [["song", "bars", "track", "repeats"]]
+    for record, place in zip(records, places):
+        rows.append([os.path.basename(record["song"]), place, str(record["track"]), str(record["repeats"])])
+    summaries.write_projector(folder, means, rows)
+    pairs, titles = [], []
+    for i, again in zip(some, heard):
+        pairs += [data.to_note_sequence(records[i]["notes"]), again]
+        titles += ["%s %s" % (rows[i + 1][0], places[i]), "as the model hears it"]
+    return {
+        "samples": drawing.piano_rolls(samples, ["%03d" % i for i in range(len(samples))]),
+        "reconstructions": drawing.piano_rolls(pairs, titles),
+    }
 
 
 def _as_list(paths: Paths) -> List[str]:
@@ -234,18 +268,18 @@ def _look_back(folder, found) -> Dict[str, Any]:
     """
     import numpy as np
 
-    from lc_music_vae import drawing, estimator, latents
+    from lc_music_vae import drawing, latents, summaries
     from lc_music_vae.points import prior_samples
     from lc_music_vae.small_vae import SmallVAE
 
-    z, first_bars = latents.own_key(found.shards, _MOST_ON_MAP)
+    z, records = latents.own_key(found.shards, _MOST_ON_MAP)
     small = SmallVAE(checkpoints.find(folder.train, "--run_dir"))
     means, scales = small.encode(z)
     residual = np.sqrt(np.mean(np.sum((small.decode(means) - z) ** 2, 1)))
     small.close()
-    labels = [str(bar + 1) for bar in first_bars]
+    labels = [str(record["first_bar"] + 1) for record in records]
     samples = prior_samples(8, small.encoded_z_size, 0)
-    sheet = drawing.training(estimator.read_scalars(folder.train), means, scales, labels, samples)
+    sheet = drawing.training(summaries.read_scalars(folder.train), means, scales, labels, samples)
     with files.replacing(folder.picture) as temporary:
         drawing.save(sheet, temporary)
     return {"mean": [round(float(x), 4) for x in means.mean(0)], "residual": round(float(residual), 4)}

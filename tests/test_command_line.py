@@ -382,7 +382,9 @@ def test_at_info_only_our_own_lines_reach_the_screen(tmp_path):
     assert all(any(re.match(p, line) for p in patterns) for line in done.stderr.splitlines()), done.stderr
     done = run_process("midime_train.py", "--mode=eval", "--run_dir=%s" % tmp_path)
     assert re.match(
-        r"11 .*\n.*\nstep 10 on 11 windows: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats a window\n$", done.stderr
+        r"11 .*\n.*\nstep 10 on 11 windows: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats a window\n"
+        r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*\n$",
+        done.stderr,
     )
 
 

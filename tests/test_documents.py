@@ -1,12 +1,17 @@
 """What the README says, checked against the program."""
 
+import io
+import json
 import os
 import re
 import shutil
 import subprocess
+import wave
 
+import note_seq
 import pytest
 from conftest import EXAMPLE, REPO
+from matplotlib import figure
 
 import midime_generate
 import midime_train
@@ -62,6 +67,37 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
     assert (len(names["varied"]), [len(row) for row in names["knobs"]]) == (4, [5] * 4)
     assert names["again"].total_time == names["song"].total_time
     assert (tmp_path / "sample.mid").exists()
+
+
+def test_the_notebook_runs_and_shows_what_it_says(tmp_path, monkeypatch):
+    """Cell after cell in an IPython shell, with what it displays caught."""
+    import IPython.display
+    from IPython.core.interactiveshell import InteractiveShell
+
+    with open(os.path.join(REPO, "examples", "from_a_song_to_samples.ipynb"), encoding="utf-8") as f:
+        cells = [cell for cell in json.load(f)["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] for cell in cells)
+    shutil.copy(EXAMPLE, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    shell = InteractiveShell()
+    for cell in cells:
+        result = shell.run_cell("".join(cell["source"]))
+        assert result.success, result.error_in_exec
+        shown.append(result.result)
+    pictures = [thing for thing in shown if isinstance(thing, (IPython.display.Image, figure.Figure))]
+    heard = [thing for thing in shown if isinstance(thing, IPython.display.Audio)]
+    assert len(pictures) == 4
+    samples = shell.user_ns["samples"]
+    seconds = []
+    for sound in heard:
+        with wave.open(io.BytesIO(sound.data)) as data:
+            seconds.append(data.getnframes() / data.getframerate())
+    assert samples[0].total_time <= seconds[0] < samples[0].total_time + 3
+    assert 5 * 8 * 60 / 120 - 1 < seconds[1] < 5 * 8 * 60 / 120 + 3  # five windows of eight quarters
+    kept = note_seq.midi_file_to_note_sequence("sample.mid")
+    assert [n.pitch for n in kept.notes] == [n.pitch for n in samples[0].notes]
 
 
 def test_without_a_python_3_7_bootstrap_says_in_three_lines_how_to_get_one(tmp_path):

@@ -1,6 +1,5 @@
 """How near outputs are to what was trained on."""
 
-import glob
 import os
 
 import note_seq
@@ -9,12 +8,12 @@ import pytest
 from conftest import EXAMPLE, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import data, examples, latents, nearness
+from lc_music_vae import data, examples, latents, nearness, run_dir
 
 
 @pytest.fixture(scope="module")
 def shards(trained):
-    return sorted(glob.glob(os.path.join(trained, "latents", "*.tfrecord")))
+    return run_dir.at(trained).shards()
 
 
 def bars_of_the_example(first, last, shift=0):
@@ -60,7 +59,7 @@ def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_pat
     assert not nearness.find([shifted], shards)[0].copy
     hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
     lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, str(tmp_path), num_steps=1, hparams=hparams, augment=True)
-    (found,) = nearness.find([shifted], glob.glob(str(tmp_path / "latents" / "*.tfrecord")))
+    (found,) = nearness.find([shifted], run_dir.at(str(tmp_path)).shards())
     assert (found.copy, found.bars) == (True, (3, 4))
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -13,7 +14,19 @@ import tensorflow.compat.v1 as tf
 from conftest import EXAMPLE, REPO, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import base_model, checkpoints, data, estimator, examples, files, latents, music_vae, training
+from lc_music_vae import (
+    base_model,
+    checkpoints,
+    data,
+    estimator,
+    examples,
+    files,
+    latents,
+    music_vae,
+    summaries,
+    training,
+)
+from lc_music_vae import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams, from_json
 
@@ -46,15 +59,12 @@ def shipped():
 
 @pytest.fixture(scope="module")
 def records(trained):
-    folder = os.path.join(trained, "latents")
-    shards = sorted(os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(".tfrecord"))
-    return list(latents.read(shards))
+    return list(latents.read(run_dir_lib.at(trained).shards()))
 
 
 def found_latents(run_dir):
     run = files.read_json(os.path.join(str(run_dir), "run.json"))
-    folder = os.path.join(str(run_dir), "latents")
-    shards = tuple(sorted(os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(".tfrecord")))
+    shards = tuple(run_dir_lib.at(str(run_dir)).shards())
     return latents.Latents(shards, run["examples"]["windows"], music_vae.z_size(run["music_vae"]), ())
 
 
@@ -186,26 +196,61 @@ def test_eval_equals_numpy(trained, records, shipped, tmp_path):
 
 def test_scalars_for_tensorboard(trained, tmp_path):
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
-    curves = estimator.read_scalars(os.path.join(run_dir, "train"))
+    curves = summaries.read_scalars(os.path.join(run_dir, "train"))
     assert {"loss", "reconstruction", "kl", "beta", "learning_rate"} <= set(curves)
     assert len(curves["loss"]) >= 40
     assert curves["beta"][max(curves["beta"])] == 1.0
     result = lc_music_vae.evaluate(run_dir, eval_dir_suffix="_x")
-    shown = estimator.read_scalars(os.path.join(run_dir, "eval_x"))
+    shown = summaries.read_scalars(os.path.join(run_dir, "eval_x"))
     assert shown["loss"][500] == pytest.approx(result["loss"])
     assert set(shown) == {"loss", "reconstruction", "kl"}
+
+
+def test_eval_shows_tensorboard_pictures_and_a_projector(trained, tmp_path):
+    """Read back through TensorBoard's own reader and its projector plugin."""
+    from tensorboard.backend.event_processing import event_multiplexer
+    from tensorboard.plugins.projector import projector_plugin
+    from werkzeug import test, wrappers
+
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    lc_music_vae.evaluate(run_dir, eval_dir_suffix="_seen")
+    multiplexer = event_multiplexer.EventMultiplexer().AddRunsFromDirectory(run_dir)
+    multiplexer.Reload()
+    for name in ("samples", "reconstructions"):
+        (image,) = multiplexer.Images("eval_seen", name)
+        assert (image.step, image.encoded_image_string[:4]) == (500, b"\x89PNG")
+        assert image.width > 1000
+        assert image.height > 300
+    runs = types.SimpleNamespace(list_runs=lambda *_, **__: [types.SimpleNamespace(run_name="eval_seen")])
+    # TensorBoard 1.15 asks the multiplexer for the runs, 2.15 the data provider.
+    context = types.SimpleNamespace(logdir=run_dir, multiplexer=multiplexer, data_provider=runs)
+    plugin = projector_plugin.ProjectorPlugin(context)
+    client = test.Client(plugin._serve_tensor, wrappers.Response)
+    shown = client.get("/?run=eval_seen&name=small_latent")
+    assert shown.status_code == 200
+    points = np.frombuffer(shown.data, np.float32).reshape(-1, 4)
+    with lc_music_vae.TrainedModel(run_dir) as model:
+        z, records = latents.own_key(run_dir_lib.at(run_dir).shards(), 100)
+        np.testing.assert_allclose(points, model.small.encode(z)[0], atol=1e-5)
+    client = test.Client(plugin._serve_metadata, wrappers.Response)
+    rows = client.get("/?run=eval_seen&name=small_latent").data.decode().splitlines()
+    assert rows[0] == "song\tbars\ttrack\trepeats"
+    first_bars = [record["first_bar"] + 1 for record in records]
+    assert [row.split("\t")[:2] for row in rows[1:]] == [
+        ["ode_to_joy.mid", "bars %d-%d" % (bar, bar + 1)] for bar in first_bars
+    ]
 
 
 def test_events_that_a_kill_cut_off_are_read_as_far_as_they_go(trained, tmp_path):
     """At every length: cut inside a record, a header, or between two."""
     train_dir = os.path.join(trained, "train")
     (name,) = [n for n in os.listdir(train_dir) if "tfevents" in n]
-    whole = estimator.read_scalars(train_dir)["loss"]
+    whole = summaries.read_scalars(train_dir)["loss"]
     size = os.path.getsize(os.path.join(train_dir, name))
     cut = shutil.copy(os.path.join(train_dir, name), str(tmp_path / name))
     for length in (size - 1, size - 5, size - 20, size - 100, size - 1000, 30, 0):
         os.truncate(cut, length)
-        found = estimator.read_scalars(str(tmp_path)).get("loss", {})
+        found = summaries.read_scalars(str(tmp_path)).get("loss", {})
         assert found.items() <= whole.items()
         assert len(found) >= 40 if length > 30 else not found
 

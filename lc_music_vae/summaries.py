@@ -1,0 +1,64 @@
+"""What TensorBoard shows: scalars, pictures, and the latents in its projector."""
+
+import contextlib
+import io
+import os
+from typing import Dict, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from google.protobuf import text_format
+from tensorboard.plugins import projector
+
+from lc_music_vae import drawing, files
+
+_LATENTS, _WINDOWS, _CONFIG = "projector_latents.tsv", "projector_windows.tsv", "projector_config.pbtxt"
+
+
+def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
+    """Returns all scalars of the events in `folder`: values by step, by name.
+
+    A file of events that ends in the middle of one, as a killed training leaves it, is read as far as it goes.
+    """
+    found: Dict[str, Dict[int, float]] = {}
+    for name in sorted(os.listdir(folder)):
+        if "tfevents" in name:
+            with contextlib.suppress(tf.errors.DataLossError):
+                for event in tf.train.summary_iterator(os.path.join(folder, name)):
+                    for value in event.summary.value:
+                        if value.HasField("simple_value"):
+                            found.setdefault(value.tag, {})[event.step] = value.simple_value
+    return found
+
+
+def write(folder: str, step: int, scalars: Dict[str, float], pictures: Dict[str, drawing.figure.Figure]) -> None:
+    """Writes scalars and pictures, by name, where TensorBoard finds them."""
+    values = [tf.Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+    values += [tf.Summary.Value(tag=name, image=_image(sheet)) for name, sheet in pictures.items()]
+    with tf.Graph().as_default(), tf.summary.FileWriter(folder) as writer:
+        writer.add_summary(tf.Summary(value=values), step)
+
+
+def _image(sheet: drawing.figure.Figure) -> tf.Summary.Image:
+    png = io.BytesIO()
+    drawing.save(sheet, png)
+    width, height = sheet.canvas.get_width_height()
+    return tf.Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png.getvalue())
+
+
+def write_projector(folder: str, points: np.ndarray, rows: Sequence[Sequence[str]]) -> None:
+    """Writes points for TensorBoard's projector.
+
+    Args:
+        folder: The folder of the events beside which they are shown.
+        points: float [n, size].
+        rows: What is known of each point, as columns of text; before them a row with the columns' names.
+    """
+    config = projector.ProjectorConfig()
+    config.embeddings.add(tensor_name="small_latent", tensor_path=_LATENTS, metadata_path=_WINDOWS)
+    tables = {_LATENTS: [["%.6f" % x for x in point] for point in points], _WINDOWS: rows}
+    for name, table in tables.items():
+        with files.replacing(os.path.join(folder, name)) as temporary, open(temporary, "w", encoding="utf-8") as f:
+            f.writelines("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) + "\n" for row in table)
+    with files.replacing(os.path.join(folder, _CONFIG)) as temporary, open(temporary, "w", encoding="utf-8") as f:
+        f.write(text_format.MessageToString(config))
