@@ -5,7 +5,7 @@ VENV ?= $(if $(filter tf2,$(PLATFORM)),.venv-tf2,.venv)
 PY = $(VENV)/bin/python
 export PLATFORM PYTHON VENV
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test test-page test-audio lint format bench clean
 
 $(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt tools/bootstrap.sh
 	@tools/bootstrap.sh
@@ -23,6 +23,13 @@ format: $(VENV)/stamp
 
 test: lint
 	@$(PY) -m pytest
+
+# These two need a browser and FluidSynth, and say how to get them where they are not there.
+test-page: $(VENV)/stamp
+	@$(PY) -m pytest tests/system/test_browser.py
+
+test-audio: $(VENV)/stamp
+	@$(PY) -m pytest tests/system/test_fluidsynth.py
 
 bench: $(VENV)/stamp
 	@$(PY) benchmarks/real_size.py

@@ -1,0 +1,185 @@
+import os
+import sys
+import wave
+
+import numpy as np
+import pytest
+from conftest import drum_beat, melody
+
+from lc_music_vae import audio
+from lc_music_vae.errors import InputError
+
+# Stands for FluidSynth: looks at what it is told, and at the MIDI file, and plays each note as a sine in its place.
+FAKE = """#!%s
+import os, sys
+import numpy as np, pretty_midi
+arguments = sys.argv[1:]
+assert arguments[:4] == ["-f", os.devnull, "-n", "-i"], arguments
+options = dict(zip(arguments[4:14:2], arguments[5:14:2]))
+raw, soundfont, midi = options.pop("-F"), *arguments[14:]
+assert options == {"-r": "44100", "-T": "raw", "-O": "float", "-E": "little"}, options
+assert open(soundfont, "rb").read(4) == b"RIFF"
+if os.environ.get("FAKE_FAILS"):
+    print("fluidsynth: error: out of luck", file=sys.stderr)
+    sys.exit(3)
+sound = np.zeros((44100 * 9, 2), "<f4")
+for note in pretty_midi.PrettyMIDI(midi).instruments[0].notes:
+    a, b = int(note.start * 44100 + 0.5), int(note.end * 44100 + 0.5) + 22050  # rings on for half a second
+    hertz = pretty_midi.note_number_to_hz(note.pitch)
+    sound[a:b, 0] += 3 * np.sin(2 * np.pi * hertz * np.arange(b - a) / 44100)
+if os.environ.get("FAKE_SILENT"):
+    sound[:] = 0
+sound.tofile(raw)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_fluidsynth(monkeypatch):
+    """What is installed here does not matter."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv(audio.VARIABLE, raising=False)
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    path = tmp_path / "bin" / "fluidsynth"
+    path.parent.mkdir()
+    path.write_text(FAKE % sys.executable)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(path.parent))
+    return str(path)
+
+
+def read(path):
+    """Samples from -1 to 1, [samples, channels]."""
+    with wave.open(str(path)) as f:
+        assert (f.getframerate(), f.getsampwidth()) == (44100, 2)
+        data = np.frombuffer(f.readframes(f.getnframes()), "<i2").reshape(-1, f.getnchannels())
+    return data / 32767.0
+
+
+def loudest_hertz(sound, below=22050):
+    hertz = np.fft.rfftfreq(len(sound), 1 / 44100.0)
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+    return hertz[np.argmax(spectrum * (hertz < below))]
+
+
+def onset(sound, after=0.0):
+    """Seconds at which it first reaches a twentieth of its peak."""
+    start = int(after * 44100)
+    return start / 44100.0 + np.argmax(np.abs(sound[start:]).max(1) > 0.05 * np.abs(sound).max()) / 44100.0
+
+
+def check_two_notes(path, engine, cents=1.0):
+    """An A4 and an E5 are where they should be, whatever plays them."""
+    sequence = melody([(1, 3, 69), (4, 5, 76)], qpm=90)
+    sequence.total_time = 4.0  # the last note ends at 3.33
+    audio.render(sequence, str(path), engine)
+    sound = read(path)
+    assert len(sound) == 4 * 44100
+    assert np.abs(sound).max() == pytest.approx(0.9, abs=1e-3)
+    assert not np.abs(sound[:29000]).max() > 0.01
+    assert onset(sound) == pytest.approx(60 / 90.0, abs=0.02)
+    assert onset(sound, 2.6) == pytest.approx(4 * 60 / 90.0, abs=0.02)
+    mono = sound.mean(1)
+    for start, end, expected in ((0.8, 1.9, 440.0), (2.7, 3.3, 659.26)):
+        note = np.pad(mono[int(start * 44100) : int(end * 44100)], [(0, 44100 * 4)], mode="constant")
+        heard = loudest_hertz(note, below=1.5 * expected)  # a piano's second partial may be the louder one
+        assert abs(1200 * np.log2(heard / expected)) < cents, (heard, expected)
+    return sound
+
+
+def test_a_note_has_its_pitch_its_place_and_the_file_the_length_of_the_sequence(tmp_path):
+    assert check_two_notes(tmp_path / "plain.wav", audio.Engine()).shape[1] == 1
+
+
+def test_fluidsynth_is_given_the_notes_and_its_sound_is_cut_to_length_and_never_clips(fake, tmp_path, caplog):
+    caplog.set_level("INFO")
+    engine = audio.find_engine()
+    assert engine.program == fake
+    assert caplog.messages == ["--audio: by FluidSynth with %s" % engine.soundfont]
+    sound = check_two_notes(tmp_path / "a.wav", engine)
+    assert sound.shape[1] == 2
+    assert np.abs(sound[:, 1]).max() == 0  # channels are not mixed up
+    assert np.mean(np.abs(sound) > 0.89) < 0.05  # three times full scale was turned down, not cut off
+    sounding = melody([(0, 8, 60)])
+    audio.render(sounding, str(tmp_path / "b.wav"), engine)
+    assert np.abs(read(tmp_path / "b.wav")[-20:]).max() < 0.03  # a note that rings on at the end is faded
+
+
+def test_same_sequence_same_bytes_and_no_file_is_overwritten(tmp_path):
+    for name in ("a", "b"):
+        audio.render(drum_beat(2), str(tmp_path / name), audio.Engine())
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    with pytest.raises(FileExistsError):
+        audio.render(melody([(0, 1, 60)]), str(tmp_path / "a"), audio.Engine())
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert sorted(os.listdir(str(tmp_path))) == ["a", "b"]
+
+
+def test_drums_are_heard_without_fluidsynth(tmp_path):
+    """note-seq's synthesiser leaves them out, and divides by zero where there is nothing else."""
+    beat = drum_beat(1)
+    audio.render(beat, str(tmp_path / "drums.wav"), audio.Engine())
+    sound = read(tmp_path / "drums.wav")
+    assert len(sound) == 44100 * max(note.end_time for note in beat.notes)  # one bass drum is held beyond the bar
+    for note in beat.notes:
+        start = int(note.start_time * 44100)
+        assert np.abs(sound[start : start + 900]).max() > 0.05, note
+    kick, hat = sound[:4410, 0], sound[11025 : 11025 + 4410, 0]
+    assert loudest_hertz(kick) < 200 < 1000 < loudest_hertz(hat)
+    beat.MergeFrom(melody([(0, 4, 81)]))
+    audio.render(beat, str(tmp_path / "both.wav"), audio.Engine())
+    both = read(tmp_path / "both.wav")[:, 0]
+    assert loudest_hertz(both[11025:22050]) == pytest.approx(880, abs=4)
+    assert np.abs(both).max() == pytest.approx(0.9, abs=1e-3)
+
+
+@pytest.mark.parametrize("total_time", [0.0, 2.0])
+def test_silence_is_silence_of_its_length(total_time, tmp_path):
+    silent = melody([(0, 1, 60)])
+    del silent.notes[:]
+    silent.total_time = total_time
+    audio.render(silent, str(tmp_path / "a.wav"), audio.Engine())
+    sound = read(tmp_path / "a.wav")
+    assert len(sound) == total_time * 44100
+    assert not sound.any()
+
+
+def test_the_soundfont_asked_for_is_taken_or_its_absence_said(fake, tmp_path, monkeypatch):
+    own = tmp_path / "own.sf2"
+    monkeypatch.setenv(audio.VARIABLE, str(own))
+    for text in (None, b"RIFF\0\0\0\0WAVE", b""):
+        if text is not None:
+            own.write_bytes(text)
+        with pytest.raises(InputError, match=r"^\$LC_MUSIC_VAE_SOUNDFONT=.*own.sf2: no soundfont there; name a .sf2"):
+            audio.find_engine()
+    own.write_bytes(b"RIFF\0\0\0\0sfbk")
+    assert audio.find_engine() == audio.Engine(fake, str(own))
+
+
+def test_without_a_soundfont_in_the_usual_places_pretty_midis_own_is_taken(fake, monkeypatch):
+    monkeypatch.setattr(audio, "_PLACES", ("/nowhere/*.sf2",))
+    found = audio.find_engine().soundfont
+    assert os.path.basename(found) == "TimGM6mb.sf2"
+    assert os.path.getsize(found) > 5e6
+
+
+def test_without_fluidsynth_the_log_says_how_to_get_it(caplog):
+    caplog.set_level("INFO")
+    assert audio.find_engine() == audio.Engine()
+    (said,) = caplog.messages
+    assert "note-seq's plain synthesiser" in said
+    assert "apt install fluidsynth, brew install fluid-synth" in said
+
+
+def test_when_fluidsynth_fails_its_last_line_is_said_and_no_file_is_left(fake, tmp_path, monkeypatch):
+    path = tmp_path / "a.wav"
+    monkeypatch.setenv("FAKE_FAILS", "1")
+    with pytest.raises(InputError, match=r"fluidsynth ended with status 3 and said: fluidsynth: error: out of luck$"):
+        audio.render(melody([(0, 1, 60)]), str(path), audio.find_engine())
+    monkeypatch.delenv("FAKE_FAILS")
+    monkeypatch.setenv("FAKE_SILENT", "1")
+    with pytest.raises(InputError, match=r"rendered silence with .*; choose another by \$LC_MUSIC_VAE_SOUNDFONT"):
+        audio.render(melody([(0, 1, 60)]), str(path), audio.find_engine())
+    assert not path.exists()
