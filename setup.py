@@ -24,7 +24,7 @@ setup(
     packages=["lc_music_vae"],
     # Not configs.py: a top-level module of that name would be in everybody's way.
     py_modules=["midime_train", "midime_generate"],
-    package_data={"lc_music_vae": ["checkpoints/*"]},
+    package_data={"lc_music_vae": ["checkpoints/*", "page.html"]},
     python_requires=">=3.7,!=3.8.*,<3.12",
     install_requires=[
         "absl-py",

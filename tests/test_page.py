@@ -1,0 +1,151 @@
+import html.parser
+import json
+import os
+
+import pytest
+from conftest import drum_beat, melody, tune, write_midi
+
+from lc_music_vae import files, page
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+# Everything that could break out of a script element, an attribute, a URL or JSON.
+AWKWARD = "</script><script>alert(1)</script> \"x\" 'y' <!-- & \\u003c @RUNS@ ${z} % \u2028 é"
+
+
+def output(file, **more):
+    return dict({"file": file, "title": file[:-4], "latent": None, "nearest": None}, **more)
+
+
+def run(name, outputs, **more):
+    recorded = {"mode": "sample", "config": "lc-cat-mel_2bar_small", "written": "2026-11-22_231500", "seed": 1}
+    recorded.update({"temperature": 0.5, "picture": name + ".png", "outputs": outputs})
+    return dict(recorded, **more)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three runs: samples, drums, and one whose names are awkward."""
+    nearest = {"song": "ode_to_joy.mid", "bars": [5, 6], "similarity": 0.83, "copy": False}
+    awkward = AWKWARD.replace("/", "") + ".mid"
+    runs = [
+        run(
+            "a",
+            [
+                output("a0.mid", title="000", latent=[0.1, -1.2, 0.3, 2.0], nearest=nearest),
+                output("a1.mid", title="001", nearest=dict(nearest, similarity=1.0, copy=True)),
+            ],
+        ),
+        run("b", [output("b.mid", audio="b.wav")], seed=2, written="2026-11-23_090807"),
+        run("c", [output(awkward, title=AWKWARD, nearest=dict(nearest, song=AWKWARD))], mode="reconstruct"),
+    ]
+    write_midi(melody(tune(2, 1)), tmp_path / "a0.mid")
+    write_midi(melody([(0, 1, 69), (1, 2.5, 60), (7, 7.5, 64)], qpm=90), tmp_path / "a1.mid")
+    write_midi(drum_beat(2), tmp_path / "b.mid")
+    write_midi(melody(tune(3, 2), time_signature=(3, 4)), tmp_path / awkward)
+    (tmp_path / "b.wav").write_bytes(b"RIFF")
+    for name in "abc":
+        (tmp_path / (name + ".png")).write_bytes(PNG)
+    files.write_json(str(tmp_path / page.INDEX), {"format": 1, "runs": runs})
+    return tmp_path
+
+
+class Reader(html.parser.HTMLParser):
+    """What a browser makes of the markup: the text of each script, and every attribute."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.scripts, self.attributes, self._in_script = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += attrs
+        self._in_script = tag == "script"
+        if self._in_script:
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self._in_script:
+            self.scripts[-1] += data
+
+    def handle_endtag(self, tag):
+        self._in_script = False
+
+
+def shown(folder):
+    """The runs as the page's own script reads them."""
+    assert page.write(str(folder)) == str(folder / "index.html")
+    data, code = Reader((folder / "index.html").read_text(encoding="utf-8")).scripts
+    assert code.strip().startswith('"use strict"')
+    return json.loads(data)
+
+
+def test_every_output_is_there_with_its_notes_newest_run_first(folder):
+    newest, drums, first = shown(folder)
+    assert [r["mode"] for r in (newest, drums, first)] == ["reconstruct", "sample", "sample"]
+    assert (drums["date"], drums["seed"], drums["temperature"]) == ("2026-11-23 09:08", 2, 0.5)
+    assert [o["title"] for o in first["outputs"]] == ["000", "001"]
+    assert first["outputs"][0]["latent"] == [0.1, -1.2, 0.3, 2.0]
+    assert first["outputs"][0]["nearest"]["bars"] == [5, 6]
+    assert first["outputs"][1]["nearest"]["copy"] is True
+    second = first["outputs"][1]
+    quarter = 60 / 90.0
+    expected = [(0, quarter, 69), (quarter, 2.5 * quarter, 60), (7 * quarter, 7.5 * quarter, 64)]
+    assert [(a, b, p) for a, b, p, _, _ in second["notes"]] == [
+        (pytest.approx(a, abs=2e-3), pytest.approx(b, abs=2e-3), p) for a, b, p in expected
+    ]
+    assert all(note[3:] == [80, False] for note in second["notes"])
+    assert second["bars"] == pytest.approx([0, 4 * quarter, 8 * quarter], abs=1e-3)  # it ends with its second bar
+    assert second["seconds"] == second["bars"][-1]
+    (beat,) = drums["outputs"]
+    assert all(note[4] is True for note in beat["notes"])
+    assert beat["audio"] == "b.wav"
+    assert first["outputs"][0]["audio"] is None
+
+
+def test_names_do_no_harm(folder):
+    (awkward,) = shown(folder)[0]["outputs"]
+    assert (awkward["title"], awkward["nearest"]["song"]) == (AWKWARD, AWKWARD)
+    assert len(awkward["notes"]) == len(tune(3, 2))
+
+
+def test_nothing_is_fetched(folder):
+    page.write(str(folder))
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert not [value for key, value in Reader(text).attributes if key in ("src", "href")]
+    without = text.replace("http://www.w3.org/2000/svg", "")  # the name of SVG's elements, which nobody fetches
+    for fetched in ("http:", "https:", "//cdn", "@import", "url(", "fetch(", "import(", "XMLHttp", "innerHTML"):
+        assert fetched not in without, fetched
+    assert text.count("data:image/png;base64,") == 3
+
+
+def test_what_is_gone_or_damaged_is_left_out(folder, caplog):
+    os.remove(str(folder / "a0.mid"))
+    os.remove(str(folder / "b.wav"))
+    os.remove(str(folder / "b.png"))
+    (folder / "a1.mid").write_bytes(b"MThd but no more")
+    runs = shown(folder)
+    assert [r["mode"] for r in runs] == ["reconstruct", "sample"]  # nothing is left of the first run
+    assert (runs[1]["picture"], runs[1]["outputs"][0]["audio"]) == (None, None)
+    (warned,) = caplog.messages
+    assert warned.startswith("index.html leaves out %s: not readable as MIDI" % (folder / "a1.mid"))
+
+
+def test_a_song_that_is_all_rest_is_one_silent_bar(folder):
+    silent = melody([(0, 1, 60)])
+    del silent.notes[:]
+    write_midi(silent, folder / "b.mid")
+    (output_,) = shown(folder)[1]["outputs"]
+    assert (output_["notes"], output_["bars"]) == ([], [0, 2])
+
+
+def test_same_bytes_again_and_not_many(folder):
+    first = shown(folder) and (folder / "index.html").read_bytes()
+    shown(folder)
+    assert (folder / "index.html").read_bytes() == first
+    notes = sum(len(o["notes"]) for r in shown(folder) for o in r["outputs"])
+    assert len(first) < os.path.getsize(page._TEMPLATE) + 3 * len(PNG) * 4 / 3 + 40 * notes + 3000
+    assert not [name for name in os.listdir(str(folder)) if name.startswith(".")]
+
+
+def test_before_the_first_run_the_page_is_empty(tmp_path):
+    assert shown(tmp_path) == []
