@@ -34,7 +34,7 @@ def find():
 class Page:
     """One page. `errors` are its console's and uncaught ones, `requests` the URLs that it asked for."""
 
-    def __init__(self, program, profile, width=1200, height=900):
+    def __init__(self, program, profile):
         self.errors, self.requests, self._loads, self._ids, self._rest = [], [], 0, itertools.count(1), b""
         to_browser, self._in = _high(os.pipe())
         self._out, from_browser = _high(os.pipe())
@@ -49,7 +49,7 @@ class Page:
             "--hide-scrollbars",
         ]
         command += ["--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking"]
-        command += ["--window-size=%d,%d" % (width, height), "--user-data-dir=%s" % profile, "about:blank"]
+        command += ["--user-data-dir=%s" % profile, "about:blank"]
         self._process = subprocess.Popen(
             command, pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -96,13 +96,12 @@ class Page:
             self.errors.append(parameters["entry"])
         return message
 
-    def open(self, path, before="", width=1200, height=900, dark=False):
-        """Opens a file; `before` is a script that runs before the page's own."""
-        self.call("Page.addScriptToEvaluateOnNewDocument", source=before)
+    def open(self, path, width=1200, height=900, dark=False):
+        """Opens a file and waits until it is loaded."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        loads = self._loads
+        loads, self.errors, self.requests = self._loads, [], []
         self.call("Page.navigate", url="file://" + path)
         while self._loads == loads:
             self._receive()

@@ -13,7 +13,7 @@ from lc_music_vae import audio
 @pytest.fixture(params=["found", "pretty_midi's"])
 def engine(request, monkeypatch):
     if shutil.which("fluidsynth") is None:
-        pytest.fail("FluidSynth is not installed: apt install fluidsynth, or brew install fluid-synth", pytrace=False)
+        pytest.exit("no FluidSynth: apt install fluidsynth, or brew install fluid-synth", returncode=1)
     if request.param != "found":
         monkeypatch.setattr(audio, "_PLACES", ())
         monkeypatch.delenv(audio.VARIABLE, raising=False)
