@@ -58,6 +58,11 @@ def _flags():
         "Which track of an input is its melody: auto, all, or a track's number or name. Auto goes by name, then by "
         "which sounds alone most.",
     )
+    define.boolean(
+        "audio",
+        False,
+        "Also render each output as WAV: by FluidSynth where it is installed, else by note-seq's plain synthesiser.",
+    )
     return define.values
 
 
@@ -86,6 +91,7 @@ def _main(flags) -> None:
         flags.similarity,
         flags.latent,
         flags.latent_2,
+        flags.audio,
     )
 
 

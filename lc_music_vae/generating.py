@@ -9,7 +9,8 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from lc_music_vae import examples, model_files, outputs, run_dir
+from lc_music_vae import examples, model_files, outputs, page, run_dir
+from lc_music_vae.audio import find_engine
 from lc_music_vae.errors import InputError
 from lc_music_vae.outputs import Output
 
@@ -63,6 +64,7 @@ def generate(
     similarity: float = 0.8,
     latent: Optional[str] = None,
     latent_2: Optional[str] = None,
+    audio: bool = False,
 ) -> List[str]:
     """Generates MIDI files with a trained model.
 
@@ -90,6 +92,7 @@ def generate(
         latent: A point of the small latent, numbers with commas between: the one to decode, to walk around, or one to
             start from in place of `input_midi_1`.
         latent_2: The same in place of `input_midi_2`.
+        audio: Whether each output is rendered as WAV too.
 
     Returns:
         The MIDI files that were written, in order, and their picture.
@@ -104,6 +107,7 @@ def generate(
     _check_numbers(mode, num_outputs, max_batch_size, temperature, seed, similarity)
     _check_style(mode, qpm, program)
     inputs = _check_inputs(mode, (input_midi_1, input_midi_2), (input_bars_1, input_bars_2), (latent, latent_2))
+    engine = find_engine() if audio else None
     found = model_files.find(run_path, checkpoint_file, config, vae_checkpoint_file, vae_config)
     if output_dir is None:
         if run_path is None:
@@ -152,10 +156,11 @@ def generate(
     settings: Dict[str, Any] = {"seed": seed, "temperature": temperature, "inputs": [given.name for given in inputs]}
     if mode == "similar":
         settings["similarity"] = similarity
-    paths = outputs.write(folder, found.config, mode, made, sheet, settings)
+    paths = outputs.write(folder, found.config, mode, made, sheet, settings, engine)
     _say(made)
     logger.info("wrote %d file%s: %s", len(made), "" if len(made) == 1 else "s", outputs.pattern(paths[:-1]))
     logger.info("all on one sheet: %s", paths[-1])
+    logger.info("to look at and listen to: %s", os.path.join(folder, page.PAGE))
     return paths
 
 
@@ -361,7 +366,7 @@ def _say(made: Sequence[Output]) -> None:
         near = output.nearest and "; %.0f %% like %s" % (100 * output.nearest.similarity, output.nearest.label())
         logger.info("%s: --latent=%s%s", output.title, ",".join("%.2f" % x for x in output.latent), near or "")
     if len(points) > _MOST_LINES:
-        logger.info("... and %d more, all in %s", len(points) - _MOST_LINES, outputs.INDEX)
+        logger.info("... and %d more, all in %s", len(points) - _MOST_LINES, page.INDEX)
     for output in points:
         if output.nearest and output.nearest.copy:
             logger.warning("%s is a copy, note for note: %s", output.title, output.nearest.label())

@@ -1,7 +1,7 @@
-"""What a generate run leaves in its folder: MIDI files, one sheet of piano rolls, and their entry in `index.json`.
+"""What a generate run leaves in its folder: MIDI files, their sound, one sheet of piano rolls, and an index of it all.
 
-Needs no TensorFlow until something is written. MIDI files and pictures are never overwritten; `index.json` lists all
-runs that wrote to the folder, the oldest first.
+Needs no TensorFlow until something is written. MIDI files, sound and pictures are never overwritten; `index.json` lists
+all runs that wrote to the folder, the oldest first, and `index.html` shows them.
 """
 
 import os
@@ -9,11 +9,10 @@ import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from lc_music_vae import files
+from lc_music_vae import audio, files, page
 from lc_music_vae.errors import InputError
 
 _FORMAT = 1
-INDEX = "index.json"
 
 
 class Output(NamedTuple):
@@ -50,7 +49,7 @@ def make_folder(path: str) -> str:
 
 
 def _read_index(folder: str) -> Dict[str, Any]:
-    path = os.path.join(folder, INDEX)
+    path = os.path.join(folder, page.INDEX)
     try:
         index = files.read_json(path)
     except ValueError:
@@ -63,9 +62,15 @@ def _read_index(folder: str) -> Dict[str, Any]:
 
 
 def write(
-    folder: str, config: str, mode: str, outputs: Sequence[Output], sheet: Any, settings: Dict[str, Any]
+    folder: str,
+    config: str,
+    mode: str,
+    outputs: Sequence[Output],
+    sheet: Any,
+    settings: Dict[str, Any],
+    engine: Optional[audio.Engine] = None,
 ) -> List[str]:
-    """Writes the MIDI files of a run, its sheet, and its entry in the index.
+    """Writes the MIDI files of a run, their sound, its sheet, its entry in the index, and the page.
 
     Args:
         folder: As `make_folder` returned it.
@@ -74,6 +79,7 @@ def write(
         outputs: What was generated, in order.
         sheet: Its picture, a matplotlib Figure.
         settings: What else the index records of the run.
+        engine: What renders each output as WAV; None is no sound.
 
     Returns:
         Paths of the MIDI files, and of the picture.
@@ -81,6 +87,9 @@ def write(
     from lc_music_vae import drawing
 
     paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
+    if engine:
+        for output, path in zip(outputs, paths):
+            audio.render(output.note_sequence, _sound(path), engine)
     picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
     with files.creating(picture) as temporary:
         drawing.save(sheet, temporary)
@@ -90,19 +99,26 @@ def write(
         config=config,
         written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
         picture=os.path.basename(picture),
-        outputs=[_entry(output, path) for output, path in zip(outputs, paths)],
+        outputs=[_entry(output, path, engine) for output, path in zip(outputs, paths)],
     )
     with files.locked(folder):
         index = _read_index(folder)
         index["runs"].append(run)
-        files.write_json(os.path.join(folder, INDEX), index)
+        files.write_json(os.path.join(folder, page.INDEX), index)
+        page.write(folder)
     return paths + [picture]
 
 
-def _entry(output: Output, path: str) -> Dict[str, Any]:
+def _entry(output: Output, path: str, engine: Optional[audio.Engine]) -> Dict[str, Any]:
     nearest = output.nearest and dict(output.nearest._asdict(), song=os.path.basename(output.nearest.song))
     latent = None if output.latent is None else [round(float(x), 4) for x in output.latent]
-    return {"file": os.path.basename(path), "title": output.title, "latent": latent, "nearest": nearest}
+    entry = {"file": os.path.basename(path), "title": output.title, "latent": latent, "nearest": nearest}
+    return dict(entry, audio=os.path.basename(_sound(path))) if engine else entry
+
+
+def _sound(path: str) -> str:
+    """Returns the path of the WAV that belongs to a MIDI file."""
+    return os.path.splitext(path)[0] + ".wav"
 
 
 def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
@@ -114,7 +130,8 @@ def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
     while True:
         stamp = time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now))
         paths = [os.path.join(folder, "%s_%s-%03d-of-%03d.mid" % (stem, stamp, i, n)) for i in range(n)]
-        if not any(map(os.path.exists, paths + ["%s_%s.png" % (os.path.join(folder, stem), stamp)])):
+        others = [_sound(path) for path in paths] + ["%s_%s.png" % (os.path.join(folder, stem), stamp)]
+        if not any(map(os.path.exists, paths + others)):
             break
         now += 1
     for sequence, path in zip(sequences, paths):

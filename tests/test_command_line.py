@@ -27,7 +27,7 @@ def midi_in(folder):
 
 def sha(folder):
     """Digests of the MIDI files in a folder and then of their picture."""
-    names = sorted(set(os.listdir(str(folder))) - {"index.json"})
+    names = sorted(set(os.listdir(str(folder))) - {"index.json", "index.html"})
     assert [name[-4:] for name in names] == [".mid"] * (len(names) - 1) + [".png"]
     return [files.sha256(os.path.join(str(folder), name)) for name in names]
 
@@ -407,6 +407,40 @@ def test_demo_commands_stay_below_1200_megabytes(trained, tmp_path):
     """Peak memory of the heaviest process this test session started so far; the demo's bound is 1.2 GB."""
     run_process("midime_train.py", "--config=" + SMALL, "--examples_path=" + EXAMPLE, "--run_dir=%s" % (tmp_path / "r"))
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.2e6
+
+
+def test_audio_is_the_same_again_and_listed(trained, script, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    sounds = []
+    for name in ("a", "b"):
+        out = tmp_path / name
+        arguments = ["--run_dir=" + trained, "--num_outputs=2", "--seed=1", "--audio", "--output_dir=%s" % out]
+        status, _, error = script("midime_generate", *arguments)
+        assert status == 0, error
+        assert error.startswith("--audio: by note-seq's plain synthesiser; for real instruments install FluidSynth")
+        assert error.endswith("to look at and listen to: %s\n" % (out / "index.html"))
+        names = [output["audio"] for output in index_of(out)["outputs"]]
+        assert names == [os.path.basename(path)[:-4] + ".wav" for path in midi_in(out)]
+        sounds.append([files.sha256(str(out / name)) for name in names])
+        assert all(name in (out / "index.html").read_text(encoding="utf-8") for name in names)
+    assert sounds[0] == sounds[1]
+    assert len(set(sounds[0])) == 2
+
+
+def test_a_soundfont_that_is_not_there_is_said_before_tensorflow_is_loaded(places, tmp_path):
+    environment = dict(os.environ, LC_MUSIC_VAE_SOUNDFONT=places["none"])
+    arguments = ["midime_generate.py", "--run_dir=" + places["run"], "--audio", "--output_dir=%s" % (tmp_path / "made")]
+    done = run_process("-X", "importtime", *arguments, env=environment)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert (done.returncode, lines) == (
+        1,
+        [
+            "midime_generate: error: $LC_MUSIC_VAE_SOUNDFONT=%s: no soundfont there; name a .sf2 file, or unset it"
+            % places["none"]
+        ],
+    )
+    assert not re.search(r"\| +(tensorflow|magenta|note_seq|numpy|pretty_midi)\b", done.stderr)
+    assert not (tmp_path / "made").exists()
 
 
 def index_of(folder):

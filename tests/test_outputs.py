@@ -3,20 +3,23 @@
 import json
 import os
 import threading
+import time
+import wave
 
 import numpy as np
 import pytest
 from conftest import melody, tune
 
-from lc_music_vae import drawing, nearness, outputs
+from lc_music_vae import audio, drawing, nearness, outputs
 from lc_music_vae.errors import InputError
 
 
-def write(folder, mode="sample", n=2, latent=(0.123456, -1.0)):
+def write(folder, mode="sample", n=2, latent=(0.123456, -1.0), engine=None):
     near = nearness.Nearest("/songs/a.mid", (5, 6), 0.75, False)
     made = [outputs.Output("%03d" % i, melody(tune(2, i)), np.array(latent), near) for i in range(n)]
     sheet = drawing.piano_rolls([o.note_sequence for o in made], [o.title for o in made])
-    return outputs.write(folder, "lc-cat-mel_2bar_small", mode, made, sheet, {"seed": 1, "temperature": 0.5})
+    settings = {"seed": 1, "temperature": 0.5}
+    return outputs.write(folder, "lc-cat-mel_2bar_small", mode, made, sheet, settings, engine)
 
 
 def index_of(folder):
@@ -39,6 +42,33 @@ def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
     nearest = {"song": "a.mid", "bars": [5, 6], "similarity": 0.75, "copy": False}
     assert index["runs"][0]["outputs"][1]["latent"] == [0.1235, -1.0]
     assert index["runs"][0]["outputs"][1]["nearest"] == nearest
+
+
+def test_sound_is_written_beside_each_file_where_it_is_asked_for_and_never_over_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1.6e9)
+    folder = outputs.make_folder(str(tmp_path))
+    write(folder)
+    heard = write(folder, engine=audio.Engine())
+    for path in heard[:-1]:
+        with wave.open(path[:-4] + ".wav") as sound:
+            assert sound.getnframes() == 4 * sound.getframerate()  # two bars
+    before, run = index_of(folder)["runs"]
+    assert [output["audio"] for output in run["outputs"]] == [os.path.basename(p)[:-4] + ".wav" for p in heard[:-1]]
+    assert not any("audio" in output for output in before["outputs"])
+    assert len([name for name in os.listdir(folder) if name.endswith(".wav")]) == 2
+    for path in heard[:-1]:
+        os.remove(path)
+    os.remove(heard[-1])
+    assert not set(write(folder, engine=audio.Engine())) & set(heard)  # their sound is still there
+
+
+def test_the_page_shows_what_the_index_lists(tmp_path):
+    folder = outputs.make_folder(str(tmp_path))
+    for mode in ("sample", "walk"):
+        paths = write(folder, mode)
+        text = (tmp_path / "index.html").read_text(encoding="utf-8")
+        assert all(os.path.basename(path) in text for path in paths[:-1])
+    assert text.index('"mode":"walk"') < text.index('"mode":"sample"')
 
 
 def test_runs_at_the_same_time_are_all_listed(tmp_path):
