@@ -35,7 +35,7 @@ def make_folder(path: str) -> str:
     """Makes the folder `path` if it is not there, and returns it as an absolute path.
 
     Raises:
-        InputError: It cannot be made or written to, or holds an index that is somebody else's.
+        InputError: It cannot be made or written to, or holds an index or a page that is somebody else's.
     """
     folder = os.path.abspath(os.path.expanduser(path))
     try:
@@ -45,6 +45,7 @@ def make_folder(path: str) -> str:
     if not os.access(folder, os.W_OK):
         raise InputError("--output_dir=%s cannot be written to; choose another" % path)
     _read_index(folder)
+    page.check(folder)
     return folder
 
 
@@ -87,9 +88,6 @@ def write(
     from lc_music_vae import drawing
 
     paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
-    if engine:
-        for output, path in zip(outputs, paths):
-            audio.render(output.note_sequence, _sound(path), engine)
     picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
     with files.creating(picture) as temporary:
         drawing.save(sheet, temporary)
@@ -105,6 +103,10 @@ def write(
         index = _read_index(folder)
         index["runs"].append(run)
         files.write_json(os.path.join(folder, page.INDEX), index)
+    if engine:
+        for output, path in zip(outputs, paths):
+            audio.render(output.note_sequence, _sound(path), engine)
+    with files.locked(folder):
         page.write(folder)
     return paths + [picture]
 

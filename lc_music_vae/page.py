@@ -18,7 +18,19 @@ logger = logging.getLogger(__name__)
 
 INDEX = "index.json"
 PAGE = "index.html"
+_MARK = b'<meta name="generator" content="lc_music_vae">'
 _TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html")
+
+
+def check(folder: str) -> None:
+    """Raises an `InputError` if there is an `index.html` in `folder` that is somebody else's."""
+    path = os.path.join(folder, PAGE)
+    if os.path.exists(path):
+        with open(path, "rb") as f:
+            if _MARK not in f.read(1000):
+                raise InputError(
+                    "%s: not a page of generated files; move it away or choose another --output_dir" % path
+                )
 
 
 def write(folder: str) -> str:

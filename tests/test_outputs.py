@@ -44,6 +44,27 @@ def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
     assert index["runs"][0]["outputs"][1]["nearest"] == nearest
 
 
+def test_a_page_that_is_not_ours_is_left_alone(tmp_path):
+    folder = outputs.make_folder(str(tmp_path))
+    write(folder)
+    outputs.make_folder(folder)  # ours
+    (tmp_path / "index.html").write_text("<h1>my home page</h1>")
+    with pytest.raises(InputError, match="index.html: not a page of generated files; move it away or choose"):
+        outputs.make_folder(folder)
+    assert (tmp_path / "index.html").read_text() == "<h1>my home page</h1>"
+
+
+def test_when_sound_fails_the_run_is_listed_all_the_same(tmp_path):
+    folder = outputs.make_folder(str(tmp_path))
+    with pytest.raises(InputError, match="false ended with status 1 and said: nothing"):
+        write(folder, engine=audio.Engine("false", "none.sf2"))
+    (run,) = index_of(folder)["runs"]
+    assert all((tmp_path / output["file"]).exists() for output in run["outputs"])
+    assert not (tmp_path / run["outputs"][0]["audio"]).exists()
+    write(folder)
+    assert run["outputs"][0]["file"] in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_sound_is_written_beside_each_file_where_it_is_asked_for_and_never_over_another(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 1.6e9)
     folder = outputs.make_folder(str(tmp_path))

@@ -12,7 +12,7 @@ import time
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 60.0  # seconds until an answer that does not come is a failure; the machine may be busy
-HOW = "no browser: install Chromium (apt install chromium), or name one by $BROWSER"
+HOW = "no browser: install Chromium (apt install chromium), or name one by $CHROMIUM"
 # Where a key says which it is, for the keys that the page knows.
 _CODES = {
     "Tab": 9,
@@ -28,7 +28,7 @@ _CODES = {
 
 def find():
     """Returns the path of a Chromium, or None."""
-    return next(filter(None, map(shutil.which, [os.environ.get("BROWSER") or ""] + list(_NAMES))), None)
+    return next(filter(None, map(shutil.which, [os.environ.get("CHROMIUM") or ""] + list(_NAMES))), None)
 
 
 class Page:
