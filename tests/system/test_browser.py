@@ -4,6 +4,7 @@ Screenshots are left in build/page/ to look at.
 """
 
 import os
+import time
 
 import browser
 import note_seq
@@ -141,8 +142,9 @@ def test_the_cursor_moves_and_playing_ends_with_the_last_bar(kind, opened, gener
     opened.run("outputs[0].audio = %s" % ("null" if kind == "notes" else "outputs[0].audio"))
     seconds = opened.run("outputs[0].seconds")
     opened.click("outputs[0].button")
-    places = []
+    places, start = [], time.monotonic()
     while opened.run("playing !== null"):
+        assert time.monotonic() - start < seconds + browser.PATIENCE
         places.append(float(opened.run("outputs[0].cursor.getAttribute('x1') || 0")))
     assert len(set(places)) > 10
     assert places == sorted(places)
