@@ -59,6 +59,8 @@ def _run(folder: str, run: Dict[str, Any]) -> Dict[str, Any]:
         "date": re.sub(r"^(.{10})_(\d\d)(\d\d)\d\d$", r"\1 \2:\3", run["written"]),
         "seed": run["seed"],
         "temperature": run["temperature"],
+        "inputs": run.get("inputs", []),
+        "similarity": run.get("similarity"),
         "picture": _picture(folder, run["picture"]),
         "outputs": [output for output in outputs if output],
     }

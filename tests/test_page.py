@@ -35,7 +35,9 @@ def folder(tmp_path):
                 output("a1.mid", title="001", nearest=dict(nearest, similarity=1.0, copy=True)),
             ],
         ),
-        run("b", [output("b.mid", audio="b.wav")], seed=2, written="2026-11-23_090807"),
+        run(
+            "b", [output("b.mid", audio="b.wav")], seed=2, written="2026-11-23_090807", inputs=["x.mid"], similarity=0.8
+        ),
         run("c", [output(awkward, title=AWKWARD, nearest=dict(nearest, song=AWKWARD))], mode="reconstruct"),
     ]
     write_midi(melody(tune(2, 1)), tmp_path / "a0.mid")
@@ -83,6 +85,7 @@ def test_every_output_is_there_with_its_notes_newest_run_first(folder):
     newest, drums, first = shown(folder)
     assert [r["mode"] for r in (newest, drums, first)] == ["reconstruct", "sample", "sample"]
     assert (drums["date"], drums["seed"], drums["temperature"]) == ("2026-11-23 09:08", 2, 0.5)
+    assert (drums["inputs"], drums["similarity"], first["inputs"], first["similarity"]) == (["x.mid"], 0.8, [], None)
     assert [o["title"] for o in first["outputs"]] == ["000", "001"]
     assert first["outputs"][0]["latent"] == [0.1, -1.2, 0.3, 2.0]
     assert first["outputs"][0]["nearest"]["bars"] == [5, 6]

@@ -209,7 +209,17 @@ def test_names_are_shown_as_they_are(opened, folder):  # noqa: F811
     for link in opened.run("[...document.links].map((e) => decodeURIComponent(e.href))"):
         assert os.path.exists(link[len("file://") :]), link
     assert opened.run("document.querySelector('.copy').textContent") == "a copy of bars 5-6 of ode_to_joy.mid"
-    assert "83 % like bars 5-6 of ode_to_joy.mid" in opened.run("document.body.innerText")
+    text = opened.run("document.body.innerText")
+    assert "83 % like bars 5-6 of ode_to_joy.mid" in text
+    settings = (
+        "2026-11-23 09:08",
+        "lc-cat-mel_2bar_small",
+        "temperature 0.5",
+        "seed 2",
+        "similarity 0.8",
+        "from x.mid",
+    )
+    assert " \u00b7 ".join(settings) + "\n" in text
 
 
 def test_keys_are_enough(opened, generated):
