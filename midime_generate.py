@@ -45,6 +45,12 @@ def _flags():
         "Which track of an input is its melody: auto, all, or a track's number or name. Auto goes by name, then by "
         "which sounds alone most.",
     )
+    define.enum(
+        "metre",
+        "any",
+        ["any", "4/4"],
+        "What of an input is read: any reads all; 4/4 leaves out what is under other time signatures.",
+    )
     return define.values
 
 
@@ -70,6 +76,7 @@ def _main(flags) -> None:
         flags.qpm,
         flags.program,
         flags.melody_track,
+        flags.metre,
     )
 
 

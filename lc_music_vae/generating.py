@@ -37,6 +37,7 @@ def generate(
     qpm: Optional[float] = None,
     program: Optional[int] = None,
     melody_track: str = "auto",
+    metre: str = "any",
 ) -> List[str]:
     """Generates MIDI files with a trained model.
 
@@ -59,6 +60,7 @@ def generate(
         qpm: Tempo of what is written, in quarters per minute; None is that of the songs that were trained on.
         program: General MIDI program, from 0, of melodies; None is that of those songs.
         melody_track: Which track of the inputs is read: 'auto', 'all', or a number or name.
+        metre: 'any', or '4/4' to leave out what is under other time signatures in the inputs.
 
     Returns:
         The files that were written, in order.
@@ -86,7 +88,7 @@ def generate(
     if mode == "interpolate":
         from lc_music_vae import data
 
-        converter = data.WindowConverter(found.music_vae, melody_track)
+        converter = data.WindowConverter(found.music_vae, melody_track, metre)
         for number, (song, (_, bars)) in enumerate(zip(songs, inputs), 1):
             ends.append(_pick_window(converter, song, bars, number, found.config, folder))
 
@@ -103,6 +105,7 @@ def generate(
         qpm,
         program,
         melody_track,
+        metre,
     ) as model:
         if mode == "sample":
             sequences = model.sample(num_outputs, temperature, seed)
@@ -191,7 +194,8 @@ def _pick_window(
         return _window_at(converter, score, bars, number)
     candidates = converter.candidates(score)
     if not candidates:
-        raise InputError("%s=%s holds no notes that config %s reads" % (flag, song.name, config))
+        said = "%s=%s holds no notes that config %s reads" % (flag, song.name, config)
+        raise InputError("; ".join((said,) + score.remarks))
     if len(candidates) == 1:
         return candidates[0]
     sequences = converter.to_note_sequences([w.outputs for w in candidates])
@@ -219,7 +223,8 @@ def _window_at(converter: Any, score: Any, bars: Tuple[int, int], number: int) -
         if window is not None:
             logger.info("%s: bars %d-%d of track %s (%s)", score.name, *bars, track.label(), score.choice)
             return window
-    raise InputError("%s: no note of %s starts in these bars" % (text, score.name))
+    said = "%s: no note of %s starts in these bars" % (text, score.name)
+    raise InputError("; ".join((said,) + score.remarks))
 
 
 def _write(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:

@@ -23,6 +23,7 @@ class ModelFiles(NamedTuple):
         fingerprint: What the fingerprint of MusicVAE's encoder must be; None is not known, or known to be right.
         qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 where that is not known.
         program: Their program; 0 where that is not known.
+        octaves: How many octaves up they were moved to be in MusicVAE's range; 0 where that is not known.
     """
 
     config: str
@@ -32,6 +33,7 @@ class ModelFiles(NamedTuple):
     fingerprint: Optional[str]
     qpm: float
     program: int
+    octaves: int
 
 
 def find(
@@ -87,7 +89,7 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[dict], path: 
         same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded["path"])
         if not (same_path and checkpoints.stamp(pretrained) == recorded["stamp"]):
             fingerprint = recorded["fingerprint"]
-    music = run["music"] if run else {"qpm": 120.0, "program": 0}
+    music = dict({"qpm": 120.0, "program": 0, "octaves": 0}, **(run["music"] if run else {}))
     return ModelFiles(config, get_config(config).music_vae, small, pretrained, fingerprint, **music)
 
 
