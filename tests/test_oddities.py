@@ -4,8 +4,10 @@ import os
 
 import numpy as np
 import pytest
+from conftest import REPO
 from oddities import make
 
+from benchmarks import usable_files
 from lc_music_vae import data, examples, latents
 from lc_music_vae.errors import InputError
 
@@ -205,6 +207,15 @@ def test_files_are_what_the_script_makes():
             assert f.read() == content, stem
         assert len(content) < 1000
     assert len(set(make.FILES.values())) == len(make.FILES)
+
+
+def test_the_table_of_usable_songs_is_what_is_measured():
+    with open(os.path.join(REPO, "benchmarks", "README.md"), encoding="utf-8") as f:
+        table = f.read()
+    rows = usable_files.rows(FOLDER)
+    for row in rows:
+        assert "| %s | %s | %d | %d | %d |\n" % row in table
+    assert [row[2:4] for row in rows][-1] == (len(make.FILES), len(make.FILES) - 4)  # all that hold a melody
 
 
 @pytest.mark.parametrize("length", [13, 20, 30, 100, 200])
