@@ -250,7 +250,7 @@ class WindowConverter:
             )
         self._converter = _for_windows(config.data_converter)
         self._melody_track = melody_track
-        self._strict = metre == STRICT
+        self._metre = metre
         self._is_melody = isinstance(self._converter, music_vae_data.OneHotMelodyConverter)
         self._is_drums = isinstance(self._converter, (music_vae_data.DrumsConverter, music_vae_data.GrooveConverter))
         self.reads = "melody" if self._is_melody else "drums" if self._is_drums else "band"
@@ -267,6 +267,10 @@ class WindowConverter:
             else (note_seq.MIN_MIDI_PITCH, note_seq.MAX_MIDI_PITCH)
         )
 
+    def like(self, music_vae: str) -> "WindowConverter":
+        """Returns the converter of another MusicVAE config, asked for the same tracks and metre."""
+        return WindowConverter(music_vae, self._melody_track, self._metre)
+
     def score(self, song: Song) -> Score:
         """Returns `normalise(song)` with the parts that windows are cut from.
 
@@ -280,13 +284,15 @@ class WindowConverter:
         tracks, choice = self._tracks(score)
         remarks = self._metre_remarks(score)
         if self._is_melody:
-            tracks, moves = zip(*map(self._into_range, tracks)) if tracks else ((), ())
-            remarks += [move for move in moves if move]
+            moved = [self._into_range(track) for track in tracks]
+            tracks = [track for track, _ in moved]
+            names = ["track %s: " % track.label() if len(tracks) > 1 else "" for track in tracks]
+            remarks += [name + said for name, (_, said) in zip(names, moved) if said]
         return score._replace(tracks=tuple(tracks), choice=choice, remarks=tuple(remarks))
 
     def _metre_remarks(self, score: Score) -> List[str]:
         """Returns what is made of the time signatures other than 4/4, in words."""
-        if not self._strict:
+        if self._metre != STRICT:
             return list(dict.fromkeys(m.remark for m in score.metres if m.remark))
         left_out: Dict[str, int] = {}  # first bar, from 1, of each signature
         for m in score.metres:
@@ -307,10 +313,10 @@ class WindowConverter:
         alone = sum(n.pitch != pitch for n, pitch in zip(notes, pitches))
         moves = []
         if octaves:
-            moves.append("moved %s %s" % ("up" if octaves > 0 else "down", _times(abs(octaves), "octave")))
+            moves.append("%s %s" % ("up" if octaves > 0 else "down", _times(abs(octaves), "octave")))
         if alone:
-            moves.append("%s moved by octaves alone" % _times(alone, "note"))
-        said = "track %s: %s, into MusicVAE's range" % (track.label(), ", ".join(moves)) if moves else ""
+            moves.append("%s alone" % _times(alone, "note"))
+        said = "moved %s, to be in MusicVAE's range" % ", ".join(moves) if moves else ""
         return track._replace(notes=notes, octaves=octaves), said
 
     def _tracks(self, score: Score) -> Tuple[List[Track], str]:
@@ -347,7 +353,7 @@ class WindowConverter:
         """
         found: Dict[Tuple[int, bytes], Window] = {}
         for track in score.tracks:
-            for first_bar in self._cut(track, score):
+            for first_bar in self.first_bars(track, score):
                 window = self.window(score, track, first_bar, transpositions)
                 if window is None:
                     continue
@@ -357,7 +363,7 @@ class WindowConverter:
                 found[key] = window
         return list(found.values())
 
-    def _cut(self, track: Track, score: Score) -> List[int]:
+    def first_bars(self, track: Track, score: Score) -> List[int]:
         """Returns the numbers of the bars that windows of `track` start at.
 
         A first bar that the next time signature cuts short (1/4, then 4/4) is an upbeat, which none starts at.
@@ -381,7 +387,8 @@ class WindowConverter:
             last = np.searchsorted(bars, end, "left")
             phrase_end = bars[min(last, len(bars) - 1)]
             first_bars.extend(b for b in range(first, last) if bars[b] + self.quarters <= phrase_end)
-        return sorted(set(first_bars) - ({0} if upbeat else set()))
+        found = set(first_bars) - ({0} if upbeat else set())
+        return sorted(b for b in found if self.metre_allows(score, float(bars[b])))
 
     def window(
         self, score: Score, track: Track, first_bar: int, transpositions: Sequence[int] = (0,)
@@ -413,7 +420,7 @@ class WindowConverter:
     def metre_allows(self, score: Score, start: float) -> bool:
         """Returns whether the window at `start` quarters is under time signatures that were asked for alone."""
         within = [m for m in score.metres if m.start < start + self.quarters and start < m.end]
-        return not self._strict or all(m.is_4_4 for m in within)
+        return self._metre != STRICT or all(m.is_4_4 for m in within)
 
     def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
         """Returns windows without overlap that cover a track, as (start in quarters, window).

@@ -145,20 +145,23 @@ def _row(score: data.Score, windows: Sequence[data.Window], converter: data.Wind
     elif not score.tracks:
         reason = "no notes that this config reads"
     elif bars < converter.bars:
-        reason = "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _for_short_songs(bars, converter))
-    elif not windows and not any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
-        reason = "; ".join(score.remarks)
-    elif not windows:
-        reason = "no %d bars without a bar of rest between" % converter.bars
+        reason = "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
+    elif not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
+        said = "no %d bars without a bar of rest between" % converter.bars
+        reason = "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
     else:
         reason = "; ".join(score.remarks)
     return Row(score.name, len(windows), tracks, reason)
 
 
-def _for_short_songs(bars: int, converter: data.WindowConverter) -> List[str]:
-    """Names the configs that a song of so many bars is long enough for, in words; or nothing."""
-    others = {name: data.WindowConverter(entry.music_vae) for name, entry in CONFIG_MAP.items()}
-    fit = ["--config=" + name for name, c in others.items() if c.bars <= bars and c.reads == converter.reads]
+def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[str]:
+    """Names the configs with shorter windows that the song holds, in words; or nothing."""
+    others = {name: converter.like(entry.music_vae) for name, entry in CONFIG_MAP.items()}
+    fit = [
+        "--config=" + name
+        for name, other in others.items()
+        if other.reads == converter.reads and any(other.first_bars(track, score) for track in score.tracks)
+    ]
     return [" or ".join(fit) + " would read it"] if fit else []
 
 

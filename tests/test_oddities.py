@@ -4,12 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from conftest import REPO
+from conftest import REPO, melody
 from oddities import make
 
 from benchmarks import usable_files
 from lc_music_vae import data, examples, latents
 from lc_music_vae.errors import InputError
+from lc_music_vae.examples import Song
 
 SMALL = "cat-mel_2bar_small"
 FOLDER = os.path.dirname(make.__file__)
@@ -53,15 +54,15 @@ ODD = {
     "note_that_never_ends": {"notes": make.TUNE[:-1] + ((14, 15, 60),)},
     "below_the_range": {
         "notes": make.moved(make.TUNE, -39),
-        "reason": "track 0: moved up 1 octave, into MusicVAE's range",
+        "reason": "moved up 1 octave, to be in MusicVAE's range",
     },
     "above_the_range": {
         "notes": make.moved(make.TUNE, 36),
-        "reason": "track 0: moved down 1 octave, into MusicVAE's range",
+        "reason": "moved down 1 octave, to be in MusicVAE's range",
     },
     "below_and_above_the_range": {
         "notes": ONE_STRAY,
-        "reason": "track 0: moved up 1 octave, 1 note moved by octaves alone, into MusicVAE's range",
+        "reason": "moved up 1 octave, 1 note alone, to be in MusicVAE's range",
     },
     "only_drums": {"windows": [], "reason": "no notes that this config reads"},
     "no_notes": {"windows": [], "reason": "no notes"},
@@ -196,6 +197,34 @@ def test_too_short_says_which_config_would_read_it(config):
         }[config]
     )
     assert read("one_bar", config="hierdec-mel_16bar")[2].reason == "too short: 1 of 16 bars"
+    assert read("far_apart", config="hierdec-mel_16bar")[2].reason == "too short: 4 of 16 bars"
+
+
+def test_long_enough_but_for_rests_says_which_config_would_read_it():
+    notes = [(start + 24 * part, end + 24 * part, pitch) for part in range(3) for start, end, pitch in make.TUNE]
+    converter = data.WindowConverter("hierdec-mel_16bar")
+    score = converter.score(Song("song", melody(notes)))
+    assert latents._row(score, converter.windows(score), converter).reason == (
+        "no 16 bars without a bar of rest between; "
+        "--config=lc-cat-mel_2bar_small or --config=lc-cat-mel_2bar_big would read it"
+    )
+
+
+def test_with_all_tracks_the_one_that_was_moved_is_named():
+    song = melody([(i, i + 1, 60) for i in range(8)])
+    song.MergeFrom(melody([(i, i + 1, 12) for i in range(8)], instrument=3, name="bass"))
+    score = data.WindowConverter(SMALL, "all").score(Song("song", song))
+    assert score.remarks == ("track 3 bass: moved up 1 octave, to be in MusicVAE's range",)
+
+
+def test_strict_metre_over_bars_of_rest_says_both():
+    song = melody([(12 + i, 13 + i, 60) for i in range(9)])
+    song.time_signatures.add(time=6, numerator=3, denominator=4)
+    converter = data.WindowConverter(SMALL, metre="4/4")
+    score = converter.score(Song("song", song))
+    assert latents._row(score, converter.windows(score), converter).reason == (
+        "no 2 bars without a bar of rest between; left out by --metre=4/4: 3/4 from bar 4; --metre=any reads it"
+    )
 
 
 def test_files_are_what_the_script_makes():
