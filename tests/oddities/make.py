@@ -166,7 +166,8 @@ FILES = {
     "96_ticks": song(FOUR, *played(TUNE), ticks=96),
     "1024_ticks": song(FOUR, *played(TUNE), ticks=1024),
     "100_ticks": song(FOUR, *played(TUNE), ticks=100),
-    "frames_for_beats": song(FOUR, *played(TUNE), ticks=500).replace(b"\x01\xf4MTrk", b"\xe7\x28MTrk"),  # 25 by 40
+    # 25 frames of 40 ticks a second, which knows no tempo.
+    "frames_for_beats": file(track([tempo(90), FOUR] + played(TUNE), ticks=500), format=0, ticks=0xE728),
     "empty_tracks": file(track([]), track([name(b"empty")]), track([FOUR] + played(TUNE)), track([])),
     "names_in_latin_1": song(name("Mélodie für Übung".encode("latin-1")), FOUR, *played(TUNE)),
     "names_in_utf_8": song(name("旋律".encode()), FOUR, *played(TUNE)),
