@@ -248,6 +248,8 @@ class WindowConverter:
             raise InputError(
                 "MusicVAE config %s needs controls (chords or hits), which are not supported yet" % music_vae
             )
+        if metre not in METRES:
+            raise InputError("--metre=%s must be one of %s" % (metre, ", ".join(METRES)))
         self._converter = _for_windows(config.data_converter)
         self._melody_track = melody_track
         self._metre = metre

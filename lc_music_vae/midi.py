@@ -21,12 +21,11 @@ def put_right(content: bytes) -> bytes:
     them. A note that nothing ends sounds to the end of its track; a track's program is that of its first note.
 
     Raises:
-        ValueError, IndexError or struct.error: It is no MIDI file, or cut off.
+        ValueError: It is no MIDI file, or cut off.
     """
-    if content[:4] != b"MThd":
+    if content[:4] != b"MThd" or len(content) < 14:
         raise ValueError("no MThd at its start")
-    (header,) = [body for kind, body in _chunks(content) if kind == b"MThd"]
-    kind, _, ticks = struct.unpack(">HHH", header[:6])
+    kind, _, ticks = struct.unpack(">HHH", content[8:14])
     tracks = [list(_events(body)) for name, body in _chunks(content) if name == b"MTrk"]
     if ticks & 0x8000:  # frames a second (negative) and ticks a frame: no beats, so those of MIDI's own tempo, 120
         ticks = (256 - (ticks >> 8)) * (ticks & 0xFF) // 2
@@ -54,10 +53,17 @@ def _number(body: bytes, at: int) -> Tuple[int, int]:
     """Returns the number of variable length at `at`, and where what follows it begins."""
     value = 0
     while True:
-        value = value << 7 | body[at] & 0x7F
+        (byte,) = _whole(body, at, 1)
+        value = value << 7 | byte & 0x7F
         at += 1
-        if body[at - 1] < 0x80:
+        if byte < 0x80:
             return value, at
+
+
+def _whole(body: bytes, at: int, size: int) -> bytes:
+    if at + size > len(body):
+        raise ValueError("a track ends inside an event")
+    return body[at : at + size]
 
 
 def _events(body: bytes) -> Iterator[Event]:
@@ -66,10 +72,10 @@ def _events(body: bytes) -> Iterator[Event]:
     while at < len(body):
         delta, at = _number(body, at)
         ticks += delta
-        first = body[at]
+        (first,) = _whole(body, at, 1)
         if first >= _SYSTEM:
             size, begin = _number(body, at + 1 + (first == _META))
-            kind, data, at = body[at + 1], body[begin : begin + size], begin + size
+            kind, data, at = body[at + 1], _whole(body, begin, size), begin + size
             if first == _META and (kind == _END or _usable(kind, data)):
                 yield ticks, bytes([_META, kind]) + _as_number(size) + data
             if first == _META and kind == _END:
@@ -80,7 +86,7 @@ def _events(body: bytes) -> Iterator[Event]:
             if not status:
                 raise ValueError("data without a status byte")
             size = 1 if status & 0xF0 in (_PROGRAM, _PRESSURE) else 2
-            yield ticks, bytes([status] + [min(value, 0x7F) for value in body[at : at + size]])
+            yield ticks, bytes([status] + [min(value, 0x7F) for value in _whole(body, at, size)])
             at += size
 
 
@@ -149,8 +155,8 @@ def _as_number(value: int) -> bytes:
 
 
 def _track(events: List[Event]) -> bytes:
-    body, now = b"", 0
+    body, now = bytearray(), 0
     for ticks, data in events:
         body += _as_number(ticks - now) + data
         now = ticks
-    return b"MTrk" + struct.pack(">I", len(body)) + body
+    return b"MTrk" + struct.pack(">I", len(body)) + bytes(body)

@@ -278,6 +278,11 @@ def test_configs_with_controls_are_refused():
         data.WindowConverter("cat-mel_2bar_med_chords")
 
 
+def test_a_metre_that_is_no_choice_is_refused():
+    with pytest.raises(data.InputError, match="--metre=3/4 must be one of any, 4/4"):
+        data.WindowConverter(SMALL, metre="3/4")
+
+
 @pytest.mark.parametrize("path", SONGS + [EXAMPLE], ids=os.path.basename)
 def test_written_window_read_back_is_the_window(path, tmp_path):
     """What `interpolate` writes as candidates, given back, is exactly that window."""
