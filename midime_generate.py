@@ -63,6 +63,12 @@ def _flags():
         False,
         "Also render each output as WAV: by FluidSynth where it is installed, else by note-seq's plain synthesiser.",
     )
+    define.enum(
+        "metre",
+        "any",
+        ["any", "4/4"],
+        "What of an input is read: any reads all; 4/4 leaves out what is under other time signatures.",
+    )
     return define.values
 
 
@@ -88,6 +94,7 @@ def _main(flags) -> None:
         flags.qpm,
         flags.program,
         flags.melody_track,
+        flags.metre,
         flags.similarity,
         flags.latent,
         flags.latent_2,

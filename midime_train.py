@@ -45,6 +45,13 @@ def _flags():
         "Which track of each song is its melody: auto, all, or a track's number or name. Left out, auto (by name, then "
         "by which sounds alone most), or as the run began.",
     )
+    define.enum(
+        "metre",
+        None,
+        ["any", "4/4"],
+        "What of the songs is read: any reads all; 4/4 leaves out what is under other time signatures, as Magenta does "
+        "(2/2 is as good as 4/4). Left out, any, or as the run began.",
+    )
     return define.values
 
 
@@ -80,6 +87,7 @@ def _main(flags) -> None:
         flags.keep_checkpoint_every_n_hours,
         flags.num_data_threads,
         flags.melody_track,
+        flags.metre,
     )
 
 

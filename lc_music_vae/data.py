@@ -29,6 +29,8 @@ _SECONDS_PER_QUARTER = 60.0 / QPM
 _DECIMALS = 6
 TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
 
+ANY, STRICT = METRES = ("any", "4/4")
+
 
 class TempoMap:
     """The map between a file's seconds and its quarters, both from the song's start."""
@@ -60,6 +62,21 @@ class TempoMap:
         return list(zip(self._seconds.tolist(), self.qpms.tolist()))
 
 
+class Metre(NamedTuple):
+    """A stretch of a song under one time signature, from `start` to `end` in quarters.
+
+    `quarters` is the length that its bars are given, `is_4_4` whether that is what the signature says and four
+    quarters (2/2 is), and `remark` what was made of it otherwise, in words.
+    """
+
+    start: float
+    end: float
+    signature: str
+    quarters: float
+    is_4_4: bool
+    remark: str
+
+
 class Score(NamedTuple):
     """A song on its own beats.
 
@@ -69,9 +86,10 @@ class Score(NamedTuple):
         bars: Starts of its bars in quarters; the last entry is the end of the last bar.
         tempo_map: The map back to the file's seconds.
         track_names: Names of its tracks by instrument number, where the file has them.
-        remarks: What was made of time signatures other than 4/4, in words.
+        metres: Its time signatures, in order.
         tracks: The parts that windows are cut from.
         choice: Why these, in words.
+        remarks: What was made of time signatures other than 4/4, and of notes out of range, in words.
     """
 
     name: str
@@ -79,9 +97,10 @@ class Score(NamedTuple):
     bars: np.ndarray
     tempo_map: TempoMap
     track_names: Dict[int, str]
-    remarks: Tuple[str, ...]
+    metres: Tuple[Metre, ...]
     tracks: Tuple[Track, ...] = ()
     choice: str = ""
+    remarks: Tuple[str, ...] = ()
 
 
 class Window(NamedTuple):
@@ -133,37 +152,39 @@ def to_note_sequence(notes: np.ndarray) -> note_seq.NoteSequence:
     return sequence
 
 
-def _bar_quarters(numerator: int, denominator: int) -> Tuple[float, str]:
-    """Returns the length of a bar in quarters, and how it came about where it is not 4/4.
+def _metre(start: float, numerator: int, denominator: int) -> Metre:
+    """Returns the metre of a time signature, its end not known yet.
 
     Bars of 2/4 or 1/4 (a common stand-in for "unknown") are grouped to four quarters, as MusicVAE knows them.
     """
     sixteenths = 16 * numerator / denominator if denominator else 0
-    metre = "%d/%d" % (numerator, denominator)
-    if sixteenths == 16:
-        return QUARTERS_PER_BAR, ""
-    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64 and sixteenths not in (8, 32, 64):
-        return sixteenths / 4, "%s: windows start at its bars and are cut by sixteenths" % metre
-    return QUARTERS_PER_BAR, "%s: taken as bars of four quarters" % metre
+    signature = "%d/%d" % (numerator, denominator)
+    quarters, remark = float(QUARTERS_PER_BAR), ""
+    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64 and sixteenths not in (8, 16, 32, 64):
+        quarters, remark = sixteenths / 4, "%s: windows start at its bars and are cut by sixteenths" % signature
+    elif sixteenths != 16:
+        remark = "%s: taken as bars of four quarters" % signature
+    return Metre(start, math.inf, signature, quarters, sixteenths == 16, remark)
 
 
-def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[str, ...]]:
-    """Returns bar starts in quarters, up to the first at or after `end`, and remarks on metres other than 4/4."""
+def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[Metre, ...]]:
+    """Returns bar starts in quarters, up to the first at or after `end`, and the metres that last some time."""
     signatures = sorted(note_sequence.time_signatures, key=lambda s: s.time)
     changes = [(float(tempo_map.quarters(s.time)), s.numerator, s.denominator) for s in signatures]
-    bars, length, remarks = [0.0], float(QUARTERS_PER_BAR), []
+    bars, metres = [0.0], [_metre(0.0, QUARTERS_PER_BAR, 4)]
     for at, numerator, denominator in changes:
         # A change between beats is not a bar line: it holds from the next one.
         aligned = math.isclose(at, round(at), abs_tol=0.02)
+        length = metres[-1].quarters
         while bars[-1] + length <= at or (not aligned and bars[-1] < at):
             bars.append(bars[-1] + length)
         if aligned and round(at) > bars[-1]:
             bars.append(float(round(at)))
-        length, remark = _bar_quarters(numerator, denominator)
-        remarks.append(remark)
+        metres[-1] = metres[-1]._replace(end=bars[-1])
+        metres.append(_metre(bars[-1], numerator, denominator))
     while bars[-1] < end:
-        bars.append(bars[-1] + length)
-    return np.array(bars), tuple(dict.fromkeys(filter(None, remarks)))
+        bars.append(bars[-1] + metres[-1].quarters)
+    return np.array(bars), tuple(m for m in metres if m.start < min(m.end, max(end, 1)))
 
 
 def normalise(song: Song) -> Score:
@@ -178,14 +199,37 @@ def normalise(song: Song) -> Score:
         for start, end, n in zip(starts, ends, sounding)
     ]
     notes.sort(key=lambda n: (n.start, -n.pitch))
-    bars, remarks = _bars(sequence, tempo_map, max((n.end for n in notes), default=0.0))
+    bars, metres = _bars(sequence, tempo_map, max((n.end for n in notes), default=0.0))
     names = {info.instrument: info.name for info in sequence.instrument_infos}
-    return Score(song.name, tuple(notes), bars, tempo_map, names, remarks)
+    return Score(song.name, tuple(notes), bars, tempo_map, names, metres)
 
 
 def _step(quarters: float, steps_per_quarter: int) -> int:
     """Returns the step nearest to `quarters`; ties go up, as in `note_seq.quantize_to_step`."""
     return int(math.floor(quarters * steps_per_quarter + 0.5))
+
+
+def _into(pitch: int, low: int, high: int) -> int:
+    """Returns the pitch from `low` to `high` that is the fewest octaves from `pitch`."""
+    return pitch + 12 * (max(0, -((pitch - low) // 12)) - max(0, -((high - pitch) // 12)))
+
+
+def _heard(pitch: int, octaves: int) -> int:
+    """Returns a pitch of MusicVAE's as the song has it, of which it is so many octaves above."""
+    return _into(pitch - 12 * octaves, note_seq.MIN_MIDI_PITCH, note_seq.MAX_MIDI_PITCH)
+
+
+def _octaves_into(pitches: np.ndarray, low: int, high: int) -> int:
+    """Returns by how many octaves to move `pitches` so that most of them are from `low` to `high`: the fewest."""
+
+    def outside(octaves: int) -> int:
+        return int(np.sum((pitches + 12 * octaves < low) | (pitches + 12 * octaves > high)))
+
+    return min(sorted(range(-10, 11), key=abs), key=outside)
+
+
+def _times(number: int, thing: str) -> str:
+    return "%d %s%s" % (number, thing, "" if number == 1 else "s")
 
 
 def _window_bars(converter) -> int:
@@ -220,19 +264,24 @@ class WindowConverter:
     Attributes:
         bars: Length of a window in bars of four quarters.
         input_depth: Depth of the encoder's input tensors.
+        reads: What it makes windows of: 'melody', 'drums' or 'band'.
         transpose_range: Semitones (lowest, highest) that `--augment` may transpose by, or None for drums.
     """
 
-    def __init__(self, music_vae: str, melody_track: str = melody.AUTO):
+    def __init__(self, music_vae: str, melody_track: str = melody.AUTO, metre: str = ANY):
         config = music_vae_configs.CONFIG_MAP[music_vae]
         if config.data_converter.control_depth:
             raise InputError(
                 "MusicVAE config %s needs controls (chords or hits), which are not supported yet" % music_vae
             )
+        if metre not in METRES:
+            raise InputError("--metre=%s must be one of %s" % (metre, ", ".join(METRES)))
         self._converter = _for_windows(config.data_converter)
         self._melody_track = melody_track
+        self._metre = metre
         self._is_melody = isinstance(self._converter, music_vae_data.OneHotMelodyConverter)
         self._is_drums = isinstance(self._converter, (music_vae_data.DrumsConverter, music_vae_data.GrooveConverter))
+        self.reads = "melody" if self._is_melody else "drums" if self._is_drums else "band"
         self._steps_per_quarter = self._converter._steps_per_quarter
         self.bars = _window_bars(self._converter)
         self.quarters = float(self.bars * QUARTERS_PER_BAR)
@@ -246,6 +295,10 @@ class WindowConverter:
             else (note_seq.MIN_MIDI_PITCH, note_seq.MAX_MIDI_PITCH)
         )
 
+    def like(self, music_vae: str) -> "WindowConverter":
+        """Returns the converter of another MusicVAE config, asked for the same tracks and metre."""
+        return WindowConverter(music_vae, self._melody_track, self._metre)
+
     def score(self, song: Song) -> Score:
         """Returns `normalise(song)` with the parts that windows are cut from.
 
@@ -257,7 +310,42 @@ class WindowConverter:
             song = song._replace(note_sequence=note_seq.apply_sustain_control_changes(song.note_sequence))
         score = normalise(song)
         tracks, choice = self._tracks(score)
-        return score._replace(tracks=tuple(tracks), choice=choice)
+        remarks = self._metre_remarks(score)
+        if self._is_melody:
+            moved = [self._into_range(track) for track in tracks]
+            tracks = [track for track, _ in moved]
+            names = ["track %s: " % track.label() if len(tracks) > 1 else "" for track in tracks]
+            remarks += [name + said for name, (_, said) in zip(names, moved) if said]
+        return score._replace(tracks=tuple(tracks), choice=choice, remarks=tuple(remarks))
+
+    def _metre_remarks(self, score: Score) -> List[str]:
+        """Returns what is made of the time signatures other than 4/4, in words."""
+        if self._metre != STRICT:
+            return list(dict.fromkeys(m.remark for m in score.metres if m.remark))
+        left_out: Dict[str, int] = {}  # first bar, from 1, of each signature
+        for m in score.metres:
+            if not m.is_4_4:
+                left_out.setdefault(m.signature, int(np.searchsorted(score.bars, m.start)) + 1)
+        named = ", ".join("%s from bar %d" % item for item in left_out.items())
+        return ["left out by --metre=4/4: %s; --metre=any reads it" % named] if named else []
+
+    def _into_range(self, track: Track) -> Tuple[Track, str]:
+        """Moves a melody by whole octaves into MusicVAE's range, and says so.
+
+        It is moved as one, so that its line stays what it is; notes that are then still outside move by themselves.
+        """
+        low, high = self._pitch_range
+        octaves = _octaves_into(np.array([n.pitch for n in track.notes]), low, high)
+        pitches = [n.pitch + 12 * octaves for n in track.notes]
+        notes = tuple(n._replace(pitch=_into(pitch, low, high)) for n, pitch in zip(track.notes, pitches))
+        alone = sum(n.pitch != pitch for n, pitch in zip(notes, pitches))
+        moves = []
+        if octaves:
+            moves.append("%s %s" % ("up" if octaves > 0 else "down", _times(abs(octaves), "octave")))
+        if alone:
+            moves.append("%s alone" % _times(alone, "note"))
+        said = "moved %s, to be in MusicVAE's range" % ", ".join(moves) if moves else ""
+        return track._replace(notes=notes, octaves=octaves), said
 
     def _tracks(self, score: Score) -> Tuple[List[Track], str]:
         """Returns the parts of a song that windows are cut from, each with at least one note, and why these."""
@@ -273,18 +361,16 @@ class WindowConverter:
         return [Track(0, name, 0, notes)] if notes else [], name
 
     def _melodic_tracks(self, score: Score) -> List[Track]:
-        """One track an instrument, its notes moved by octaves into MusicVAE's range, on program 0.
+        """One track an instrument, on program 0.
 
         magenta's 2-bar converters drop programs from 32 up (bass, strings, flutes, voice): a melody is a melody.
         """
-        low, high = self._pitch_range
         tracks: Dict[int, List[Note]] = {}
         programs: Dict[int, int] = {}
         for n in score.notes:
             if not n.is_drum:
                 programs.setdefault(n.instrument, n.program)
-                pitch = n.pitch + 12 * (max(0, -((n.pitch - low) // 12)) - max(0, -((high - n.pitch) // 12)))
-                tracks.setdefault(n.instrument, []).append(n._replace(pitch=pitch, program=0))
+                tracks.setdefault(n.instrument, []).append(n._replace(program=0))
         return [Track(i, score.track_names.get(i, ""), programs[i], tuple(tracks[i])) for i in sorted(tracks)]
 
     def windows(self, score: Score, transpositions: Sequence[int] = (0,)) -> List[Window]:
@@ -295,7 +381,7 @@ class WindowConverter:
         """
         found: Dict[Tuple[int, bytes], Window] = {}
         for track in score.tracks:
-            for first_bar in self._cut(track, score.bars):
+            for first_bar in self.first_bars(track, score):
                 window = self.window(score, track, first_bar, transpositions)
                 if window is None:
                     continue
@@ -305,8 +391,12 @@ class WindowConverter:
                 found[key] = window
         return list(found.values())
 
-    def _cut(self, track: Track, bars: np.ndarray) -> List[int]:
-        """Returns the numbers of the bars that windows of `track` start at."""
+    def first_bars(self, track: Track, score: Score) -> List[int]:
+        """Returns the numbers of the bars that windows of `track` start at.
+
+        A first bar that the next time signature cuts short (1/4, then 4/4) is an upbeat, which none starts at.
+        """
+        bars, upbeat = score.bars, score.metres[0].end < score.metres[0].quarters
         phrases: List[List[float]] = []  # start and end of each, in quarters
         last_start = None
         for n in track.notes:
@@ -325,16 +415,21 @@ class WindowConverter:
             last = np.searchsorted(bars, end, "left")
             phrase_end = bars[min(last, len(bars) - 1)]
             first_bars.extend(b for b in range(first, last) if bars[b] + self.quarters <= phrase_end)
-        return sorted(set(first_bars))
+        found = set(first_bars) - ({0} if upbeat else set())
+        return sorted(b for b in found if self.metre_allows(score, float(bars[b])))
 
     def window(
         self, score: Score, track: Track, first_bar: int, transpositions: Sequence[int] = (0,)
     ) -> Optional[Window]:
         """Returns the window of `track` that starts with bar `first_bar`, or None if no note starts in it.
 
-        Transpositions that would leave MusicVAE's pitch range are left out.
+        It is None, too, where a time signature holds that was not asked for. Transpositions that would leave
+        MusicVAE's pitch range are left out.
         """
-        notes = self._notes_in(track, float(score.bars[first_bar]))
+        start = float(score.bars[first_bar])
+        if not self.metre_allows(score, start):
+            return None
+        notes = self._notes_in(track, start)
         done = [(t, self._to_tensors(notes, t)) for t in sorted(transpositions) if self._in_range(notes, t)]
         done = [(t, tensors) for t, tensors in done if tensors is not None]
         if not done:
@@ -351,6 +446,11 @@ class WindowConverter:
             length=np.array(done[0][1].lengths[0], np.int32),
             notes=notes_of(self.to_note_sequences([done[0][1].outputs[0]])[0]),
         )
+
+    def metre_allows(self, score: Score, start: float) -> bool:
+        """Returns whether the window at `start` quarters is under time signatures that were asked for alone."""
+        within = [m for m in score.metres if m.start < start + self.quarters and start < m.end]
+        return self._metre != STRICT or all(m.is_4_4 for m in within)
 
     def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
         """Returns windows without overlap that cover a track, as (start in quarters, window).
@@ -401,6 +501,7 @@ class WindowConverter:
             added.start_time, added.end_time = score.tempo_map.seconds(np.array([first, min(last, end_of_song)]))
             if self._is_melody:
                 added.instrument, added.program = track.number, track.program
+                added.pitch = _heard(added.pitch, track.octaves)
 
     def _notes_in(self, track: Track, start: float) -> List[Note]:
         """Returns the notes that start in the window at `start`, their times in quarters from there.
@@ -439,7 +540,7 @@ class WindowConverter:
         return tensors if tensors is not None and len(tensors.inputs) == 1 else None
 
     def to_note_sequences(
-        self, tensors: Sequence[np.ndarray], qpm: float = QPM, program: int = 0
+        self, tensors: Sequence[np.ndarray], qpm: float = QPM, program: int = 0, octaves: int = 0
     ) -> List[note_seq.NoteSequence]:
         """Converts decoder outputs [time, output_depth] to NoteSequences.
 
@@ -447,6 +548,7 @@ class WindowConverter:
             tensors: The outputs.
             qpm: Tempo in quarters per minute; magenta's converters know 120 only.
             program: General MIDI program, from 0, of melodies; other families have programs of their own.
+            octaves: How many octaves lower than the tensors melodies are to sound; see `Track.octaves`.
         """
         sequences = self._converter.from_tensors(tensors)
         for sequence in sequences:
@@ -459,5 +561,6 @@ class WindowConverter:
                 note.end_time *= QPM / qpm
                 if self._is_melody:
                     note.program = program
+                    note.pitch = _heard(note.pitch, octaves)
             sequence.total_time *= QPM / qpm
         return sequences

@@ -3,12 +3,14 @@
 `find` lists files and looks at their first bytes without TensorFlow; `read` yields what is in one of them.
 """
 
+import contextlib
 import glob
 import os
 import struct
 import warnings
 from typing import Any, Iterator, List, NamedTuple
 
+from lc_music_vae import midi
 from lc_music_vae.errors import InputError
 
 MIDI = (".mid", ".midi", ".kar")
@@ -102,12 +104,21 @@ def _read_one(path: str, is_midi: bool) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
             if is_midi:
-                return note_seq.midi_file_to_note_sequence(path)
+                with open(path, "rb") as f:
+                    return _with_names(note_seq.midi_to_note_sequence(midi.put_right(f.read())))
             return note_seq.musicxml_file_to_sequence_proto(path)
     # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
     except Exception as e:
         lines = str(e).strip().splitlines() or [type(e).__name__]
         raise InputError("%s: not readable as %s (%s)" % (path, "MIDI" if is_midi else "MusicXML", lines[0])) from e
+
+
+def _with_names(note_sequence: Any) -> Any:
+    """Returns it with names in UTF-8, all of which mido takes for Latin-1, as what they say."""
+    for info in note_sequence.instrument_infos:
+        with contextlib.suppress(UnicodeError):  # Latin-1 it is
+            info.name = info.name.encode("latin-1").decode("utf-8")
+    return note_sequence
 
 
 def _read_tfrecord(path: str) -> Iterator[Song]:

@@ -61,6 +61,7 @@ def generate(
     qpm: Optional[float] = None,
     program: Optional[int] = None,
     melody_track: str = "auto",
+    metre: str = "any",
     similarity: float = 0.8,
     latent: Optional[str] = None,
     latent_2: Optional[str] = None,
@@ -88,6 +89,7 @@ def generate(
         qpm: Tempo of what is written, in quarters per minute; None is that of the songs that were trained on.
         program: General MIDI program, from 0, of melodies; None is that of those songs.
         melody_track: Which track of the inputs is read: 'auto', 'all', or a number or name.
+        metre: 'any', or '4/4' to leave out what is under other time signatures in the inputs.
         similarity: How near variations stay to the input, from 0 to 1.
         latent: A point of the small latent, numbers with commas between: the one to decode, to walk around, or one to
             start from in place of `input_midi_1`.
@@ -123,7 +125,7 @@ def generate(
     if mode != "reconstruct":
         from lc_music_vae import data
 
-        converter = data.WindowConverter(found.music_vae, melody_track)
+        converter = data.WindowConverter(found.music_vae, melody_track, metre)
         of_files = [given for given in inputs if given.path]
         windows = [_pick_window(converter, *pair, found.config, folder) for pair in zip(songs, of_files)]
 
@@ -140,6 +142,7 @@ def generate(
         qpm,
         program,
         melody_track,
+        metre,
     ) as model:
         if mode == "reconstruct":
             made = [Output(inputs[0].name, model.reconstruct(songs[0].note_sequence, temperature))]
@@ -149,7 +152,7 @@ def generate(
                 titles[0] += ": start, %s" % inputs[0].name
                 titles[-1] += ": end, %s" % inputs[1].name
             sequences = model.decode(where, temperature)
-            nearest = _nearest(sequences, run_path)
+            nearest = _nearest(model, sequences, run_path)
             made = [Output(*parts) for parts in zip(titles, sequences, where, nearest)]
     given = converter.to_note_sequences([w.outputs for w in windows]) if windows else []
     sheet = _draw(mode, made, songs, given, num_outputs)
@@ -254,7 +257,8 @@ def _pick_window(converter: Any, song: examples.Song, given: _Input, config: str
         return _window_at(converter, score, given.bars, given.number)
     candidates = converter.candidates(score)
     if not candidates:
-        raise InputError("%s=%s holds no notes that config %s reads" % (flag, song.name, config))
+        said = "%s=%s holds no notes that config %s reads" % (flag, song.name, config)
+        raise InputError("; ".join((said,) + score.remarks))
     if len(candidates) == 1:
         return candidates[0]
     sequences = converter.to_note_sequences([w.outputs for w in candidates])
@@ -282,7 +286,8 @@ def _window_at(converter: Any, score: Any, bars: Tuple[int, int], number: int) -
         if window is not None:
             logger.info("%s: bars %d-%d of track %s (%s)", score.name, *bars, track.label(), score.choice)
             return window
-    raise InputError("%s: no note of %s starts in these bars" % (text, score.name))
+    said = "%s: no note of %s starts in these bars" % (text, score.name)
+    raise InputError("; ".join((said,) + score.remarks))
 
 
 def _ends(model: Any, inputs: Sequence[_Input], windows: Sequence[Any]) -> List[Any]:
@@ -331,7 +336,7 @@ def _where(mode: str, model: Any, ends: Sequence[Any], n: int, similarity: float
     return where, ["%03d" % i for i in range(n)]
 
 
-def _nearest(sequences: Sequence[Any], run_path: Optional[str]) -> List[Any]:
+def _nearest(model: Any, sequences: Sequence[Any], run_path: Optional[str]) -> List[Any]:
     """Returns the training window nearest to each sequence, where the run's folder is at hand."""
     from lc_music_vae import data, nearness
 
@@ -339,7 +344,9 @@ def _nearest(sequences: Sequence[Any], run_path: Optional[str]) -> List[Any]:
     if not shards:
         logger.info("how near these are to the songs that were trained on is known with --run_dir only")
         return [None] * len(sequences)
-    return nearness.find([data.notes_of(sequence) for sequence in sequences], shards)
+    # What was trained on is kept as MusicVAE hears it.
+    heard = [data.notes_of(sequence) + [0, 0, 12 * model.octaves] for sequence in sequences]
+    return nearness.find(heard, shards)
 
 
 def _draw(mode: str, made: Sequence[Output], songs: Sequence[examples.Song], windows: Sequence[Any], n: int) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from lc_music_vae import checkpoints, data, examples, files, melody, music_vae
+from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Latents(NamedTuple):
         rows: One a song.
         qpm: The commonest tempo of the songs, by windows, in quarters per minute.
         program: The commonest program of their tracks, by windows.
+        octaves: The commonest of how many octaves up these were moved, by windows.
     """
 
     shards: Tuple[str, ...]
@@ -61,6 +63,7 @@ class Latents(NamedTuple):
     rows: Tuple[Row, ...]
     qpm: float = data.QPM
     program: int = 0
+    octaves: int = 0
 
 
 class Shard(NamedTuple):
@@ -71,12 +74,14 @@ class Shard(NamedTuple):
         rows: One a song.
         qpms: How many windows there are at each tempo, rounded to hundredths; the keys are text, as in JSON.
         programs: The same of each program.
+        octaves: The same of each number of octaves that tracks were moved up.
     """
 
     windows: int
     rows: List[Row]
     qpms: Dict[str, int]
     programs: Dict[str, int]
+    octaves: Dict[str, int]
 
 
 def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
@@ -122,12 +127,13 @@ def _convert(
 
 
 def _count(shard: Shard, score: data.Score, windows: Sequence[data.Window]) -> None:
-    programs = {track.number: track.program for track in score.tracks}
+    tracks = {track.number: track for track in score.tracks}
     qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
     for window in windows:
-        program = str(programs[window.track])
-        shard.qpms[qpm] = shard.qpms.get(qpm, 0) + 1
-        shard.programs[program] = shard.programs.get(program, 0) + 1
+        track = tracks[window.track]
+        counted = (shard.qpms, qpm), (shard.programs, str(track.program)), (shard.octaves, str(track.octaves))
+        for counts, value in counted:
+            counts[value] = counts.get(value, 0) + 1
 
 
 def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
@@ -141,12 +147,24 @@ def _row(score: data.Score, windows: Sequence[data.Window], converter: data.Wind
     elif not score.tracks:
         reason = "no notes that this config reads"
     elif bars < converter.bars:
-        reason = "too short: %d of %d bars" % (bars, converter.bars)
-    elif not windows:
-        reason = "no %d bars without a bar of rest between" % converter.bars
+        reason = "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
+    elif not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
+        said = "no %d bars without a bar of rest between" % converter.bars
+        reason = "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
     else:
         reason = "; ".join(score.remarks)
     return Row(score.name, len(windows), tracks, reason)
+
+
+def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[str]:
+    """Names the configs with shorter windows that the song holds, in words; or nothing."""
+    others = {name: converter.like(entry.music_vae) for name, entry in CONFIG_MAP.items()}
+    fit = [
+        "--config=" + name
+        for name, other in others.items()
+        if other.reads == converter.reads and any(other.first_bars(track, score) for track in score.tracks)
+    ]
+    return [" or ".join(fit) + " would read it"] if fit else []
 
 
 def encode_shard(
@@ -165,7 +183,7 @@ def encode_shard(
         encode: Maps n inputs and their lengths to mean and scale [n, z_size].
         transpositions: Semitones that each window is encoded at.
     """
-    shard = Shard(0, [], {}, {})
+    shard = Shard(0, [], {}, {}, {})
     count = 0
     with files.replacing(output) as temporary, tf.io.TFRecordWriter(temporary) as writer:
         for batch in _batches(_convert(paths, converter, transpositions, shard)):
@@ -202,6 +220,7 @@ def prepare(
     fingerprint: str,
     transpositions: Sequence[int] = (0,),
     melody_track: str = melody.AUTO,
+    metre: str = data.ANY,
 ) -> Latents:
     """Returns the latents of the songs in `paths`, encoding only what is not in `folder` already.
 
@@ -213,14 +232,16 @@ def prepare(
         fingerprint: Fingerprint of its encoder.
         transpositions: Semitones that each window is encoded at.
         melody_track: Which tracks of a song are read, as `melody.choose` takes it.
+        metre: Which time signatures are read, as `data.WindowConverter` takes it.
     """
-    converter = data.WindowConverter(music_vae_config, melody_track)
+    converter = data.WindowConverter(music_vae_config, melody_track, metre)
     made_with = {
         "format": _FORMAT,
         "music_vae": music_vae_config,
         "fingerprint": fingerprint,
         "transpositions": list(transpositions),
         "melody_track": melody_track,
+        "metre": metre,
     }
     encoder = None
     shards: List[str] = []
@@ -249,6 +270,7 @@ def prepare(
         rows=tuple(Row(*row) for m in made for row in m.rows),
         qpm=float(_commonest([m.qpms for m in made], str(data.QPM))),
         program=int(_commonest([m.programs for m in made], "0")),
+        octaves=int(_commonest([m.octaves for m in made], "0")),
     )
 
 

@@ -35,12 +35,16 @@ class Note(NamedTuple):
 
 
 class Track(NamedTuple):
-    """The notes that make windows together: an instrument's, or all drums, or the whole band."""
+    """The notes that make windows together: an instrument's, or all drums, or the whole band.
+
+    `octaves` is how many octaves higher than in the song its notes are here, to be in MusicVAE's range.
+    """
 
     number: int
     name: str
     program: int
     notes: Tuple[Note, ...]
+    octaves: int = 0
 
     def label(self) -> str:
         """Returns the track's number and its name, if it has one."""

@@ -26,6 +26,7 @@ class ModelFiles(NamedTuple):
         latent_mean: Mean of their windows' small latents; None where that is not known.
         latent_residual: Root mean square distance of their windows' z from what the small VAE makes of it; None where
             that is not known.
+        octaves: How many octaves up they were moved to be in MusicVAE's range; 0 where that is not known.
     """
 
     config: str
@@ -37,6 +38,7 @@ class ModelFiles(NamedTuple):
     program: int
     latent_mean: Optional[List[float]]
     latent_residual: Optional[float]
+    octaves: int
 
 
 def find(
@@ -92,7 +94,7 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[dict], path: 
         same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded["path"])
         if not (same_path and checkpoints.stamp(pretrained) == recorded["stamp"]):
             fingerprint = recorded["fingerprint"]
-    music = run["music"] if run else {"qpm": 120.0, "program": 0}
+    music = dict({"qpm": 120.0, "program": 0, "octaves": 0}, **(run["music"] if run else {}))
     latent = (run or {}).get("latent", {"mean": None, "residual": None})
     return ModelFiles(
         config,

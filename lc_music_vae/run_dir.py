@@ -79,6 +79,7 @@ class RunDir(NamedTuple):
             ) from None
         if run is not None:
             check_format(run, self.run_json)
+            run.setdefault("metre", "any")  # runs that began before there was a choice
         return run
 
     def latest(self) -> Tuple[Optional[str], int]:

@@ -28,6 +28,7 @@ class TrainedModel:
         qpm: Tempo of what is decoded, in quarters per minute; None is that of the songs it was trained on.
         program: General MIDI program, from 0, of decoded melodies; None is that of those songs.
         melody_track: Which track of a song is read: 'auto', 'all', or a number or name.
+        metre: 'any', or '4/4' to leave out what is under other time signatures.
 
     Attributes:
         config: Name in the registry.
@@ -54,15 +55,17 @@ class TrainedModel:
         qpm: Optional[float] = None,
         program: Optional[int] = None,
         melody_track: str = melody.AUTO,
+        metre: str = data.ANY,
     ):
         found = model_files.find(run_dir, checkpoint_file, config, vae_checkpoint_file, vae_config)
         self.config = found.config
-        self.converter = data.WindowConverter(found.music_vae, melody_track)
+        self.converter = data.WindowConverter(found.music_vae, melody_track, metre)
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
         self._seed = seed
         self.qpm = found.qpm if qpm is None else qpm
         self.program = found.program if program is None else program
+        self.octaves = found.octaves
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._weights = checkpoints.Weights(found.pretrained)
@@ -142,9 +145,10 @@ class TrainedModel:
             controls: None; no config that needs them is supported yet.
 
         Returns:
-            n NoteSequences of one window each, in the songs' tempo and program.
+            n NoteSequences of one window each, in the songs' tempo, program and octave.
         """
-        return self.converter.to_note_sequences(self._decode(z_small, temperature, controls), self.qpm, self.program)
+        tensors = self._decode(z_small, temperature, controls)
+        return self.converter.to_note_sequences(tensors, self.qpm, self.program, self.octaves)
 
     def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
         """Decodes points of the small latent to tensors, [n, time, output_depth]."""
@@ -206,11 +210,11 @@ class TrainedModel:
             InputError: The song has no note that this config reads.
         """
         score = self.converter.score(Song("the song", note_sequence))
-        if not score.tracks:
-            raise InputError("the song has no notes that config %s reads" % self.config)
         placed = [
             (t, start, w) for t in score.tracks for start, w in self.converter.consecutive(score, t) if w is not None
         ]
+        if not placed:
+            raise InputError("; ".join(("the song has no notes that config %s reads" % self.config,) + score.remarks))
         mean, _ = self.encode_windows([w for _, _, w in placed])
         result = note_seq.NoteSequence(ticks_per_quarter=note_sequence.ticks_per_quarter or note_seq.STANDARD_PPQ)
         result.time_signatures.extend(note_sequence.time_signatures)

@@ -34,6 +34,7 @@ def train(
     keep_checkpoint_every_n_hours: float = 1.0,
     num_data_threads: int = 2,
     melody_track: Optional[str] = None,
+    metre: Optional[str] = None,
 ) -> str:
     """Trains the small VAE of `config` on songs; goes on where an earlier call on the same `run_dir` stopped.
 
@@ -51,6 +52,7 @@ def train(
         num_data_threads: Threads that read latents during training.
         melody_track: Which track of each song is its melody: 'auto', 'all', or a number or name; None is as before,
             else 'auto'.
+        metre: 'any', or '4/4' to leave out what is under other time signatures; None is as before, else 'any'.
 
     Returns:
         Path of the bundle `{run_dir}/{config}.tar`: the small VAE and `run.json`.
@@ -65,7 +67,7 @@ def train(
     _check_at_least("keep_checkpoint_every_n_hours", keep_checkpoint_every_n_hours, 0)
     folder = run_dir_lib.at(run_dir)
     run = folder.read()
-    settings = _settings(folder, run, config, hparams, augment, seed, melody_track)
+    settings = _settings(folder, run, config, hparams, augment, seed, melody_track, metre)
     paths = _find_examples(examples_path)
     checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config, run)
     bundle = folder.bundle(config)
@@ -89,7 +91,7 @@ def train(
         "digest": latents.digest(found.shards),
         "windows": found.num_windows,
     }
-    settings["music"] = {"qpm": found.qpm, "program": found.program}
+    settings["music"] = {"qpm": found.qpm, "program": found.program, "octaves": found.octaves}
     files.write_json(folder.run_json, settings)
     values = hparams_lib.from_json(settings["hparams"])
     if step < num_steps:
@@ -213,17 +215,19 @@ def _check_at_least(flag: str, value: float, lowest: float) -> None:
         raise InputError("--%s=%s must be %s or more" % (flag, value, lowest))
 
 
-def _settings(folder, run: Optional[dict], config: str, hparams: str, augment, seed, melody_track) -> Dict[str, Any]:
+def _settings(
+    folder, run: Optional[dict], config: str, hparams: str, augment, seed, melody_track, metre
+) -> Dict[str, Any]:
     """Returns the start of `run.json`: what was recorded in it before, else what is given."""
     if seed is not None and not 0 <= seed < 2**32:
         raise InputError("--seed=%d must be from 0 to %d" % (seed, 2**32 - 1))
     before = hparams_lib.from_json(run["hparams"]) if run else get_config(config).hparams
     values = hparams_lib.override(before, hparams)
     if run:
-        given = {"config": config, "augment": augment, "seed": seed, "melody_track": melody_track}
+        given = {"config": config, "augment": augment, "seed": seed, "melody_track": melody_track, "metre": metre}
         run_dir_lib.check_same(folder.run_json, run, given)
         run_dir_lib.check_same(folder.run_json, {"hparams": before.text()}, {"hparams": values.text()})
-        augment, seed, melody_track = run["augment"], run["seed"], run["melody_track"]
+        augment, seed, melody_track, metre = (run[flag] for flag in ("augment", "seed", "melody_track", "metre"))
     return {
         "format": run_dir_lib.FORMAT,
         "config": config,
@@ -232,6 +236,7 @@ def _settings(folder, run: Optional[dict], config: str, hparams: str, augment, s
         "augment": bool(augment),
         "seed": seed or 0,
         "melody_track": melody_track or "auto",
+        "metre": metre or "any",
     }
 
 
@@ -256,7 +261,14 @@ def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint
             % (checkpoint.path, run["pretrained"]["path"])
         )
     found = latents.prepare(
-        paths, folder, settings["music_vae"], weights, fingerprint, transpositions, settings["melody_track"]
+        paths,
+        folder,
+        settings["music_vae"],
+        weights,
+        fingerprint,
+        transpositions,
+        settings["melody_track"],
+        settings["metre"],
     )
     return found, fingerprint
 

@@ -302,6 +302,15 @@ GENERATE_ERRORS = [
     (["{out}", "--mode=reconstruct", "--input_midi_1={none}"], "--input_midi_1={none}: no such file or folder"),
     (["{out}", "--mode=reconstruct", "--input_midi_1={text}"], "--input_midi_1={text}: the file looks like neither"),
     (["{out}", "--mode=reconstruct", "--input_midi_1={drums}"], "the song has no notes that config"),
+    (
+        ["{out}", "--mode=reconstruct", "--input_midi_1={waltz}", "--metre=4/4"],
+        "left out by --metre=4/4: 3/4 from bar 1; --metre=any reads it",
+    ),
+    (
+        ["{out}", "--mode=interpolate", "--input_midi_1={waltz}", "--input_midi_2={song}", "--metre=4/4"],
+        "--input_midi_1={waltz} holds no notes that config %s reads; left out by --metre=4/4: 3/4" % SMALL,
+    ),
+    (["{ends}", "--metre=3/4"], "should be one of <any|4/4>"),
     (["{ends}", "--input_bars_1=five"], "--input_bars_1=five: expected first and last bar, such as 5-6"),
     (["{ends}", "--input_bars_1=1-3"], "--input_bars_1=1-3: one window is bars 1-2 there"),
     (["{ends}", "--input_bars_1=9-10"], "--input_bars_1=9-10: {song} has 4 bars"),
@@ -334,6 +343,7 @@ def places(tmp_path_factory):
         "text": str(folder / "text.txt"),
         "other": str(folder / "other.ckpt"),
         "drums": write_midi(drum_beat(4), folder / "drums.mid"),
+        "waltz": write_midi(melody(tune(2), time_signature=(3, 4)), folder / "waltz.mid"),
         "made": str(folder / "made"),
         "train": "--run_dir=%s --config=%s --examples_path=%s" % (folder / "new", SMALL, song),
         "out": out,

@@ -157,6 +157,44 @@ def test_bars_start_anew_at_a_change_of_metre_on_a_beat_and_not_between_beats():
     assert list(score_of(sequence).bars) == [0, 4, 8, 11, 14, 17, 20]
 
 
+WALTZ_INSIDE = ((0, 4, 4), (12, 3, 4), (24, 4, 4))  # bars 4 to 7 in 3/4
+
+
+@pytest.mark.parametrize(
+    ("signatures", "quarters_read"),
+    [
+        (((0, 4, 4),), [(0, 40)]),
+        ((), [(0, 40)]),
+        (((0, 2, 2),), [(0, 40)]),
+        (((0, 3, 4),), []),
+        (((0, 2, 4),), []),
+        (((0, 1, 4),), []),
+        (((0, 6, 8),), []),
+        (((0, 4, 2),), []),
+        (WALTZ_INSIDE, [(0, 12), (24, 40)]),
+        (((0, 1, 4), (1, 4, 4)), [(1, 41)]),
+    ],
+)
+def test_strict_metre_is_magentas(signatures, quarters_read):
+    """On songs of one tempo; at a change of tempo magenta starts bars anew, which would move them."""
+    end = quarters_read[-1][1] if quarters_read else 40
+    notes = [n for n in tune(11, 4) if n[0] < end]
+    sequence = melody(notes[:-1] + [(notes[-1][0], end, notes[-1][2])], time_signature=None)
+    for at, numerator, denominator in signatures:
+        sequence.time_signatures.add(time=at / 2, numerator=numerator, denominator=denominator)
+    for note in sequence.notes:  # magenta cuts notes in two where metre changes; here none is held over it
+        for at, _, _ in signatures:
+            if note.start_time < at / 2:
+                note.end_time = min(note.end_time, at / 2)
+    converter = data.WindowConverter(SMALL, metre="4/4")
+    score = converter.score(Song("song", sequence))
+    ours = converter.windows(score)
+    assert {w.inputs[0].tobytes() for w in ours} == magentas_windows(sequence)
+    starts = [q for first, last in quarters_read for q in range(first, last - 7, 4)]
+    assert [score.bars[w.first_bar] for w in ours] == starts
+    assert len(data.WindowConverter(SMALL).windows(score)) >= 9
+
+
 def test_windows_in_6_8_start_at_its_bars():
     notes = [(1.5 * i, 1.5 * i + 1.5, 60 + i % 7) for i in range(16)]
     windows = windows_of(melody(notes, time_signature=(6, 8)))
@@ -165,10 +203,29 @@ def test_windows_in_6_8_start_at_its_bars():
 
 
 def test_any_program_is_a_melody_and_pitches_out_of_range_move_by_octaves():
+    """As many of them together as can: here only one."""
     flute = windows_of(melody(tune(2), program=73))
     assert [w.inputs[0].tobytes() for w in flute] == [w.inputs[0].tobytes() for w in windows_of(melody(tune(2)))]
     (window,) = windows_of(melody([(0, 4, 9), (4, 8, 127)]))
     assert onsets(window) == [(0, 21), (16, 103)]
+
+
+@pytest.mark.parametrize(
+    ("pitches", "octaves", "expected"),
+    [
+        ([21, 60, 108], 0, [21, 60, 108]),
+        ([20, 60], 1, [32, 72]),
+        ([3, 60], 2, [27, 84]),
+        ([60, 109], -1, [48, 97]),
+        ([60, 127], -2, [36, 103]),
+        ([0, 1, 2, 127], 2, [24, 25, 26, 103]),  # no way for all: three go together, one alone
+        ([60, 61, 0, 127], -2, [36, 37, 24, 103]),
+    ],
+)
+def test_a_melody_out_of_range_is_moved_as_a_whole(pitches, octaves, expected):
+    score = score_of(melody([(2 * i, 2 * i + 2, pitch) for i, pitch in enumerate(pitches)]))
+    assert score.tracks[0].octaves == octaves
+    assert [n.pitch for n in score.tracks[0].notes] == expected
 
 
 def test_tracks_are_cut_apart_and_drums_left_out():
@@ -219,6 +276,11 @@ def test_other_families_of_configs_give_windows(config, bars, shape):
 def test_configs_with_controls_are_refused():
     with pytest.raises(data.InputError, match="cat-mel_2bar_med_chords needs controls"):
         data.WindowConverter("cat-mel_2bar_med_chords")
+
+
+def test_a_metre_that_is_no_choice_is_refused():
+    with pytest.raises(data.InputError, match="--metre=3/4 must be one of any, 4/4"):
+        data.WindowConverter(SMALL, metre="3/4")
 
 
 @pytest.mark.parametrize("path", SONGS + [EXAMPLE], ids=os.path.basename)

@@ -1,11 +1,15 @@
 """Generation: the latents, the class for notebooks, and whether what comes out is the song's."""
 
+import os
+import re
+
 import numpy as np
 import pytest
-from conftest import EXAMPLE, SONGS, melody, tune, write_midi
+from conftest import EXAMPLE, REPO, SONGS, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import examples
+from lc_music_vae import examples, files, model_files
+from lc_music_vae import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
 
 
@@ -115,6 +119,36 @@ def test_samples_have_the_tempo_and_the_program_of_the_songs(tmp_path):
         assert (b.tempos[0].qpm, {n.program for n in b.notes}) == (120, {5})
         np.testing.assert_allclose([n.start_time * 0.75 for n in a.notes], [n.start_time for n in b.notes], rtol=1e-4)
         assert [n.pitch for n in a.notes] == [n.pitch for n in b.notes]
+
+
+def test_samples_and_reconstructions_have_the_octave_of_the_songs(tmp_path):
+    """Of five windows three are an octave below MusicVAE's range, so that samples come an octave lower."""
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    low = [(start, end, pitch % 12 + 9) for start, end, pitch in tune(4, 2)]
+    write_midi(melody(low), songs / "low.mid")
+    write_midi(melody(tune(3, 1)), songs / "high.mid")
+    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    lc_music_vae.train("lc-cat-mel_2bar_small", str(songs), str(tmp_path / "run"), num_steps=1, hparams=hparams)
+    assert files.read_json(str(tmp_path / "run" / "run.json"))["music"]["octaves"] == 1
+    with lc_music_vae.TrainedModel(str(tmp_path / "run"), seed=1) as model:
+        samples, again = model.sample(3), model.reconstruct(melody(low))
+        kept_lower = model.interpolate(melody(tune(2)), melody(tune(2, 1)), 3)
+    with lc_music_vae.TrainedModel(str(tmp_path / "run"), seed=1) as model:
+        model.octaves = 0
+        plain, moved = model.sample(3), model.reconstruct(melody([(a, b, p + 12) for a, b, p in low]))
+        kept = model.interpolate(melody(tune(2)), melody(tune(2, 1)), 3)
+    for a, b in zip(samples + [again] + kept_lower, plain + [moved] + kept):
+        assert [n.pitch + 12 for n in a.notes] == [n.pitch for n in b.notes]
+        assert a.notes
+
+
+def test_a_run_that_began_before_there_were_metre_and_octaves():
+    run_dir = os.path.join(REPO, "tests", "goldens", "run_tf1")
+    with open(os.path.join(run_dir, "run.json")) as f:
+        assert not re.search("metre|octaves", f.read())
+    assert run_dir_lib.at(run_dir).read()["metre"] == "any"
+    assert model_files.find(run_dir).octaves == 0
 
 
 def onset_f1(a, b):

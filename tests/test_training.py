@@ -428,6 +428,7 @@ def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch)
         ({"seed": 1}, "--seed=1 contradicts .* --seed=0"),
         ({"augment": True}, "--augment=True contradicts"),
         ({"melody_track": "all"}, "--melody_track=all contradicts .* --melody_track=auto"),
+        ({"metre": "4/4"}, "--metre=4/4 contradicts .* --metre=any"),
         ({"hparams": "encoded_z_size=8"}, "--hparams=encoded_z_size=8.* contradicts .* --hparams=encoded_z_size=4"),
     ],
 )
@@ -479,6 +480,40 @@ def test_what_is_left_out_of_a_folder_is_counted_and_said(tmp_path, caplog):
     assert [(os.path.basename(r[0]), r[1]) for r in rows] == [("bad.mid", "0"), ("good.mid", "3"), ("short.mid", "0")]
     assert "not readable as MIDI" in rows[0][3]
     assert rows[2][3] == "too short: 1 of 2 bars"
+
+
+def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplog):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    write_midi(melody(tune(4)), songs / "march.mid")
+    write_midi(melody(tune(4), time_signature=(3, 4)), songs / "waltz.mid")
+    left_out = "left out by --metre=4/4: 3/4 from bar 1; --metre=any reads it"
+    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    run_dir = tmp_path / "run"
+    with caplog.at_level("INFO"):
+        train(run_dir, str(songs), num_steps=1, hparams=hparams, metre="4/4")
+    assert "waltz.mid: " + left_out in caplog.text
+    with open(str(run_dir / "examples.tsv")) as f:
+        rows = [line.rstrip("\n").split("\t") for line in f][1:]
+    assert [(r[1], r[3]) for r in rows] == [("3", ""), ("0", left_out)]
+    run = files.read_json(str(run_dir / "run.json"))
+    assert (run["metre"], run["examples"]["windows"]) == ("4/4", 3)
+    (made,) = [files.read_json(str(p)) for p in (run_dir / "latents").glob("*.json")]
+    assert made["made_from"]["metre"] == "4/4"
+    with pytest.raises(InputError, match="--metre=any contradicts .* --metre=4/4"):
+        train(run_dir, str(songs), num_steps=2, metre="any")
+    train(run_dir, str(songs), num_steps=2)  # as it began
+    assert files.read_json(str(run_dir / "run.json"))["examples"] == run["examples"]
+    # Nothing of the other metre is in the latents: with both read they are others, and encoded anew.
+    weights = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    both = latents.prepare(
+        [str(songs / "march.mid"), str(songs / "waltz.mid")],
+        str(run_dir / "latents"),
+        "cat-mel_2bar_small",
+        weights,
+        weights.fingerprint(music_vae.ENCODER_SCOPE),
+    )
+    assert [(row.slices, row.reason[:4]) for row in both.rows] == [(3, ""), (4, "3/4:")]
 
 
 def test_nan_loss_stops_with_one_line_and_the_last_checkpoint_kept(tmp_path):

@@ -1,0 +1,162 @@
+"""MIDI files as they are found: what breaks the standard, or what pretty_midi would lose, is put right first.
+
+mido refuses a whole file for one bad byte; pretty_midi looks for tempo and metre in the first track alone, drops notes
+that never end, and makes two instruments of a track whose program changes.
+"""
+
+import struct
+from typing import Dict, Iterator, List, Optional, Tuple
+
+Event = Tuple[int, bytes]  # ticks from the start, and the event with its status byte
+
+_NAME, _END, _TEMPO, _METRE, _KEY = 0x03, 0x2F, 0x51, 0x58, 0x59
+_META, _NOTE_OFF, _NOTE_ON, _PROGRAM, _PRESSURE, _SYSTEM = 0xFF, 0x80, 0x90, 0xC0, 0xD0, 0xF0
+
+
+def put_right(content: bytes) -> bytes:
+    """Returns a MIDI file that mido and pretty_midi read in full.
+
+    Other chunks than tracks are left out, and events that say nothing of notes; bad values are clipped (data bytes) or
+    left out (tempo 0, keys and metres that are none). Tempo, metre and key are taken from the first track that has
+    them. A note that nothing ends sounds to the end of its track; a track's program is that of its first note.
+
+    Raises:
+        ValueError: It is no MIDI file, or cut off.
+    """
+    if content[:4] != b"MThd" or len(content) < 14:
+        raise ValueError("no MThd at its start")
+    kind, _, ticks = struct.unpack(">HHH", content[8:14])
+    tracks = [list(_events(body)) for name, body in _chunks(content) if name == b"MTrk"]
+    if ticks & 0x8000:  # frames a second (negative) and ticks a frame: no beats, so those of MIDI's own tempo, 120
+        ticks = (256 - (ticks >> 8)) * (ticks & 0xFF) // 2
+        tracks = [[event for event in track if _meta_kind(event) != _TEMPO] for track in tracks]
+    tracks = [_ended(_one_program(track), ticks) for track in tracks]
+    if not tracks:
+        raise ValueError("no track")
+    tracks[0] = _with_metas_of_all(tracks)
+    return b"MThd" + struct.pack(">IHHH", 6, kind, len(tracks), ticks) + b"".join(map(_track, tracks))
+
+
+def _chunks(content: bytes) -> Iterator[Tuple[bytes, bytes]]:
+    """Yields name and body of each chunk; bytes that are none may follow the last."""
+    at = 0
+    while at + 8 <= len(content):
+        name, size = struct.unpack(">4sI", content[at : at + 8])
+        body = content[at + 8 : at + 8 + size]
+        if name == b"MTrk" and len(body) < size:
+            raise ValueError("it ends inside a track")
+        yield name, body
+        at += 8 + size
+
+
+def _number(body: bytes, at: int) -> Tuple[int, int]:
+    """Returns the number of variable length at `at`, and where what follows it begins."""
+    value = 0
+    while True:
+        (byte,) = _whole(body, at, 1)
+        value = value << 7 | byte & 0x7F
+        at += 1
+        if byte < 0x80:
+            return value, at
+
+
+def _whole(body: bytes, at: int, size: int) -> bytes:
+    if at + size > len(body):
+        raise ValueError("a track ends inside an event")
+    return body[at : at + size]
+
+
+def _events(body: bytes) -> Iterator[Event]:
+    """Yields the notes, controllers and programs of a track, and its usable metas, up to its end."""
+    at = ticks = status = 0
+    while at < len(body):
+        delta, at = _number(body, at)
+        ticks += delta
+        (first,) = _whole(body, at, 1)
+        if first >= _SYSTEM:
+            size, begin = _number(body, at + 1 + (first == _META))
+            kind, data, at = body[at + 1], _whole(body, begin, size), begin + size
+            if first == _META and (kind == _END or _usable(kind, data)):
+                yield ticks, bytes([_META, kind]) + _as_number(size) + data
+            if first == _META and kind == _END:
+                return
+        else:
+            at += first >= 0x80
+            status = first if first >= 0x80 else status
+            if not status:
+                raise ValueError("data without a status byte")
+            size = 1 if status & 0xF0 in (_PROGRAM, _PRESSURE) else 2
+            yield ticks, bytes([status] + [min(value, 0x7F) for value in _whole(body, at, size)])
+            at += size
+
+
+def _usable(kind: int, data: bytes) -> bool:
+    if kind == _TEMPO:
+        return len(data) == 3 and any(data)
+    if kind == _METRE:
+        return len(data) == 4 and data[0] > 0 and data[1] < 8
+    if kind == _KEY:
+        return len(data) == 2 and (data[0] + 7) % 256 <= 14 and data[1] <= 1
+    return kind == _NAME
+
+
+def _meta_kind(event: Event) -> Optional[int]:
+    return event[1][1] if event[1][0] == _META else None
+
+
+def _one_program(track: List[Event]) -> List[Event]:
+    """Leaves out changes of program after a channel's first note."""
+    kept, playing = [], set()
+    for ticks, data in track:
+        kind, channel = data[0] & 0xF0, data[0] & 0x0F
+        if kind == _NOTE_ON:
+            playing.add(channel)
+        if kind != _PROGRAM or channel not in playing:
+            kept.append((ticks, data))
+    return kept
+
+
+def _ended(track: List[Event], ticks_per_quarter: int) -> List[Event]:
+    """Ends the notes that nothing ends, where the track does, but after a quarter at the least; and then the track."""
+    sounding: Dict[Tuple[int, int], int] = {}
+    end = max((ticks for ticks, _ in track), default=0)
+    for ticks, data in track:
+        note = data[0] & 0x0F, data[1]
+        if data[0] & 0xF0 == _NOTE_ON and data[2]:
+            sounding[note] = ticks
+        elif data[0] & 0xF0 in (_NOTE_OFF, _NOTE_ON):
+            sounding.pop(note, None)
+    offs = [
+        (max(end, ticks + ticks_per_quarter), bytes([_NOTE_OFF | channel, pitch, 0]))
+        for (channel, pitch), ticks in sounding.items()
+    ]
+    body = [event for event in track if _meta_kind(event) != _END] + sorted(offs)
+    return body + [(max([end] + [ticks for ticks, _ in offs]), bytes([_META, _END, 0]))]
+
+
+def _with_metas_of_all(tracks: List[List[Event]]) -> List[Event]:
+    """Returns the first track with tempo, metre and key, each from the first track that has it."""
+    first = list(tracks[0])
+    for kind in (_TEMPO, _METRE, _KEY):
+        found = [[event for event in track if _meta_kind(event) == kind] for track in tracks]
+        if not found[0]:
+            first.extend(next(filter(None, found), []))
+    end = max(ticks for ticks, _ in first)
+    body = sorted((event for event in first if _meta_kind(event) != _END), key=lambda event: event[0])
+    return body + [(end, bytes([_META, _END, 0]))]
+
+
+def _as_number(value: int) -> bytes:
+    digits = [value & 0x7F]
+    while value > 0x7F:
+        value >>= 7
+        digits.insert(0, 0x80 | value & 0x7F)
+    return bytes(digits)
+
+
+def _track(events: List[Event]) -> bytes:
+    body, now = bytearray(), 0
+    for ticks, data in events:
+        body += _as_number(ticks - now) + data
+        now = ticks
+    return b"MTrk" + struct.pack(">I", len(body)) + bytes(body)
