@@ -6,6 +6,10 @@ first asked for, so that reading the registry imports neither TensorFlow nor mag
 
 import importlib
 
+from lc_music_vae import light_imports
+
+light_imports.install()
+
 __version__ = "0.1.0"
 __all__ = ["CONFIG_MAP", "Config", "InputError", "TrainedModel", "evaluate", "train"]
 

@@ -75,13 +75,19 @@ def _frozen(
     with tf.Graph().as_default() as graph, _repeatable_loops():
         # Decoders draw their samples without seeds of their own: the graph's makes them repeatable.
         tf.set_random_seed(seed)
-        config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
-        tensors = build(config)
+        tensors = _unconverted(config, build)
         variables = tf.trainable_variables()
         weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, music_vae)
         session = tf.Session(graph=graph, config=session_config())
         weights.restore(session, variables)
     return session, tensors
+
+
+@tf.autograph.experimental.do_not_convert
+def _unconverted(config: Any, build: Callable[[Any], Dict[str, tf.Tensor]]) -> Dict[str, tf.Tensor]:
+    """Builds without AutoGraph, which would spend most of the time on cells that have nothing to convert."""
+    config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
+    return build(config)
 
 
 class Encoder:

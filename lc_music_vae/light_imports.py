@@ -1,0 +1,82 @@
+"""note_seq and magenta without the packages that only their notebooks, audio files and data sets need.
+
+Importing note_seq loads librosa, bokeh, IPython and pandas, importing magenta TensorFlow Datasets and sklearn: most of
+what both cost, for functions that no command here calls. While the two are being imported, modules stand in for these
+packages that load the real one when something in it is first asked for. Afterwards `import librosa` gives librosa.
+"""
+
+import contextlib
+import importlib
+import importlib.machinery
+import sys
+import types
+from typing import Dict, Iterator
+
+_IMPORTERS = ("note_seq", "magenta", "magenta.models.music_vae")
+# Parents before children: `from IPython import display` asks the parent for it.
+_DEFERRED = (
+    "IPython",
+    "IPython.display",
+    "bokeh",
+    "bokeh.plotting",
+    "librosa",
+    "pandas",
+    "pydub",
+    "sklearn",
+    "sklearn.metrics",
+    "tensorflow_datasets",
+)
+
+
+class _Deferred(types.ModuleType):
+    """Stands for a module that is imported when an attribute of it is first needed."""
+
+    def __getattr__(self, name):
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextlib.contextmanager
+def _deferring() -> Iterator[None]:
+    standing_in: Dict[str, _Deferred] = {}
+    for name in _DEFERRED:
+        if name not in sys.modules:
+            module = standing_in[name] = _Deferred(name)
+            module.__path__ = []
+            parent, _, child = name.rpartition(".")
+            if parent in standing_in:
+                setattr(standing_in[parent], child, module)
+    sys.modules.update(standing_in)
+    try:
+        yield
+    finally:
+        for name, module in standing_in.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+class _Finder:
+    """Finds the importers as Python does, and has them executed while the rest is deferred."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name not in _IMPORTERS:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            with _deferring():
+                execute(module)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def install() -> None:
+    """Makes later imports of note_seq and magenta light; what is imported already stays as it is."""
+    if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)

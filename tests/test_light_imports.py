@@ -1,0 +1,35 @@
+"""note_seq and magenta come without what their notebooks need, and still have it when it is asked for."""
+
+import json
+
+from conftest import run_process
+
+CODE = """
+import json, sys
+{before}
+import lc_music_vae.trained_model
+heavy = ("librosa", "bokeh.plotting", "IPython", "sklearn", "pydub", "tensorflow_datasets")
+loaded = [name for name in heavy if name in sys.modules]
+import note_seq
+version = note_seq.audio_io.librosa.__version__
+rows = len(note_seq.notebook_utils.pd.DataFrame([1, 2]))
+import librosa
+same = version == librosa.__version__
+print(json.dumps([loaded, same, rows, type(librosa).__name__, hasattr(note_seq.notebook_utils.bokeh, "plotting")]))
+"""
+
+
+def loaded(before=""):
+    done = run_process("-W", "ignore", "-c", CODE.format(before=before))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_what_no_command_needs_is_loaded_when_it_is_asked_for():
+    assert loaded() == [[], True, 2, "module", True]
+
+
+def test_what_was_there_before_stays_as_it_is():
+    names, *rest = loaded("import librosa")
+    assert "librosa" in names
+    assert rest == [True, 2, "module", True]
