@@ -15,8 +15,8 @@ def _flags():
     define.string(
         "examples_path",
         None,
-        "A music file (MIDI, MusicXML), a TFRecord of NoteSequences, a glob, or a folder that is searched recursively. "
-        "In eval mode: other songs; left out, those that were trained on.",
+        "A music file (MIDI, MusicXML, ABC), a TFRecord of NoteSequences, a glob, or a folder that is searched "
+        "recursively. In eval mode: other songs; left out, those that were trained on.",
     )
     define.string(
         "pretrained_path",

@@ -96,5 +96,6 @@ def _set_up_logging(level: str) -> None:
     logger.propagate = False
     if level != "DEBUG":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        for library in ("tensorflow", "absl"):  # note_seq warns through absl of fields in ABC that it does not know
+            logging.getLogger(library).setLevel(logging.ERROR)
         warnings.simplefilter("ignore")

@@ -3,6 +3,7 @@
 Everything that can be wrong without a model is checked before TensorFlow is imported.
 """
 
+import itertools
 import logging
 import math
 import os
@@ -171,10 +172,10 @@ def _make_folder(path: str) -> str:
 
 
 def _read_one(path: str) -> examples.Song:
-    songs = list(examples.read(path))
+    songs = list(itertools.islice(examples.sources(path), 2))
     if len(songs) != 1:
-        raise InputError("%s holds %d NoteSequences; give a file with one" % (path, len(songs)))
-    return songs[0]
+        raise InputError("%s holds %s songs; give a file with one" % (path, "several" if songs else "no"))
+    return examples.load(songs[0])
 
 
 def _pick_window(
