@@ -101,7 +101,7 @@ def read(path: str) -> Iterator[Song]:
 def sources(path: str) -> Iterator[Source]:
     """Yields the songs in a music file before they are read.
 
-    Raises nothing: where the file is damaged, `load` of the last one says so.
+    Raises nothing, and yields at least one: where the file is damaged or empty, `load` of the last one says so.
     """
     lower = path.lower()
     try:
@@ -155,9 +155,12 @@ def _musicxml(source: Source) -> Any:
 def _records(path: str) -> Iterator[Source]:
     import tensorflow.compat.v1 as tf
 
+    i = -1
     try:
         for i, record in enumerate(tf.io.tf_record_iterator(path)):
             yield Source("%s#%d" % (path, i), "NoteSequence", record)
+        if i < 0:
+            yield Source(path, "unreadable", "%s: the TFRecord is empty" % path)
     except tf.errors.DataLossError:
         yield Source(path, "unreadable", "%s: the TFRecord is cut off or damaged" % path)
 
