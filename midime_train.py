@@ -3,8 +3,12 @@
 python midime_train.py --config=lc-cat-mel_2bar_small --examples_path=my_songs/ --run_dir=my_run
 """
 
+import logging
+
 from lc_music_vae import command_line
 from lc_music_vae.errors import InputError
+
+logger = logging.getLogger("lc_music_vae.midime_train")
 
 
 def _flags():
@@ -80,6 +84,9 @@ def _main(flags) -> None:
         flags.keep_checkpoint_every_n_hours,
         flags.num_data_threads,
         flags.melody_track,
+    )
+    logger.info(
+        "to hear it: %s", command_line.other_command("midime_train", "midime_generate", "--run_dir=" + flags.run_dir)
     )
 
 

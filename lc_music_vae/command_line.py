@@ -7,6 +7,8 @@ a library mixes in. Nothing in here imports TensorFlow.
 import functools
 import logging
 import os
+import shlex
+import shutil
 import sys
 import traceback
 import warnings
@@ -75,6 +77,19 @@ def run(
         if values.log == "DEBUG":
             traceback.print_exc()
         _fail(program, e)
+
+
+def other_command(program: str, other: str, *arguments: str) -> str:
+    """Returns the command that runs the `other` script as the user ran this `program`, ready to paste."""
+    folder, name = os.path.split(sys.argv[0])
+    path = os.path.join(folder, name.replace(program, other))
+    words = [path]
+    if name.endswith(".py"):
+        inside = os.path.relpath(sys.executable)
+        words = [sys.executable if inside.startswith(os.pardir) else inside, path]
+    elif shutil.which(other) == path:
+        words = [other]
+    return " ".join(map(shlex.quote, words + list(arguments)))
 
 
 def _fail(program: str, error: Exception) -> None:

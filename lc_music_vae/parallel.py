@@ -62,7 +62,6 @@ def ordered_map(workers: int) -> Iterator[Callable[[Callable, Iterable], Iterato
 
 def _start(parent: int) -> None:
     """Makes a worker quiet, and end with its parent however that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its workers
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
 
@@ -81,7 +80,13 @@ def _map(executor: loky.ProcessPoolExecutor, most: int, function: Callable, item
     futures: Deque = collections.deque()
 
     def submit(number):
-        futures.extend(executor.submit(_compute, function, piece) for piece in itertools.islice(pieces, number))
+        for piece in itertools.islice(pieces, number):
+            # Workers, which a first submit starts, inherit the mask: Ctrl-C is for this process, which ends them.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                futures.append(executor.submit(_compute, function, piece))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def results():
         while futures:
