@@ -80,13 +80,7 @@ def _map(executor: loky.ProcessPoolExecutor, most: int, function: Callable, item
     futures: Deque = collections.deque()
 
     def submit(number):
-        for piece in itertools.islice(pieces, number):
-            # Workers, which a first submit starts, inherit the mask: Ctrl-C is for this process, which ends them.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-            try:
-                futures.append(executor.submit(_compute, function, piece))
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        futures.extend(executor.submit(_compute, function, piece) for piece in itertools.islice(pieces, number))
 
     def results():
         while futures:
@@ -95,8 +89,26 @@ def _map(executor: loky.ProcessPoolExecutor, most: int, function: Callable, item
             for one in packed:
                 yield pickle.loads(zlib.decompress(one))  # noqa: S301 - our own workers made it
 
-    submit(most)
+    with _uninterrupted():
+        submit(1)  # starts the workers
+    submit(most - 1)
     return results()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes that are started in here never hear of Ctrl-C: it is for this one, which ends them.
+
+    Nor does this one for that moment, some milliseconds.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers cannot be set here
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # is inherited; a mask would be undone on the way
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _compute(function: Callable[[Any], Any], piece: List[Any]) -> List[bytes]:

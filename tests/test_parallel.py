@@ -67,7 +67,7 @@ def test_a_killed_worker_is_one_line():
     assert workers_of(os.getpid()) == set()
 
 
-@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 0), (signal.SIGINT, 1), (signal.SIGKILL, 1)])
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 0.15), (signal.SIGINT, 1), (signal.SIGKILL, 1)])
 def test_no_process_outlives_an_interrupt_or_a_kill(number, seconds, tmp_path):
     """Nor is a script without `if __name__ == "__main__"` run again by its workers."""
     path = tmp_path / "unguarded.py"
@@ -82,7 +82,7 @@ def test_no_process_outlives_an_interrupt_or_a_kill(number, seconds, tmp_path):
     while len(workers_of(process.pid)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(seconds)  # 0: the workers are still starting
+    time.sleep(seconds)  # after the shorter time workers are still starting
     os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
     out, error = process.communicate(timeout=10)
     assert out == "once\n"
