@@ -3,8 +3,12 @@
 python midime_train.py --config=lc-cat-mel_2bar_small --examples_path=my_songs/ --run_dir=my_run
 """
 
+import logging
+
 from lc_music_vae import command_line
 from lc_music_vae.errors import InputError
+
+logger = logging.getLogger("lc_music_vae.midime_train")
 
 
 def _flags():
@@ -15,8 +19,8 @@ def _flags():
     define.string(
         "examples_path",
         None,
-        "A music file (MIDI, MusicXML), a TFRecord of NoteSequences, a glob, or a folder that is searched recursively. "
-        "In eval mode: other songs; left out, those that were trained on.",
+        "A music file (MIDI, MusicXML, ABC), a TFRecord of NoteSequences, a glob, or a folder that is searched "
+        "recursively. In eval mode: other songs; left out, those that were trained on.",
     )
     define.string(
         "pretrained_path",
@@ -88,6 +92,9 @@ def _main(flags) -> None:
         flags.num_data_threads,
         flags.melody_track,
         flags.metre,
+    )
+    logger.info(
+        "to hear it: %s", command_line.other_command("midime_train", "midime_generate", "--run_dir=" + flags.run_dir)
     )
 
 

@@ -28,6 +28,7 @@ setup(
     python_requires=">=3.7,!=3.8.*,<3.12",
     install_requires=[
         "absl-py",
+        "joblib",
         "matplotlib",
         "note-seq>=0.0.5",
         "numpy<1.24",

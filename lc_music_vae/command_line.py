@@ -7,6 +7,8 @@ a library mixes in. Nothing in here imports TensorFlow.
 import functools
 import logging
 import os
+import shlex
+import shutil
 import sys
 import traceback
 import warnings
@@ -77,6 +79,19 @@ def run(
         _fail(program, e)
 
 
+def other_command(program: str, other: str, *arguments: str) -> str:
+    """Returns the command that runs the `other` script as the user ran this `program`, ready to paste."""
+    folder, name = os.path.split(sys.argv[0])
+    path = os.path.join(folder, name.replace(program, other))
+    words = [path]
+    if name.endswith(".py"):
+        inside = os.path.relpath(sys.executable)
+        words = [sys.executable if inside.startswith(os.pardir) else inside, path]
+    elif shutil.which(other) == path:
+        words = [other]
+    return " ".join(map(shlex.quote, words + list(arguments)))
+
+
 def _fail(program: str, error: Exception) -> None:
     text = str(error).strip()
     first_line = text.splitlines()[0] if text else type(error).__name__
@@ -96,5 +111,6 @@ def _set_up_logging(level: str) -> None:
     logger.propagate = False
     if level != "DEBUG":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        for library in ("tensorflow", "absl"):  # note_seq warns through absl of fields in ABC that it does not know
+            logging.getLogger(library).setLevel(logging.ERROR)
         warnings.simplefilter("ignore")

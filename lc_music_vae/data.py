@@ -5,6 +5,7 @@ of one bar (`WindowConverter.windows`). *Convert*: each window by itself through
 order and position are never lost and rests at a window's start stay where they are.
 """
 
+import bisect
 import copy
 import functools
 import math
@@ -30,6 +31,8 @@ _DECIMALS = 6
 TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
 
 ANY, STRICT = METRES = ("any", "4/4")
+
+Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and length of a window
 
 
 class TempoMap:
@@ -202,6 +205,13 @@ def normalise(song: Song) -> Score:
     bars, metres = _bars(sequence, tempo_map, max((n.end for n in notes), default=0.0))
     names = {info.instrument: info.name for info in sequence.instrument_infos}
     return Score(song.name, tuple(notes), bars, tempo_map, names, metres)
+
+
+def _moved(melody_events: np.ndarray, semitones: int) -> np.ndarray:
+    """Transposes a one-hot melody [time, depth], of which no pitch leaves MusicVAE's range."""
+    special = note_seq.NUM_SPECIAL_MELODY_EVENTS  # no event and note-off, before the pitches
+    pitches = np.roll(melody_events[:, special:], semitones, axis=1)
+    return np.concatenate([melody_events[:, :special], pitches], axis=1)
 
 
 def _step(quarters: float, steps_per_quarter: int) -> int:
@@ -430,8 +440,7 @@ class WindowConverter:
         if not self.metre_allows(score, start):
             return None
         notes = self._notes_in(track, start)
-        done = [(t, self._to_tensors(notes, t)) for t in sorted(transpositions) if self._in_range(notes, t)]
-        done = [(t, tensors) for t, tensors in done if tensors is not None]
+        done = self._transposed(notes, [t for t in sorted(transpositions) if self._in_range(notes, t)])
         if not done:
             return None
         return Window(
@@ -441,10 +450,10 @@ class WindowConverter:
             last_bar=self.last_bar(score, first_bar),
             repeats=1,
             transpositions=tuple(t for t, _ in done),
-            inputs=tuple(tensors.inputs[0] for _, tensors in done),
-            outputs=done[0][1].outputs[0],
-            length=np.array(done[0][1].lengths[0], np.int32),
-            notes=notes_of(self.to_note_sequences([done[0][1].outputs[0]])[0]),
+            inputs=tuple(inputs for _, (inputs, _, _) in done),
+            outputs=done[0][1][1],
+            length=np.array(done[0][1][2], np.int32),
+            notes=notes_of(self.to_note_sequences([done[0][1][1]])[0]),
         )
 
     def metre_allows(self, score: Score, start: float) -> bool:
@@ -510,9 +519,11 @@ class WindowConverter:
         """
         first = _step(start, self._steps_per_quarter)
         last = first + _step(self.quarters, self._steps_per_quarter)
+        # Notes are in order of start, which is what tuples are compared by: only those near the window are looked at.
+        near = [bisect.bisect_left(track.notes, (step / self._steps_per_quarter,)) for step in (first - 1, last + 1)]
         return [
             n._replace(start=max(0.0, n.start - start), end=min(max(0.0, n.end - start), self.quarters))
-            for n in track.notes
+            for n in track.notes[slice(*near)]
             if first <= _step(n.start, self._steps_per_quarter) < last
         ]
 
@@ -520,7 +531,20 @@ class WindowConverter:
         pitches = [n.pitch + transposition for n in notes if not n.is_drum]
         return not pitches or (min(pitches) >= self._pitch_range[0] and max(pitches) <= self._pitch_range[1])
 
-    def _to_tensors(self, notes: Sequence[Note], transposition: int):
+    def _transposed(self, notes: Sequence[Note], transpositions: Sequence[int]) -> List[Tuple[int, Tensors]]:
+        """Converts one window's notes at each transposition that makes exactly one tensor."""
+        if not self._is_melody or not transpositions:
+            done = [(t, self._to_tensors(notes, t)) for t in transpositions]
+            return [(t, tensors) for t, tensors in done if tensors is not None]
+        # A melody is converted once, as magenta's converter is slow, and its pitches are moved.
+        first = self._to_tensors(notes, transpositions[0])
+        if first is None:
+            return []
+        inputs, outputs, length = first
+        moved = [(t, t - transpositions[0]) for t in transpositions]
+        return [(t, (_moved(inputs, by), _moved(outputs, by), length)) for t, by in moved]
+
+    def _to_tensors(self, notes: Sequence[Note], transposition: int) -> Optional[Tensors]:
         """Converts one window's notes with magenta's converter; None unless they make exactly one tensor."""
         sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
         sequence.tempos.add(qpm=QPM)
@@ -537,7 +561,9 @@ class WindowConverter:
                 is_drum=n.is_drum,
             )
         tensors = self._converter.to_tensors(sequence) if notes else None
-        return tensors if tensors is not None and len(tensors.inputs) == 1 else None
+        if tensors is None or len(tensors.inputs) != 1:
+            return None
+        return tensors.inputs[0], tensors.outputs[0], tensors.lengths[0]
 
     def to_note_sequences(
         self, tensors: Sequence[np.ndarray], qpm: float = QPM, program: int = 0, octaves: int = 0

@@ -7,14 +7,12 @@ is whole. Nothing is downloaded unless the user names a checkpoint by its name.
 import contextlib
 import logging
 import os
-import sys
 import time
 from typing import Dict, Optional, Tuple
 
 import requests
-import tqdm
 
-from lc_music_vae import files
+from lc_music_vae import files, progress
 from lc_music_vae.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -87,7 +85,8 @@ def _download(url: str, partial: str) -> bool:
         have, total = _offset_and_total(response, have)
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
         files.write_json(partial + ".json", {"tag": tag, "total": None if total is None else str(total)})
-        with open(partial, "r+b" if have else "wb") as f, _progress(total, have) as bar:
+        counted = {"initial": have, "unit_scale": True, "unit_divisor": 1024}
+        with open(partial, "r+b" if have else "wb") as f, progress.bar("downloading", total, "B", **counted) as bar:
             f.seek(have)
             f.truncate()
             for block in response.iter_content(_BLOCK):
@@ -103,9 +102,3 @@ def _offset_and_total(response: requests.Response, have: int) -> Tuple[int, Opti
         total = response.headers.get("Content-Range", "").rsplit("/", 1)[-1]
         return have, int(total) if total.isdigit() else None
     return 0, int(length) if length else None
-
-
-def _progress(total: Optional[int], have: int) -> tqdm.tqdm:
-    return tqdm.tqdm(
-        total=total, initial=have, unit="B", unit_scale=True, unit_divisor=1024, disable=not sys.stderr.isatty()
-    )

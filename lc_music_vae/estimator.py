@@ -7,11 +7,13 @@ from its last checkpoint ends with the weights of one that was not.
 import logging
 import os
 import tempfile
-from typing import Any, Callable, Dict, Optional
+import time
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
+import tqdm
 
-from lc_music_vae import base_model, latents, music_vae
+from lc_music_vae import base_model, latents, music_vae, progress
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
@@ -20,6 +22,7 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 512
 _SHUFFLE_BYTES = 64 * 2**20
 _SECONDS_A_CHECKPOINT = 10
+_SECONDS_A_REFRESH = 0.1  # of the bar
 
 # Streams of random numbers; 0 is the initial kernels'.
 _TRANSPOSITION, _Z, _Z_SMALL = 1, 2, 3
@@ -141,25 +144,59 @@ def model_fn_builder(
     return model_fn
 
 
-class _Progress(tf.train.SessionRunHook):
-    """Logs loss, reconstruction and KL some ten times a run."""
+class Numbers(NamedTuple):
+    """A batch's means, in nats a window."""
 
-    def __init__(self, first_step: int, num_steps: int):
+    loss: float
+    reconstruction: float
+    kl: float
+
+    def __str__(self) -> str:
+        return "loss %.2f, reconstruction %.2f, KL %.2f nats" % self
+
+
+class _Progress(tf.train.SessionRunHook):
+    """Shows the loss and its parts: on the bar, or in some ten log lines a run.
+
+    They are not fetched at every step, as that costs time.
+
+    Attributes:
+        numbers: Those of the last step, when training has ended.
+    """
+
+    def __init__(self, first_step: int, num_steps: int, bar: tqdm.tqdm):
+        self.numbers: Optional[Numbers] = None
         self._step = first_step
         self._num_steps = num_steps
         self._every = max(1, (num_steps - first_step) // 10)
+        self._bar = bar
+        self._next = 0.0
 
     def before_run(self, run_context):
         self._step += 1
-        if self._step % self._every and self._step != self._num_steps:
+        if self._step != self._num_steps and not self._is_time():
             return None
         names = ("mean_loss", "mean_reconstruction", "mean_kl")
         return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(n + ":0") for n in names])
 
+    def _is_time(self) -> bool:
+        if self._bar.disable:
+            return self._step % self._every == 0
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _SECONDS_A_REFRESH
+        return True
+
     def after_run(self, run_context, run_values):
-        if run_values.results is not None:
-            numbers = (self._step, self._num_steps) + tuple(run_values.results)
-            logger.info("step %d of %d: loss %.2f, reconstruction %.2f, KL %.2f nats", *numbers)
+        if run_values.results is None:
+            return
+        self.numbers = Numbers(*run_values.results)
+        if self._bar.disable:
+            logger.info("step %d of %d: %s", self._step, self._num_steps, self.numbers)
+        else:
+            self._bar.set_postfix_str(str(self.numbers), refresh=False)
+            self._bar.update(self._step - self._bar.n)
 
 
 def train(
@@ -172,8 +209,11 @@ def train(
     checkpoints_to_keep: int,
     keep_checkpoint_every_n_hours: float,
     num_data_threads: int,
-) -> None:
+) -> Numbers:
     """Trains from `first_step`, which is that of the last checkpoint in `model_dir` or 0, to `num_steps`.
+
+    Returns:
+        The numbers of the last step.
 
     Raises:
         InputError: The loss is not a number any more; the last checkpoint is from before that.
@@ -187,15 +227,16 @@ def train(
     )
     model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
     try:
-        tf.estimator.Estimator(model_fn, model_dir, config).train(
-            train_input_fn(found, size, seed, first_step, num_data_threads),
-            hooks=[_Progress(first_step, num_steps)],
-            max_steps=num_steps,
-        )
+        with progress.bar("training", num_steps, "step", initial=first_step, miniters=1) as bar:
+            shown = _Progress(first_step, num_steps, bar)
+            tf.estimator.Estimator(model_fn, model_dir, config).train(
+                train_input_fn(found, size, seed, first_step, num_data_threads), hooks=[shown], max_steps=num_steps
+            )
     except tf.train.NanLossDuringTrainingError as e:
         raise InputError(
             "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"
         ) from e
+    return shown.numbers
 
 
 def evaluate(

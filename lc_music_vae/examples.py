@@ -1,11 +1,13 @@
 """Reading music: from paths to NoteSequences.
 
-`find` lists files and looks at their first bytes without TensorFlow; `read` yields what is in one of them.
+`find` lists files and looks at their first bytes without TensorFlow; `sources` lists the songs in one of them, `load`
+reads one such song, here or in another process, and `read` does both.
 """
 
 import contextlib
 import glob
 import os
+import re
 import struct
 import warnings
 from typing import Any, Iterator, List, NamedTuple
@@ -15,14 +17,16 @@ from lc_music_vae.errors import InputError
 
 MIDI = (".mid", ".midi", ".kar")
 MUSICXML = (".xml", ".musicxml", ".mxl")
+ABC = (".abc",)
 TFRECORD = (".tfrecord", ".tfrecords")
+_ALL = MIDI + MUSICXML + ABC + TFRECORD
 
 
 class Song(NamedTuple):
     """One NoteSequence and where it is from.
 
     Attributes:
-        name: The file's path; in a TFRecord followed by `#` and the number of the record, from 0.
+        name: As `Source.name`.
         note_sequence: A `note_seq.NoteSequence`, times in seconds.
     """
 
@@ -30,8 +34,19 @@ class Song(NamedTuple):
     note_sequence: Any
 
 
-def _is_music(path: str) -> bool:
-    return path.lower().endswith(MIDI + MUSICXML + TFRECORD)
+class Source(NamedTuple):
+    """A song that is not read yet: small, and fit to be sent to another process.
+
+    Attributes:
+        name: The file's path; in a TFRecord followed by `#` and the number of the record, from 0, in an ABC tunebook
+            by `#` and the tune's reference number (its `X:`).
+        kind: Which of `_READERS` reads it.
+        content: The record's bytes or the tune's text; None if that is the file, and the reason if it is unreadable.
+    """
+
+    name: str
+    kind: str
+    content: Any = None
 
 
 def find(path: str, flag: str = "--examples_path") -> List[str]:
@@ -43,12 +58,9 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
     expanded = os.path.expanduser(path)
     if os.path.isdir(expanded):
         found = [os.path.join(folder, name) for folder, _, names in os.walk(expanded) for name in names]
-        found = sorted(f for f in found if _is_music(f) and not os.path.basename(f).startswith("."))
+        found = sorted(f for f in found if f.lower().endswith(_ALL) and not os.path.basename(f).startswith("."))
         if not found:
-            raise InputError(
-                "%s=%s: no music file in this folder; looked for %s"
-                % (flag, path, " ".join(MIDI + MUSICXML + TFRECORD))
-            )
+            raise InputError("%s=%s: no music file in this folder; looked for %s" % (flag, path, " ".join(_ALL)))
         return found
     found = [expanded] if os.path.isfile(expanded) else sorted(glob.glob(expanded))
     if not found:
@@ -59,7 +71,7 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
 
 
 def _check_kind(path: str, flag: str) -> None:
-    """Refuses what was named explicitly and is neither MIDI, MusicXML nor a TFRecord, by its first bytes."""
+    """Refuses what was named explicitly and is neither MIDI, MusicXML, ABC nor a TFRecord, by its first bytes."""
     with open(path, "rb") as f:
         head = f.read(12)
     size = os.path.getsize(path)
@@ -67,14 +79,14 @@ def _check_kind(path: str, flag: str) -> None:
         raise InputError("%s=%s: the file is empty" % (flag, path))
     if head.startswith(b"MThd") and not path.lower().endswith(TFRECORD):
         return
-    if path.lower().endswith(MUSICXML):
+    if path.lower().endswith(MUSICXML + ABC):
         return
     # A TFRecord starts with the length of its first record, which 16 bytes of framing surround.
     length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
     if length + 16 > size:
-        looks = "MIDI" if head.startswith(b"MThd") else "neither MIDI, MusicXML nor a whole TFRecord"
+        looks = "MIDI" if head.startswith(b"MThd") else "neither MIDI, MusicXML, ABC nor a whole TFRecord"
         raise InputError(
-            "%s=%s: the file looks like %s; give a .mid, .xml, .mxl or .tfrecord file named as what it is"
+            "%s=%s: the file looks like %s; give a .mid, .xml, .mxl, .abc or .tfrecord file named as what it is"
             % (flag, path, looks)
         )
 
@@ -83,53 +95,155 @@ def read(path: str) -> Iterator[Song]:
     """Yields the songs in a music file, one after another.
 
     Raises:
-        InputError: The file cannot be read. In a TFRecord, songs before the damage are yielded first.
+        InputError: One cannot be read, or the file cannot; songs before it are yielded first.
+    """
+    return map(load, sources(path))
+
+
+def sources(path: str) -> Iterator[Source]:
+    """Yields the songs in a music file before they are read.
+
+    Raises nothing, and yields at least one: where the file is damaged or empty, `load` of the last one says so.
     """
     lower = path.lower()
-    if lower.endswith(MIDI + MUSICXML):
-        yield Song(path, _read_one(path, lower.endswith(MIDI)))
-        return
-    with open(path, "rb") as f:
-        is_midi = f.read(4) == b"MThd"
-    if is_midi:
-        yield Song(path, _read_one(path, True))
-        return
-    yield from _read_tfrecord(path)
+    try:
+        if lower.endswith(ABC):
+            yield from _tunes(path)
+        elif lower.endswith(MUSICXML):
+            yield Source(path, "MusicXML")
+        elif lower.endswith(MIDI) or _starts_as_midi(path):
+            yield Source(path, "MIDI")
+        else:
+            yield from _records(path)
+    except OSError as e:
+        yield Source(path, "unreadable", "%s: %s" % (path, e.strerror))
 
 
-def _read_one(path: str, is_midi: bool) -> Any:
-    import note_seq  # here, because `find` must answer before it is loaded
+def load(source: Source) -> Song:
+    """Reads one song.
 
+    Raises:
+        InputError: It cannot be read.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
-            if is_midi:
-                with open(path, "rb") as f:
-                    return _with_names(note_seq.midi_to_note_sequence(midi.put_right(f.read())))
-            return note_seq.musicxml_file_to_sequence_proto(path)
+            return Song(source.name, _READERS[source.kind](source))
+    except InputError:
+        raise
     # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
     except Exception as e:
         lines = str(e).strip().splitlines() or [type(e).__name__]
-        raise InputError("%s: not readable as %s (%s)" % (path, "MIDI" if is_midi else "MusicXML", lines[0])) from e
+        raise InputError("%s: not readable as %s (%s)" % (source.name, source.kind, lines[0])) from e
 
 
-def _with_names(note_sequence: Any) -> Any:
-    """Returns it with names in UTF-8, all of which mido takes for Latin-1, as what they say."""
+def _starts_as_midi(path: str) -> bool:
+    with open(path, "rb") as f:
+        return f.read(4) == b"MThd"
+
+
+def _midi(source: Source) -> Any:
+    import note_seq  # here, because `find` must answer before it is loaded
+
+    with open(source.name, "rb") as f:
+        note_sequence = note_seq.midi_to_note_sequence(midi.put_right(f.read()))
     for info in note_sequence.instrument_infos:
-        with contextlib.suppress(UnicodeError):  # Latin-1 it is
+        with contextlib.suppress(UnicodeError):  # mido takes names for Latin-1; often they are UTF-8
             info.name = info.name.encode("latin-1").decode("utf-8")
     return note_sequence
 
 
-def _read_tfrecord(path: str) -> Iterator[Song]:
+def _musicxml(source: Source) -> Any:
     import note_seq
+
+    return note_seq.musicxml_file_to_sequence_proto(source.name)
+
+
+def _records(path: str) -> Iterator[Source]:
     import tensorflow.compat.v1 as tf
+
+    i = -1
+    try:
+        for i, record in enumerate(tf.io.tf_record_iterator(path)):
+            yield Source("%s#%d" % (path, i), "NoteSequence", record)
+        if i < 0:
+            yield Source(path, "unreadable", "%s: the TFRecord is empty" % path)
+    except tf.errors.DataLossError:
+        yield Source(path, "unreadable", "%s: the TFRecord is cut off or damaged" % path)
+
+
+def _record(source: Source) -> Any:
+    import note_seq
     from google.protobuf import message
 
     try:
-        for i, record in enumerate(tf.io.tf_record_iterator(path)):
-            yield Song("%s#%d" % (path, i), note_seq.NoteSequence.FromString(record))
-    except tf.errors.DataLossError:
-        raise InputError("%s: the TFRecord is cut off or damaged" % path) from None
+        return note_seq.NoteSequence.FromString(source.content)
     except message.DecodeError:
-        raise InputError("%s: its records are not NoteSequences" % path) from None
+        raise InputError("%s: the record is not a NoteSequence" % source.name) from None
+
+
+def _tunes(path: str) -> Iterator[Source]:
+    """Yields the tunes of an ABC tunebook: what is between empty lines, under the file's own header."""
+    with open(path, "rb") as f:
+        content = f.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # as most older tunebooks are
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", "\n".join(text.splitlines()))]
+    tunes = [block for block in blocks if re.search(r"^\s*[XK]:", block, re.MULTILINE)]  # others are text between them
+    header = blocks[0] + "\n" if blocks[0] and blocks[0] not in tunes else ""
+    for i, tune in enumerate(tunes):
+        reference = re.search(r"^\s*X:\s*(\d+)", tune, re.MULTILINE)
+        yield Source("%s#%s" % (path, reference.group(1) if reference else i), "ABC", header + tune)
+    if not tunes:
+        yield Source(path, "unreadable", "%s: no tune in it; in ABC each starts with a line X:" % path)
+
+
+def _abc(source: Source) -> Any:
+    from note_seq import abc_parser, sequences_lib
+
+    tune = abc_parser.ABCTune(source.content.splitlines()).note_sequence
+    played = sequences_lib.expand_section_groups(tune)
+    _complete_first_bar(played, _first_bar(source.content))
+    return played
+
+
+def _first_bar(tune: str) -> float:
+    """Returns the seconds that the first bar of an ABC tune takes; 0 if that is not clear."""
+    from note_seq import abc_parser
+
+    lines = [re.sub("%.*", "", line).strip() for line in tune.splitlines()]
+    music = next((i for i, line in enumerate(lines) if line and not re.match(r"[A-Za-z]:", line)), len(lines))
+    bar = re.match(r"[\s|:\]]*([^|:]*)", re.sub(r'"[^"]*"', "", "\n".join(lines[music:]))).group(1)
+    try:
+        return abc_parser.ABCTune(lines[:music] + [bar]).note_sequence.total_time
+    except abc_parser.ABCParseError:
+        return 0.0
+
+
+def _complete_first_bar(sequence: Any, first_bar: float) -> None:
+    """Moves a tune that starts with an upbeat to where the upbeat ends a bar: ABC's bars start after it."""
+    if not sequence.time_signatures:
+        return
+    metre = sequence.time_signatures[0]
+    qpm = sequence.tempos[0].qpm if sequence.tempos else 120
+    bar = 4 * metre.numerator / metre.denominator * 60 / qpm
+    if not 0 < first_bar < bar - 1e-6:
+        return
+    rest = bar - first_bar
+    for note in sequence.notes:
+        note.start_time += rest
+        note.end_time += rest
+    sequence.total_time += rest
+    for changes in (sequence.time_signatures, sequence.key_signatures, sequence.tempos, sequence.text_annotations):
+        for change in changes:
+            if change.time:
+                change.time += rest
+
+
+def _unreadable(source: Source) -> Any:
+    raise InputError(source.content)
+
+
+_READERS = {"MIDI": _midi, "MusicXML": _musicxml, "NoteSequence": _record, "ABC": _abc, "unreadable": _unreadable}

@@ -3,6 +3,7 @@
 Everything that can be wrong without a model is checked before TensorFlow is imported.
 """
 
+import itertools
 import logging
 import math
 import os
@@ -239,10 +240,10 @@ def _find_input(mode: str, number: int, path: Optional[str], bars: Optional[str]
 
 
 def _read_one(path: str) -> examples.Song:
-    songs = list(examples.read(path))
+    songs = list(itertools.islice(examples.sources(path), 2))
     if len(songs) != 1:
-        raise InputError("%s holds %d NoteSequences; give a file with one" % (path, len(songs)))
-    return songs[0]
+        raise InputError("%s holds %s songs; give a file with one" % (path, "several" if songs else "no"))
+    return examples.load(songs[0])
 
 
 def _pick_window(converter: Any, song: examples.Song, given: _Input, config: str, folder: str) -> Any:

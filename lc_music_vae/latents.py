@@ -3,21 +3,24 @@
 A frozen encoder gives the same q(z|x) at every step, so its mean and scale are kept, and training draws a fresh z
 from them: the same distribution as with the encoder in the loop, at none of its cost.
 
-`encode_shard` makes one file of latents from one list of music files and depends on nothing else. Beside each
-shard stands a JSON file that says what it was made from; a shard is used again while that is the same.
+`encode_shard` makes one file of latents from the songs of some music files and depends on nothing else. Beside each
+shard stands a JSON file that says what it was made from; a shard is used again while that is the same. Many songs are
+read and cut into windows in worker processes, which changes nothing in what is written.
 """
 
+import contextlib
+import functools
 import hashlib
 import itertools
 import json
 import logging
 import os
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import checkpoints, data, examples, files, melody, music_vae
+from lc_music_vae import checkpoints, data, examples, files, melody, music_vae, parallel, progress
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 _FORMAT = 2  # of the records; a new number makes old shards be encoded again
 _FILES_A_SHARD = 64
 _STEPS_A_BATCH = 4096  # of windows' time steps: bounds the memory that encoding takes
+_SONGS_HERE = 256  # up to so many are read before workers have been started
 
 
 class Row(NamedTuple):
@@ -110,30 +114,60 @@ def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
-def _convert(
-    paths: Sequence[str], converter: data.WindowConverter, transpositions: Sequence[int], shard: Shard
-) -> Iterator[data.Window]:
-    """Yields the windows of all songs in `paths`, and adds what they are to `shard`."""
-    for path in paths:
-        try:
-            for song in examples.read(path):
-                score = converter.score(song)
-                windows = converter.windows(score, transpositions)
-                shard.rows.append(_row(score, windows, converter))
-                _count(shard, score, windows)
-                yield from windows
-        except InputError as e:  # not readable, or without the track that was asked for
-            shard.rows.append(Row(path, 0, "", str(e)))
+class Settings(NamedTuple):
+    """What windows are made with: arguments of `data.WindowConverter`, and transpositions."""
+
+    music_vae: str
+    melody_track: str
+    metre: str
+    transpositions: Tuple[int, ...]
 
 
-def _count(shard: Shard, score: data.Score, windows: Sequence[data.Window]) -> None:
-    tracks = {track.number: track for track in score.tracks}
+class _Job(NamedTuple):
+    """A song to convert: the number of its shard, of its file, and where it is."""
+
+    shard: int
+    file: int
+    source: examples.Source
+
+
+class _Converted(NamedTuple):
+    """What became of a song: its job's numbers, its row and windows, its tempo, and its tracks by their numbers."""
+
+    shard: int
+    file: int
+    row: Row
+    windows: Sequence[data.Window] = ()
+    qpm: str = ""
+    tracks: Optional[Dict[int, melody.Track]] = None
+
+
+@functools.lru_cache(maxsize=1)
+def _converter(music_vae_config: str, melody_track: str, metre: str) -> data.WindowConverter:
+    return data.WindowConverter(music_vae_config, melody_track, metre)
+
+
+def _convert(settings: Settings, job: _Job) -> _Converted:
+    """Reads a song and cuts it into windows, in this process or in another."""
+    converter = _converter(*settings[:3])
+    try:
+        score = converter.score(examples.load(job.source))
+    except InputError as e:  # not readable, or without the track that was asked for
+        return _Converted(job.shard, job.file, Row(job.source.name, 0, "", str(e)))
+    windows = converter.windows(score, settings.transpositions)
     qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
-    for window in windows:
-        track = tracks[window.track]
-        counted = (shard.qpms, qpm), (shard.programs, str(track.program)), (shard.octaves, str(track.octaves))
-        for counts, value in counted:
-            counts[value] = counts.get(value, 0) + 1
+    tracks = {track.number: track._replace(notes=()) for track in score.tracks}
+    return _Converted(job.shard, job.file, _row(score, windows, converter), windows, qpm, tracks)
+
+
+def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
+    """Yields the songs of the files of each shard."""
+    file = 0
+    for shard, paths in pieces.items():
+        for path in paths:
+            for source in examples.sources(path):
+                yield _Job(shard, file, source)
+            file += 1
 
 
 def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
@@ -168,25 +202,21 @@ def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[s
 
 
 def encode_shard(
-    paths: Sequence[str],
+    songs: Iterable[_Converted],
     output: str,
-    converter: data.WindowConverter,
     encode: Callable[[Sequence[np.ndarray], Sequence[Any]], Tuple[np.ndarray, np.ndarray]],
-    transpositions: Sequence[int],
 ) -> Shard:
-    """Encodes the songs in `paths` to the TFRecord file `output`, which appears whole or not at all.
+    """Encodes songs to the TFRecord file `output`, which appears whole or not at all.
 
     Args:
-        paths: Music files.
+        songs: The songs, converted.
         output: Path of the file to write.
-        converter: Cuts and converts the songs.
         encode: Maps n inputs and their lengths to mean and scale [n, z_size].
-        transpositions: Semitones that each window is encoded at.
     """
     shard = Shard(0, [], {}, {}, {})
     count = 0
     with files.replacing(output) as temporary, tf.io.TFRecordWriter(temporary) as writer:
-        for batch in _batches(_convert(paths, converter, transpositions, shard)):
+        for batch in _batches(_windows(songs, shard)):
             inputs = [x for window in batch for x in window.inputs]
             lengths = [window.length for window in batch for _ in window.inputs]
             means, scales = encode(inputs, lengths)
@@ -197,6 +227,18 @@ def encode_shard(
                 row = here.stop
             count += len(batch)
     return shard._replace(windows=count)
+
+
+def _windows(songs: Iterable[_Converted], shard: Shard) -> Iterator[data.Window]:
+    """Yields the windows of all songs, and adds what they are to `shard`."""
+    for song in songs:
+        shard.rows.append(song.row)
+        for window in song.windows:
+            track = song.tracks[window.track]
+            counted = (shard.qpms, song.qpm), (shard.programs, str(track.program)), (shard.octaves, str(track.octaves))
+            for counts, value in counted:
+                counts[value] = counts.get(value, 0) + 1
+            yield window
 
 
 def _batches(windows: Iterator[data.Window]) -> Iterator[List[data.Window]]:
@@ -221,6 +263,7 @@ def prepare(
     transpositions: Sequence[int] = (0,),
     melody_track: str = melody.AUTO,
     metre: str = data.ANY,
+    workers: Optional[int] = None,
 ) -> Latents:
     """Returns the latents of the songs in `paths`, encoding only what is not in `folder` already.
 
@@ -233,8 +276,8 @@ def prepare(
         transpositions: Semitones that each window is encoded at.
         melody_track: Which tracks of a song are read, as `melody.choose` takes it.
         metre: Which time signatures are read, as `data.WindowConverter` takes it.
+        workers: Processes that read songs beside this one; None is one a core where there are many songs, else none.
     """
-    converter = data.WindowConverter(music_vae_config, melody_track, metre)
     made_with = {
         "format": _FORMAT,
         "music_vae": music_vae_config,
@@ -243,25 +286,22 @@ def prepare(
         "melody_track": melody_track,
         "metre": metre,
     }
-    encoder = None
-    shards: List[str] = []
-    made: List[Shard] = []
     pieces = [paths[i : i + _FILES_A_SHARD] for i in range(0, len(paths), _FILES_A_SHARD)]
-    for i, piece in enumerate(pieces):
-        shard = os.path.join(folder, "latents-%05d-of-%05d.tfrecord" % (i, len(pieces)))
-        made_from = dict(made_with, files=[[path, files.sha256(path)] for path in piece])
-        done = files.read_json(shard + ".json")
-        if done is None or done["made_from"] != made_from or not os.path.isfile(shard):
-            encoder = encoder or music_vae.Encoder(music_vae_config, weights)
-            summary = encode_shard(piece, shard, converter, encoder.encode, transpositions)
-            done = {"made_from": made_from, "made": summary}
-            files.write_json(shard + ".json", done)
-            if len(pieces) > 1:
-                logger.info("encoded %d of %d files", i * _FILES_A_SHARD + len(piece), len(paths))
-        shards.append(shard)
-        made.append(Shard(*done["made"]))
-    if encoder is not None:
-        encoder.close()
+    shards = [os.path.join(folder, "latents-%05d-of-%05d.tfrecord" % (i, len(pieces))) for i in range(len(pieces))]
+    made_from = [dict(made_with, files=[[path, files.sha256(path)] for path in piece]) for piece in pieces]
+    made = [_made(shard, expected) for shard, expected in zip(shards, made_from)]
+    missing = {i: pieces[i] for i in range(len(pieces)) if made[i] is None}
+    if missing:
+        settings = Settings(music_vae_config, melody_track, metre, tuple(transpositions))
+        _converter(*settings[:3])  # refuses configs that cannot be read for
+        with reading(missing, settings, workers) as songs:
+            encoder = music_vae.Encoder(music_vae_config, weights)
+            for i, of_shard in itertools.groupby(songs, lambda song: song.shard):
+                made[i] = encode_shard(of_shard, shards[i], encoder.encode)
+                files.write_json(shards[i] + ".json", {"made_from": made_from[i], "made": made[i]})
+                if len(pieces) > 1 and not progress.shown():
+                    logger.info("encoded %d of %d files", i * _FILES_A_SHARD + len(pieces[i]), len(paths))
+            encoder.close()
     _remove_others(folder, shards)
     return Latents(
         shards=tuple(shards),
@@ -272,6 +312,36 @@ def prepare(
         program=int(_commonest([m.programs for m in made], "0")),
         octaves=int(_commonest([m.octaves for m in made], "0")),
     )
+
+
+def _made(shard: str, made_from: Dict[str, Any]) -> Optional[Shard]:
+    """Returns what is in `shard` if it is there and was made from this."""
+    done = files.read_json(shard + ".json")
+    return Shard(*done["made"]) if done and done["made_from"] == made_from and os.path.isfile(shard) else None
+
+
+@contextlib.contextmanager
+def reading(
+    pieces: Dict[int, Sequence[str]], settings: Settings, workers: Optional[int]
+) -> Iterator[Iterator[_Converted]]:
+    """Yields the songs of the files of each shard, converted, in order; shows how far they are."""
+    num_files = sum(map(len, pieces.values()))
+    jobs = _jobs(pieces)
+    if workers is None:
+        first = list(itertools.islice(jobs, _SONGS_HERE + 1))
+        jobs = itertools.chain(first, jobs)
+        workers = parallel.cores() if len(first) > _SONGS_HERE and parallel.cores() > 1 else 0
+
+    def watched(songs: Iterable[_Converted]) -> Iterator[_Converted]:
+        windows = 0
+        for song in songs:
+            windows += len(song.windows)
+            bar.set_postfix_str("%d windows" % windows, refresh=False)
+            bar.update(song.file + 1 - bar.n)
+            yield song
+
+    with parallel.ordered_map(workers) as ordered, progress.bar("reading", num_files, "file") as bar:
+        yield watched(ordered(functools.partial(_convert, settings), jobs))
 
 
 def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:

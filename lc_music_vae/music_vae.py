@@ -15,7 +15,7 @@ from magenta.contrib import seq2seq
 from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import lstm_models
 
-from lc_music_vae import checkpoints
+from lc_music_vae import checkpoints, progress
 
 # What an encoder's variables are called under, in every MusicVAE config.
 ENCODER_SCOPE = "encoder/"
@@ -180,9 +180,11 @@ class Decoder:
         size = self._batch_size
         padded = _padded(z, size, self._tensors["z"])
         batches = []
-        for i in range(0, len(padded), size):
-            feeds = {self._tensors["z"]: padded[i : i + size], self._tensors["temperature"]: temperature}
-            batches.append(self._session.run(self._tensors["samples"], feeds))
+        with progress.bar("decoding", len(z), "window") as bar:
+            for i in range(0, len(padded), size):
+                feeds = {self._tensors["z"]: padded[i : i + size], self._tensors["temperature"]: temperature}
+                batches.append(self._session.run(self._tensors["samples"], feeds))
+                bar.update(min(size, len(z) - i))
         return np.concatenate(batches)[: len(z)]
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 Paths = Union[str, Sequence[str]]
 
 _PICTURED = 8  # samples and reconstructions in TensorBoard
+_MOST_SAID = 5  # songs of a kind: a path and a reason may fill several lines of a screen
 _MOST_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
 
 
@@ -94,10 +95,11 @@ def train(
     settings["music"] = {"qpm": found.qpm, "program": found.program, "octaves": found.octaves}
     files.write_json(folder.run_json, settings)
     values = hparams_lib.from_json(settings["hparams"])
+    reached = ""
     if step < num_steps:
         size = estimator.batch_size(values, found.num_windows)
         logger.info("training from step %d to %d, %d windows a step", step, num_steps, size)
-        estimator.train(
+        numbers = estimator.train(
             found,
             values,
             folder.train,
@@ -108,12 +110,14 @@ def train(
             keep_checkpoint_every_n_hours,
             num_data_threads,
         )
+        reached = ": " + str(numbers)
     prefix, step = folder.latest()
     settings["latent"] = _look_back(folder, found)
     files.write_json(folder.run_json, settings)
     checkpoints.write_bundle(bundle, prefix, config + ".ckpt", settings)
-    logger.info("its curves and a map of its latent: %s", folder.picture)
-    logger.info("trained to step %d; the model to keep or share is %s", step, bundle)
+    logger.info("trained to step %d on %s%s", step, _counted(found), reached)
+    logger.info("  the model to keep or share: %s", bundle)
+    logger.info("  its curves and a map of its latent: %s", folder.picture)
     return bundle
 
 
@@ -302,20 +306,32 @@ def _report(found, path: str) -> None:
     from lc_music_vae import latents
 
     latents.write_rows(path, found.rows)
-    unused = [row for row in found.rows if not row.slices]
-    used = len(found.rows) - len(unused)
     if not found.num_windows:
         raise InputError(_no_windows(found.rows))
-    logger.info("%d distinct windows from %d song%s", found.num_windows, used, "" if used == 1 else "s")
-    for row in [row for row in found.rows if row.slices][:5]:
+    logger.info(_counted(found))
+    for row in _used(found)[:_MOST_SAID]:
         logger.info("  %s: track %s%s", row.path, row.melody, "; " + row.reason if row.reason else "")
+    unused = [row for row in found.rows if not row.slices]
     if unused:
         logger.warning("%d of %d songs gave no window; all are in %s:", len(unused), len(found.rows), path)
-        for row in unused[:10]:
-            logger.warning("  %s: %s", row.path, row.reason)
+        for row in unused[:_MOST_SAID]:
+            logger.warning("  %s", _why_not(row))
+
+
+def _used(found) -> List[Any]:
+    return [row for row in found.rows if row.slices]
+
+
+def _counted(found) -> str:
+    songs = len(_used(found))
+    return "%d distinct windows from %d song%s" % (found.num_windows, songs, "" if songs == 1 else "s")
+
+
+def _why_not(row) -> str:
+    # A file that cannot be read is named in the reason already.
+    return row.reason if row.path in row.reason else "%s: %s" % (row.path, row.reason)
 
 
 def _no_windows(rows) -> str:
-    # A file that cannot be read is named in the reason already.
-    first = rows[0].reason if rows[0].path in rows[0].reason else "%s: %s" % (rows[0].path, rows[0].reason)
+    first = _why_not(rows[0])
     return first if len(rows) == 1 else "none of %d songs gave a window; the first: %s" % (len(rows), first)

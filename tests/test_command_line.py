@@ -1,13 +1,17 @@
 """The two scripts as a user meets them: the seed's commands, files, and one line for everything that is wrong."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 
 import note_seq
@@ -15,7 +19,7 @@ import pytest
 from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae import files
+from lc_music_vae import command_line, files
 
 SMALL = "lc-cat-mel_2bar_small"
 NAME = r"%s_%s_\d{4}-\d\d-\d\d_\d{6}-%03d-of-%03d\.mid$"
@@ -371,31 +375,132 @@ def test_debug_shows_the_traceback(script, tmp_path):
     assert error.splitlines()[-1].startswith("midime_generate: error: ")
 
 
-def test_at_info_only_our_own_lines_reach_the_screen(tmp_path):
+def test_at_info_only_our_own_lines_reach_the_screen_and_the_last_one_is_a_command(tmp_path):
+    run_dir = tmp_path / "Anna's run"
     done = run_process(
         "midime_train.py",
         "--config=" + SMALL,
         "--examples_path=" + EXAMPLE,
-        "--run_dir=%s" % tmp_path,
+        "--run_dir=%s" % run_dir,
         "--num_steps=10",
     )
     assert done.returncode == 0
     assert done.stdout == ""
+    numbers = r"loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats"
     patterns = [
         r"11 distinct windows from 1 song$",
         r"  .*ode_to_joy\.mid: track 0 \(the only track\)$",
         r"training from step 0 to 10, 11 windows a step$",
-        r"step \d+ of 10: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats$",
-        r"its curves and a map of its latent: .*training\.png$",
-        r"trained to step 10; the model to keep or share is .*%s\.tar$" % SMALL,
+        *[r"step %d of 10: %s$" % (step, numbers) for step in range(1, 11)],
+        r"trained to step 10 on 11 distinct windows from 1 song: %s$" % numbers,
+        r"  the model to keep or share: .*run/%s\.tar$" % SMALL,
+        r"  its curves and a map of its latent: .*run/training\.png$",
+        r"to hear it: .*midime_generate\.py .*$",
     ]
-    assert all(any(re.match(p, line) for p in patterns) for line in done.stderr.splitlines()), done.stderr
-    done = run_process("midime_train.py", "--mode=eval", "--run_dir=%s" % tmp_path)
-    assert re.match(
-        r"11 .*\n.*\nstep 10 on 11 windows: loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats a window\n"
-        r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*\n$",
-        done.stderr,
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(patterns), done.stderr
+    assert all(re.match(*pair) for pair in zip(patterns, lines)), done.stderr
+    last_step, summary = (re.search(numbers, line).group() for line in (lines[-5], lines[-4]))
+    assert summary == last_step
+    command = shlex.split(lines[-1][len("to hear it: ") :])
+    assert subprocess.run(command, cwd=REPO, stderr=subprocess.PIPE).returncode == 0
+    assert len(midi_in(run_dir / "generated")) == 8
+    done = run_process("midime_train.py", "--mode=eval", "--run_dir=%s" % run_dir)
+    seen = r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*\n$"
+    assert re.match(r"11 .*\n.*\nstep 10 on 11 windows: %s a window\n%s" % (numbers, seen), done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("started_as", "on_path", "expected"),
+    [
+        ("midime_train.py", None, "{python} midime_generate.py '--run_dir=my run'"),
+        ("../a b/midime_train.py", None, "{python} '../a b/midime_generate.py' '--run_dir=my run'"),
+        ("/opt/bin/midime_train", "/opt/bin/midime_generate", "midime_generate '--run_dir=my run'"),
+        ("/opt/bin/midime_train", "/usr/bin/midime_generate", "/opt/bin/midime_generate '--run_dir=my run'"),
+    ],
+)
+def test_the_next_command_is_started_as_this_one_was(started_as, on_path, expected, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", [started_as])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(shutil, "which", lambda name: on_path)
+    for cwd, python in ((tmp_path, ".venv/bin/python"), (tmp_path.parent, tmp_path.name + "/.venv/bin/python")):
+        monkeypatch.chdir(cwd)
+        found = command_line.other_command("midime_train", "midime_generate", "--run_dir=my run")
+        assert found == expected.format(python=python)
+    monkeypatch.chdir("/usr")
+    found = command_line.other_command("midime_train", "midime_generate", "--run_dir=my run")
+    assert found == expected.format(python=sys.executable)
+
+
+@pytest.fixture
+def on_a_terminal(script, monkeypatch):
+    """Runs a script with stderr on a terminal: (exit status, what the terminal was sent)."""
+
+    def run(*arguments):
+        here, there = pty.openpty()
+        sent = []
+
+        def read():
+            with contextlib.suppress(OSError):  # the other end is closed
+                while True:
+                    sent.append(os.read(here, 1 << 16))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with os.fdopen(there, "w") as terminal, monkeypatch.context() as patched:
+            patched.setattr(sys, "stderr", terminal)
+            status, _, _ = script(*arguments)
+        reader.join(10)
+        os.close(here)
+        return status, b"".join(sent).decode()
+
+    return run
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARN"])
+def test_on_a_terminal_bars_stand_for_the_lines_of_steps(level, on_a_terminal, tmp_path):
+    arguments = ["--config=" + SMALL, "--examples_path=" + EXAMPLE, "--num_steps=100", "--log=" + level]
+    status, sent = on_a_terminal("midime_train", "--run_dir=%s" % tmp_path, *arguments)
+    assert status == 0
+    status, sampled = on_a_terminal("midime_generate", "--run_dir=%s" % tmp_path, "--log=" + level)
+    assert status == 0
+    if level == "WARN":
+        assert sent + sampled == ""
+        return
+    assert re.search(r"reading: 100%.* 1/1 .*11 windows", sent)
+    shown = re.findall(r"training: .*?(\d+)/100 .*?loss ([\d.]+), reconstruction ([\d.]+), KL ([\d.]+) nats", sent)
+    steps = [int(step) for step, _, _, _ in shown]
+    assert len(steps) > 2
+    assert steps == sorted(set(steps))
+    assert all(abs(float(loss) - float(parts) - float(kl)) < 0.02 for _, loss, parts, kl in shown)  # beta is 1
+    assert not re.search(r"step \d+ of", sent)
+    assert re.search(r"decoding: +0%.* 0/8 ", sampled)  # one batch: too fast for a second look
+    # Lines of the log begin where the bar was cleared away, or on lines of their own.
+    for line in (r"11 distinct windows from 1 song", r"training from step 0 to 100, .*", r"trained to step 100 on .*"):
+        assert re.search(r"(^|[\r\n])%s\r\n" % line, sent)
+
+
+def test_a_hundred_bad_files_are_told_of_in_a_screenful(script, tmp_path):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    write_midi(melody(tune(4)), songs / "good.mid")
+    for i in range(100):
+        (songs / ("bad%02d.mid" % i)).write_bytes(b"MThd" + bytes([i]))
+    status, _, error = script(
+        "midime_train",
+        "--config=" + SMALL,
+        "--examples_path=%s" % songs,
+        "--run_dir=%s" % (tmp_path / "run"),
+        "--num_steps=1",
     )
+    assert status == 0
+    lines = error.splitlines()
+    said = lines.index("100 of 101 songs gave no window; all are in %s:" % (tmp_path / "run" / "examples.tsv"))
+    assert lines[said + 1].startswith("  %s: not readable as MIDI (" % (songs / "bad00.mid"))
+    assert len(lines) <= 24
+    rows = (tmp_path / "run" / "examples.tsv").read_text().splitlines()
+    assert len(rows) == 1 + 101
+    assert sum("not readable as MIDI" in row for row in rows) == 100
 
 
 def test_interrupt_is_one_line_and_130(tmp_path):

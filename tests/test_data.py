@@ -245,6 +245,21 @@ def test_transpositions_are_the_window_moved_and_stay_in_range():
     assert onsets(window._replace(inputs=window.inputs[:1])) == [(0, 58), (16, 105)]
 
 
+@pytest.mark.parametrize("config", [SMALL, "hierdec-mel_16bar"])
+def test_a_transposed_melody_is_what_its_notes_transposed_are_converted_to(config):
+    sequence = melody(tune(20) + [(80, 82, 70), (83.5, 84, 60)])
+    windows = windows_of(sequence, config, transpositions=(-5, 0, 3))
+    assert len(windows) > 3
+    for i, semitones in enumerate((-5, 0, 3)):
+        moved = copy.deepcopy(sequence)
+        for note in moved.notes:
+            note.pitch += semitones
+        for window, alone in zip(windows, windows_of(moved, config)):
+            assert window.inputs[i].dtype == alone.inputs[0].dtype
+            assert np.array_equal(window.inputs[i], alone.inputs[0])
+            assert i or np.array_equal(window.outputs, alone.outputs)
+
+
 def test_drums_are_magentas():
     ours = windows_of(drum_beat(5), "cat-drums_2bar_small")
     assert {w.inputs[0].tobytes() for w in ours} == magentas_windows(drum_beat(5), "cat-drums_2bar_small")

@@ -1,0 +1,166 @@
+"""Work in other processes: order, bounds, and how it ends."""
+
+import itertools
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import EXAMPLE, REPO, melody, tune, write_midi
+
+from lc_music_vae import configs, latents, music_vae, parallel
+from lc_music_vae.errors import InputError
+
+SMALL = "cat-mel_2bar_small"
+
+
+def stat_of(pid):
+    """(parent, session) of a process that runs, else None."""
+    try:
+        with open("/proc/%s/stat" % pid) as f:
+            state, parent, _, session = f.read().rsplit(")", 1)[1].split()[:4]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else (int(parent), int(session))
+
+
+def running(where, value):
+    """Process ids by their parent (0) or session (1)."""
+    stats = {int(pid): stat_of(pid) for pid in filter(str.isdigit, os.listdir("/proc"))}
+    return {pid for pid, stat in stats.items() if stat and stat[where] == value}
+
+
+def workers_of(pid):
+    found = set()
+    for child in running(0, pid):
+        with open("/proc/%d/cmdline" % child) as f:
+            if "popen_loky" in f.read():
+                found.add(child)
+    return found
+
+
+def test_results_come_in_order_a_bounded_number_ahead_and_workers_end():
+    taken = itertools.count()
+    items = (next(taken) for _ in range(1000))
+    with parallel.ordered_map(2) as ordered:
+        results = ordered(operator.neg, items)
+        assert next(results) == 0
+        assert next(taken) - 1 <= 9 * parallel._ITEMS_A_PIECE  # four pieces a worker, and the one that was fetched
+        assert len(workers_of(os.getpid())) == 2
+        assert len(list(results)) == 999
+        assert list(ordered(operator.neg, range(100))) == [-i for i in range(100)]
+        names = ["CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"]
+        assert list(ordered(os.getenv, names)) == ["", "1", "1", "1"]
+        with pytest.raises(InputError, match="--config=x is not known"):
+            list(ordered(configs.get_config, ["x"]))
+    assert workers_of(os.getpid()) == set()
+
+
+def test_a_killed_worker_is_one_line():
+    with pytest.raises(InputError, match="was killed.*LOKY_MAX_CPU_COUNT=1") as e, parallel.ordered_map(1) as ordered:
+        list(ordered(os._exit, [9]))
+    assert "\n" not in str(e.value)
+    assert workers_of(os.getpid()) == set()
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 0.15), (signal.SIGINT, 1), (signal.SIGKILL, 1)])
+def test_no_process_outlives_an_interrupt_or_a_kill(number, seconds, tmp_path):
+    """Nor is a script without `if __name__ == "__main__"` run again by its workers."""
+    path = tmp_path / "unguarded.py"
+    path.write_text(
+        "import sys, time\nsys.path.insert(0, %r)\nfrom lc_music_vae import parallel\nprint('once')\n"
+        "with parallel.ordered_map(2) as ordered:\n    list(ordered(time.sleep, [60] * 40))\n" % REPO
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 30
+    while len(workers_of(process.pid)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(seconds)  # after the shorter time workers are still starting
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
+    out, error = process.communicate(timeout=10)
+    assert out == "once\n"
+    assert error.count("Traceback") == (1 if number == signal.SIGINT else 0)  # the script's own, of no worker
+    while running(1, process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def collection(tmp_path):
+    """Files of all kinds, good and bad."""
+    from test_examples import TUNES, write_tfrecord
+
+    paths = [write_midi(melody(tune(3 + seed % 3, seed)), tmp_path / ("%02d.mid" % seed)) for seed in range(9)]
+    (tmp_path / "03a.mid").write_bytes(b"MThd and no more")
+    (tmp_path / "05a.abc").write_text(TUNES)
+    (tmp_path / "06a.xml").write_text("<score-partwise>")
+    records = write_tfrecord(tmp_path / "07a.tfrecord", [melody(tune(4, seed)) for seed in range(20, 31)])
+    os.truncate(records, os.path.getsize(records) - 20)
+    write_tfrecord(tmp_path / "07b.tfrecord", [])
+    names = ("03a.mid", "05a.abc", "06a.xml", "07a.tfrecord", "07b.tfrecord")
+    return sorted(paths + [str(tmp_path / name) for name in names])
+
+
+class FirstNotes:
+    """An encoder that shows what it was given, at no cost."""
+
+    def __init__(self, *unused):
+        pass
+
+    def encode(self, inputs, lengths):
+        means = np.stack([x.argmax(-1) for x in inputs]).astype(np.float32)
+        return means, np.arange(len(inputs), dtype=np.float32)[:, None] + means  # the place in the batch, too
+
+    def close(self):
+        pass
+
+
+def test_workers_change_no_byte_of_what_is_written(collection, tmp_path, monkeypatch):
+    monkeypatch.setattr(music_vae, "Encoder", FirstNotes)
+    monkeypatch.setattr(latents, "_FILES_A_SHARD", 4)
+    monkeypatch.setattr(parallel, "_ITEMS_A_PIECE", 3)
+    found, contents = [], []
+    for workers in (0, 1, 2):
+        folder = tmp_path / str(workers)
+        found.append(latents.prepare(collection, str(folder), SMALL, None, "print", (-1, 0, 2), workers=workers))
+        contents.append({name: (folder / name).read_bytes() for name in sorted(os.listdir(str(folder)))})
+    assert len(contents[0]) == 2 * 4
+    assert contents[1] == contents[0]
+    assert contents[2] == contents[0]
+    assert found[1]._replace(shards=()) == found[2]._replace(shards=()) == found[0]._replace(shards=())
+    reasons = {os.path.basename(row.path): row.reason for row in found[0].rows if not row.slices}
+    assert sorted(reasons) == ["03a.mid", "05a.abc#8", "06a.xml", "07a.tfrecord", "07b.tfrecord"]
+    assert "cut off or damaged" in reasons["07a.tfrecord"]
+    assert "empty" in reasons["07b.tfrecord"]
+    windows = [os.path.basename(record["song"]) for record in latents.read(found[2].shards)]
+    assert windows == [os.path.basename(row.path) for row in found[0].rows for _ in range(row.slices)]
+
+
+def test_workers_are_started_for_many_songs_only(tmp_path, monkeypatch):
+    started = []
+
+    def recording(workers):
+        started.append(workers)
+        return ordered_map(0)
+
+    ordered_map = parallel.ordered_map
+    monkeypatch.setattr(parallel, "ordered_map", recording)
+    monkeypatch.setattr(parallel, "cores", lambda: 3)
+    monkeypatch.setattr(latents, "_SONGS_HERE", 4)
+    book = tmp_path / "tunes.abc"
+    settings = latents.Settings(SMALL, "auto", "any", (0,))
+    for count in (4, 5):
+        book.write_text("\n".join("X:%d\nM:4/4\nL:1/1\nK:C\nC|D|E|F|\n" % i for i in range(count)))
+        with latents.reading({0: [str(book)]}, settings, None) as songs:
+            assert [song.row.slices for song in songs] == [3] * count
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
+    with latents.reading({0: [str(book), EXAMPLE]}, settings, None) as songs:
+        assert [song.file for song in songs] == [0] * 5 + [1]
+    assert started == [0, 3, 0]
