@@ -22,7 +22,7 @@ format: $(VENV)/stamp
 	@$(VENV)/bin/ruff format .
 
 test: lint
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 # These two need a browser and FluidSynth, and say how to get them where they are not there.
 test-page: $(VENV)/stamp

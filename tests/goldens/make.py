@@ -38,11 +38,11 @@ def posterior():
 def losses(num_steps=20):
     """Returns the loss at each of the first steps of training on the example with the defaults."""
     import lc_music_vae
-    from lc_music_vae import estimator
+    from lc_music_vae import summaries
 
     with tempfile.TemporaryDirectory() as run_dir:
         lc_music_vae.train(CONFIG, EXAMPLE, run_dir, num_steps=num_steps)
-        found = estimator.read_scalars(os.path.join(run_dir, "train"))["loss"]
+        found = summaries.read_scalars(os.path.join(run_dir, "train"))["loss"]
     return [found[step] for step in sorted(found)]
 
 
