@@ -52,8 +52,9 @@ def test_encodes_and_decodes_as_magenta(name, cut_down):
     decoder.close()
     assert ours.shape == theirs.shape
     assert len(np.unique(ours.argmax(-1))) > 1
-    # Random networks are chaotic: a difference in the last bit may change one step, and all after it.
-    assert (ours == theirs).all(-1).mean() > 0.99
+    # Random networks are chaotic: a difference in the last bit may change one step of a window, and all after it.
+    equal = (ours == theirs).all((1, 2))
+    assert equal.sum() >= len(windows) - 1
 
 
 def test_decoder_noise_is_a_function_of_the_seed(cut_down):
