@@ -4,14 +4,15 @@ Everything random is a function of (seed, global step), drawn by stateless ops: 
 from its last checkpoint ends with the weights of one that was not.
 """
 
+import contextlib
 import logging
 import os
 import tempfile
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import base_model, latents, music_vae
+from lc_music_vae import base_model, interrupts, latents, music_vae
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
@@ -162,6 +163,25 @@ class _Progress(tf.train.SessionRunHook):
             logger.info("step %d of %d: loss %.2f, reconstruction %.2f, KL %.2f nats", *numbers)
 
 
+class _StopWhenAsked(tf.train.SessionRunHook):
+    """Ends training after the step in which a signal came; Estimator then writes a last checkpoint.
+
+    Before the first step signals interrupt as ever: building the graph takes a second, and there is nothing to keep.
+    """
+
+    def __init__(self, until_the_end: contextlib.ExitStack):
+        self._until_the_end = until_the_end
+        self._came: Optional[List[int]] = None
+
+    def before_run(self, run_context):
+        if self._came is None:
+            self._came = self._until_the_end.enter_context(interrupts.postponed())
+
+    def after_run(self, run_context, run_values):
+        if self._came:
+            run_context.request_stop()
+
+
 def train(
     found: latents.Latents,
     hparams: HParams,
@@ -177,6 +197,7 @@ def train(
 
     Raises:
         InputError: The loss is not a number any more; the last checkpoint is from before that.
+        KeyboardInterrupt: A signal asked for it; the last checkpoint is of the step that was reached.
     """
     size = batch_size(hparams, found.num_windows)
     config = tf.estimator.RunConfig(
@@ -187,11 +208,12 @@ def train(
     )
     model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
     try:
-        tf.estimator.Estimator(model_fn, model_dir, config).train(
-            train_input_fn(found, size, seed, first_step, num_data_threads),
-            hooks=[_Progress(first_step, num_steps)],
-            max_steps=num_steps,
-        )
+        with contextlib.ExitStack() as until_the_end:
+            tf.estimator.Estimator(model_fn, model_dir, config).train(
+                train_input_fn(found, size, seed, first_step, num_data_threads),
+                hooks=[_Progress(first_step, num_steps), _StopWhenAsked(until_the_end)],
+                max_steps=num_steps,
+            )
     except tf.train.NanLossDuringTrainingError as e:
         raise InputError(
             "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"

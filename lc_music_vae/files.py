@@ -1,21 +1,33 @@
-"""Writing files so that each appears whole or not at all."""
+"""Writing files so that each appears whole or not at all; locks."""
 
 import contextlib
 import hashlib
 import json
 import os
-from typing import Any, Iterator, Optional
+from typing import IO, Any, Iterator, Optional, Union
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there
+    fcntl = None
+
+from lc_music_vae.errors import InputError
 
 
 @contextlib.contextmanager
 def _scratch(path: str) -> Iterator[str]:
     folder, name = os.path.split(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
     temporary = os.path.join(folder, ".%s.%d" % (name, os.getpid()))
     try:
+        os.makedirs(folder, exist_ok=True)
         yield temporary
+    except OSError as e:
+        # What is read meanwhile speaks for itself.
+        if isinstance(e, FileExistsError) or e.filename not in (None, temporary, folder):
+            raise
+        raise cannot_write(path, e) from e
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.remove(temporary)
 
 
@@ -35,17 +47,35 @@ def creating(path: str) -> Iterator[str]:
         os.link(temporary, path)
 
 
+def lock(file: Union[IO, int], wait: bool = True) -> bool:
+    """Locks an open file or folder until it is closed; a dead process holds nothing.
+
+    Returns:
+        Whether it is locked now: without `wait`, it may be that another process has it.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+    return True
+
+
 @contextlib.contextmanager
 def locked(folder: str) -> Iterator[None]:
-    """Keeps other processes that ask for the same folder waiting; a dead process holds nothing."""
-    import fcntl  # here: Windows has none, and may read
-
+    """Keeps other processes that ask for the same folder waiting."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def cannot_write(path: str, error: Exception) -> InputError:
+    """Returns the error to raise where `path` cannot be written, by Python or by TensorFlow."""
+    why = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
+    return InputError("%s cannot be written: %s; then the same command again" % (path, why.splitlines()[0]))
 
 
 def write_json(path: str, value: Any) -> None:
