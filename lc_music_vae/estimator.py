@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import base_model, interrupts, latents, music_vae
+from lc_music_vae import base_model, files, interrupts, latents, music_vae
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
@@ -196,7 +196,8 @@ def train(
     """Trains from `first_step`, which is that of the last checkpoint in `model_dir` or 0, to `num_steps`.
 
     Raises:
-        InputError: The loss is not a number any more; the last checkpoint is from before that.
+        InputError: The loss is not a number any more, or something cannot be written; the last checkpoint is from
+            before that.
         KeyboardInterrupt: A signal asked for it; the last checkpoint is of the step that was reached.
     """
     size = batch_size(hparams, found.num_windows)
@@ -218,6 +219,8 @@ def train(
         raise InputError(
             "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"
         ) from e
+    except (tf.errors.OpError, OSError) as e:
+        raise files.cannot_write(model_dir, e) from e
 
 
 def evaluate(

@@ -4,7 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
-from typing import IO, Any, Iterator, Optional, Union
+import re
+from typing import Any, Iterator, List, Optional
 
 try:
     import fcntl
@@ -12,6 +13,9 @@ except ImportError:  # Windows: nothing is locked there
     fcntl = None
 
 from lc_music_vae.errors import InputError
+
+# Names by `_scratch`, and TensorFlow's own.
+_HALF_WRITTEN = re.compile(r"\..+\.\d+$|.+\.tmp[0-9a-f]{32}$|.+\.tempstate\d+$")
 
 
 @contextlib.contextmanager
@@ -47,8 +51,29 @@ def creating(path: str) -> Iterator[str]:
         os.link(temporary, path)
 
 
-def lock(file: Union[IO, int], wait: bool = True) -> bool:
-    """Locks an open file or folder until it is closed; a dead process holds nothing.
+@contextlib.contextmanager
+def all_or_none() -> Iterator[List[str]]:
+    """Yields a list for the paths of files that its block creates; removes them if that does not end well."""
+    created: List[str] = []
+    try:
+        yield created
+    except BaseException:
+        for path in created:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+        raise
+
+
+def tidy(folder: str) -> None:
+    """Removes what killed processes left half-written in `folder`; only where nobody else writes."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(folder):
+            if _HALF_WRITTEN.match(name):
+                os.remove(os.path.join(folder, name))
+
+
+def lock(file: int, wait: bool = True) -> bool:
+    """Locks a descriptor's file or folder until it is closed; a dead process holds nothing.
 
     Returns:
         Whether it is locked now: without `wait`, it may be that another process has it.
@@ -74,8 +99,9 @@ def locked(folder: str) -> Iterator[None]:
 
 def cannot_write(path: str, error: Exception) -> InputError:
     """Returns the error to raise where `path` cannot be written, by Python or by TensorFlow."""
-    why = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
-    return InputError("%s cannot be written: %s; then the same command again" % (path, why.splitlines()[0]))
+    said = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
+    why = said.splitlines()[0].split("; ")[-1]  # TensorFlow says the file's name first
+    return InputError("%s cannot be written (%s); when it can be, give the same command again" % (path, why))
 
 
 def write_json(path: str, value: Any) -> None:

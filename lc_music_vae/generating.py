@@ -9,7 +9,7 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from lc_music_vae import examples, model_files, outputs, page, run_dir
+from lc_music_vae import examples, interrupts, model_files, outputs, page, run_dir
 from lc_music_vae.audio import find_engine
 from lc_music_vae.errors import InputError
 from lc_music_vae.outputs import Output
@@ -239,7 +239,7 @@ def _find_input(mode: str, number: int, path: Optional[str], bars: Optional[str]
 
 
 def _read_one(path: str) -> examples.Song:
-    songs = list(examples.read(path))
+    songs = list(interrupts.each(examples.read(path)))
     if len(songs) != 1:
         raise InputError("%s holds %d NoteSequences; give a file with one" % (path, len(songs)))
     return songs[0]

@@ -3,7 +3,9 @@
 import contextlib
 import signal
 import threading
-from typing import Callable, Iterator, List
+from typing import Callable, Iterable, Iterator, List, TypeVar
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -39,6 +41,20 @@ def postponed() -> Iterator[List[int]]:
         yield came
     for number in came[:1]:
         originals[number](number, None)
+
+
+def each(items: Iterable[T]) -> Iterator[T]:
+    """Yields the items; what would interrupt the making of one comes after it.
+
+    For libraries that take an interrupt for an error: to note_seq, a song in which Ctrl-C comes is a damaged one.
+    """
+    remaining = iter(items)
+    while True:
+        with postponed():
+            item = next(remaining, None)
+        if item is None:
+            return
+        yield item
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from them: the same distribution as with the encoder in the loop, at none of its
 shard stands a JSON file that says what it was made from; a shard is used again while that is the same.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -17,7 +18,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tu
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import checkpoints, data, examples, files, melody, music_vae
+from lc_music_vae import checkpoints, data, examples, files, interrupts, melody, music_vae
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 
@@ -116,7 +117,7 @@ def _convert(
     """Yields the windows of all songs in `paths`, and adds what they are to `shard`."""
     for path in paths:
         try:
-            for song in examples.read(path):
+            for song in interrupts.each(examples.read(path)):
                 score = converter.score(song)
                 windows = converter.windows(score, transpositions)
                 shard.rows.append(_row(score, windows, converter))
@@ -167,6 +168,16 @@ def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[s
     return [" or ".join(fit) + " would read it"] if fit else []
 
 
+@contextlib.contextmanager
+def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
+    """Yields the writer of a TFRecord file, which appears whole or not at all."""
+    try:
+        with files.replacing(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+            yield writer
+    except tf.errors.OpError as e:
+        raise files.cannot_write(path, e) from e
+
+
 def encode_shard(
     paths: Sequence[str],
     output: str,
@@ -185,7 +196,7 @@ def encode_shard(
     """
     shard = Shard(0, [], {}, {}, {})
     count = 0
-    with files.replacing(output) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+    with writing_records(output) as writer:
         for batch in _batches(_convert(paths, converter, transpositions, shard)):
             inputs = [x for window in batch for x in window.inputs]
             lengths = [window.length for window in batch for _ in window.inputs]
@@ -254,6 +265,7 @@ def prepare(
         if done is None or done["made_from"] != made_from or not os.path.isfile(shard):
             encoder = encoder or music_vae.Encoder(music_vae_config, weights)
             summary = encode_shard(piece, shard, converter, encoder.encode, transpositions)
+            _check_unchanged(made_from["files"])
             done = {"made_from": made_from, "made": summary}
             files.write_json(shard + ".json", done)
             if len(pieces) > 1:
@@ -272,6 +284,13 @@ def prepare(
         program=int(_commonest([m.programs for m in made], "0")),
         octaves=int(_commonest([m.octaves for m in made], "0")),
     )
+
+
+def _check_unchanged(read: Sequence[Sequence[str]]) -> None:
+    """Raises an `InputError` unless the files have the hashes that they had before they were read."""
+    for path, before in read:
+        if not os.path.isfile(path) or files.sha256(path) != before:
+            raise InputError("%s changed while it was read; give the same command again" % path)
 
 
 def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:

@@ -11,7 +11,7 @@ import os
 import re
 from typing import Any, Dict, List, Optional
 
-from lc_music_vae import examples, files
+from lc_music_vae import examples, files, interrupts
 from lc_music_vae.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def _output(folder: str, output: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     if not os.path.isfile(path):
         return None
     try:
-        (song,) = examples.read(path)
+        (song,) = interrupts.each(examples.read(path))
     except InputError as e:
         logger.warning("%s leaves out %s", PAGE, e)
         return None

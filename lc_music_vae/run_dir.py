@@ -74,23 +74,25 @@ class RunDir(NamedTuple):
             InputError: Another training is in there, or nothing can be written there.
         """
         try:
-            file = open(os.path.join(self.path, ".lock"), "a+", encoding="ascii")
+            file = os.open(os.path.join(self.path, ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as e:
             raise files.cannot_write("--run_dir=" + self.path, e) from e
-        with file:
+        try:
             if not files.lock(file, wait=False):
-                file.seek(0)
                 raise InputError(
                     "--run_dir=%s: process %s is training there; wait until it ends, or give another --run_dir"
-                    % (self.path, file.read())
+                    % (self.path, os.read(file, 20).decode())
                 )
             try:
-                file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
+                os.ftruncate(file, 0)
+                os.write(file, b"%d" % os.getpid())
             except OSError as e:
                 raise files.cannot_write("--run_dir=" + self.path, e) from e
+            for folder in (self.path, self.train, self.latents):
+                files.tidy(folder)
             yield
+        finally:
+            os.close(file)
 
     def read(self) -> Optional[Dict[str, Any]]:
         """Returns what `run.json` records, or None before the first training.

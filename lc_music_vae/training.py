@@ -132,6 +132,8 @@ def _train(
             num_data_threads,
         )
     prefix, step = folder.latest()
+    if step < num_steps:  # a limit on the size of files looks to Estimator like the end of the data
+        raise files.cannot_write(folder.train, EOFError("its last checkpoint is of step %d" % step))
     settings["latent"] = _look_back(folder, found)
     files.write_json(folder.run_json, settings)
     bundle = folder.bundle(settings["config"])
@@ -277,6 +279,7 @@ def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint
         if span is None:
             raise InputError("--augment: drums cannot be transposed; leave it out")
         transpositions = range(span[0], span[1] + 1)
+    stamp = checkpoints.stamp(checkpoint)
     weights = checkpoints.Weights(checkpoint)
     fingerprint = weights.fingerprint(music_vae.ENCODER_SCOPE)
     if run and fingerprint != run["pretrained"]["fingerprint"]:
@@ -294,6 +297,10 @@ def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint
         settings["melody_track"],
         settings["metre"],
     )
+    if checkpoints.stamp(checkpoint) != stamp:
+        raise InputError(
+            "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
+        )
     return found, fingerprint
 
 
