@@ -95,8 +95,11 @@ class _Saver(tf.train.Saver):
     def __init__(self, to_keep: int, every_n_hours: float):
         super().__init__(max_to_keep=to_keep, keep_checkpoint_every_n_hours=every_n_hours, save_relative_paths=True)
 
-    def save(self, *args, **kwargs):
-        return super().save(*args, **dict(kwargs, write_meta_graph=False))
+    def save(self, sess, save_path, *args, **kwargs):
+        try:
+            return super().save(sess, save_path, *args, **dict(kwargs, write_meta_graph=False))
+        except ValueError as e:  # so it says that the folder is gone
+            raise files.cannot_write(os.path.dirname(save_path), e) from e
 
 
 def model_fn_builder(
