@@ -5,7 +5,7 @@ VENV ?= $(if $(filter tf2,$(PLATFORM)),.venv-tf2,.venv)
 PY = $(VENV)/bin/python
 export PLATFORM PYTHON VENV
 
-.PHONY: demo test test-page test-audio lint format bench clean
+.PHONY: demo test test-page test-audio soak lint format bench clean
 
 $(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt tools/bootstrap.sh
 	@tools/bootstrap.sh
@@ -30,6 +30,10 @@ test-page: $(VENV)/stamp
 
 test-audio: $(VENV)/stamp
 	@$(PY) -m pytest tests/system/test_fluidsynth.py
+
+# Commands killed at random, songs without end: minutes. SOAK_KILLS and SOAK_SONGS say how many (50 and 100).
+soak: $(VENV)/stamp
+	@$(PY) -m pytest -s tests/soak/test_soak.py
 
 bench: $(VENV)/stamp
 	@$(PY) benchmarks/real_size.py

@@ -104,7 +104,8 @@ def _main(flags) -> None:
 
 def main(argv=None) -> None:
     """Entry point of the console script; `argv` is the process's own unless given."""
-    command_line.run("midime_generate", __doc__, _flags(), _main, argv)
+    stopped = "no file is half-written, and the same command begins anew"
+    command_line.run("midime_generate", __doc__, _flags(), _main, argv, stopped)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ _PLACES = (
     "/usr/share/soundfonts/*.sf2",
 )
 _PEAK = 0.9  # of full scale: MP3 and AAC encoders overshoot what they are given
+_SLACK = 0.1  # seconds by which FluidSynth may end before the last note, in MIDI's own rounding
 _FADE = 0.02  # seconds at the end, where a note that still rings would click
 _BASS_DRUMS = (35, 36)
 
@@ -135,7 +136,10 @@ def _by_fluidsynth(sequence: Any, engine: Engine) -> Any:
         if done.returncode or not os.path.exists(raw):
             said = done.stdout.decode("utf-8", "replace").strip().splitlines() or ["nothing"]
             raise InputError("%s ended with status %d and said: %s" % (engine.program, done.returncode, said[-1]))
-        return np.fromfile(raw, "<f4").reshape(-1, 2).astype(np.float64)
+        heard = np.fromfile(raw, "<f4")
+        if len(heard) < 2 * RATE * (max(n.end_time for n in sequence.notes) - _SLACK):
+            raise InputError("%s: %s wrote only part of the sound; see that there is room" % (raw, engine.program))
+        return heard.reshape(-1, 2).astype(np.float64)
 
 
 def _by_note_seq(sequence: Any, length: int) -> Any:

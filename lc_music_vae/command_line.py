@@ -9,6 +9,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
 import traceback
 import warnings
@@ -16,9 +17,14 @@ from typing import Callable, List, NamedTuple, Optional
 
 from absl import flags
 
+from lc_music_vae import interrupts
 from lc_music_vae.errors import InputError
 
 _LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: it ends the work as Ctrl-C does."""
 
 
 class FlagSet(NamedTuple):
@@ -48,8 +54,11 @@ def run(
     values: flags.FlagValues,
     main: Callable[[flags.FlagValues], None],
     argv: Optional[List[str]] = None,
+    when_stopped: str = "the same command goes on from there",
 ) -> None:
-    """Parses flags and runs `main`. Ends the process with status 1 on an error, 130 when interrupted.
+    """Parses flags and runs `main`.
+
+    Ends the process with status 1 on an error, 130 when SIGINT (Ctrl-C) stopped it, 143 when SIGTERM did.
 
     Args:
         program: Name that error lines start with.
@@ -57,6 +66,7 @@ def run(
         values: The script's flags.
         main: Is given the parsed flags.
         argv: Command line, program first; None is the process's own.
+        when_stopped: What is said of the work when a signal stopped it.
     """
     try:
         rest = values(sys.argv if argv is None else argv)[1:]
@@ -69,14 +79,22 @@ def run(
         return
     _set_up_logging(values.log)
     try:
-        main(values)
-    except KeyboardInterrupt:
-        print("%s: stopped; the same command goes on from the last checkpoint" % program, file=sys.stderr)
-        sys.exit(130)
+        with interrupts.handled([signal.SIGTERM], _terminate):
+            main(values)
+    except KeyboardInterrupt as e:
+        print("%s: %s; %s" % (program, " ".join(["stopped"] + list(e.args)), when_stopped), file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # At once: to take TensorFlow down in an orderly way takes it one to two seconds, and nothing is left to do.
+        os._exit(128 + (signal.SIGTERM if isinstance(e, Terminated) else signal.SIGINT))
     except Exception as e:
         if values.log == "DEBUG":
             traceback.print_exc()
         _fail(program, e)
+
+
+def _terminate(number, frame) -> None:
+    raise Terminated
 
 
 def other_command(program: str, other: str, *arguments: str) -> str:

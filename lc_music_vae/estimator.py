@@ -4,16 +4,17 @@ Everything random is a function of (seed, global step), drawn by stateless ops: 
 from its last checkpoint ends with the weights of one that was not.
 """
 
+import contextlib
 import logging
 import os
 import tempfile
 import time
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 import tqdm
 
-from lc_music_vae import base_model, latents, music_vae, progress
+from lc_music_vae import base_model, files, interrupts, latents, music_vae, progress
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
@@ -97,8 +98,11 @@ class _Saver(tf.train.Saver):
     def __init__(self, to_keep: int, every_n_hours: float):
         super().__init__(max_to_keep=to_keep, keep_checkpoint_every_n_hours=every_n_hours, save_relative_paths=True)
 
-    def save(self, *args, **kwargs):
-        return super().save(*args, **dict(kwargs, write_meta_graph=False))
+    def save(self, sess, save_path, *args, **kwargs):
+        try:
+            return super().save(sess, save_path, *args, **dict(kwargs, write_meta_graph=False))
+        except ValueError as e:  # so it says that the folder is gone
+            raise files.cannot_write(os.path.dirname(save_path), e) from e
 
 
 def model_fn_builder(
@@ -199,6 +203,25 @@ class _Progress(tf.train.SessionRunHook):
             self._bar.update(self._step - self._bar.n)
 
 
+class _StopWhenAsked(tf.train.SessionRunHook):
+    """Ends training after the step in which a signal came; Estimator then writes a last checkpoint.
+
+    Before the first step signals interrupt as ever: building the graph takes a second, and there is nothing to keep.
+    """
+
+    def __init__(self, until_the_end: contextlib.ExitStack):
+        self._until_the_end = until_the_end
+        self._came: Optional[List[int]] = None
+
+    def before_run(self, run_context):
+        if self._came is None:
+            self._came = self._until_the_end.enter_context(interrupts.postponed())
+
+    def after_run(self, run_context, run_values):
+        if self._came:
+            run_context.request_stop()
+
+
 def train(
     found: latents.Latents,
     hparams: HParams,
@@ -216,7 +239,9 @@ def train(
         The numbers of the last step.
 
     Raises:
-        InputError: The loss is not a number any more; the last checkpoint is from before that.
+        InputError: The loss is not a number any more, or something cannot be written; the last checkpoint is from
+            before that.
+        KeyboardInterrupt: A signal asked for it; the last checkpoint is of the step that was reached.
     """
     size = batch_size(hparams, found.num_windows)
     config = tf.estimator.RunConfig(
@@ -227,15 +252,22 @@ def train(
     )
     model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
     try:
-        with progress.bar("training", num_steps, "step", initial=first_step, miniters=1) as bar:
+        with contextlib.ExitStack() as until_the_end:
+            bar = until_the_end.enter_context(
+                progress.bar("training", num_steps, "step", initial=first_step, miniters=1)
+            )
             shown = _Progress(first_step, num_steps, bar)
             tf.estimator.Estimator(model_fn, model_dir, config).train(
-                train_input_fn(found, size, seed, first_step, num_data_threads), hooks=[shown], max_steps=num_steps
+                train_input_fn(found, size, seed, first_step, num_data_threads),
+                hooks=[shown, _StopWhenAsked(until_the_end)],
+                max_steps=num_steps,
             )
     except tf.train.NanLossDuringTrainingError as e:
         raise InputError(
             "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"
         ) from e
+    except (tf.errors.OpError, OSError) as e:
+        raise files.cannot_write(model_dir, e) from e
     return shown.numbers
 
 

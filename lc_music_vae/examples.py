@@ -12,7 +12,7 @@ import struct
 import warnings
 from typing import Any, Iterator, List, NamedTuple
 
-from lc_music_vae import midi
+from lc_music_vae import interrupts, midi
 from lc_music_vae.errors import InputError
 
 MIDI = (".mid", ".midi", ".kar")
@@ -126,7 +126,8 @@ def load(source: Source) -> Song:
         InputError: It cannot be read.
     """
     try:
-        with warnings.catch_warnings():
+        # What note_seq reads with may take Ctrl-C for damage in the song: it comes afterwards.
+        with interrupts.postponed(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
             return Song(source.name, _READERS[source.kind](source))
     except InputError:

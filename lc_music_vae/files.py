@@ -1,21 +1,37 @@
-"""Writing files so that each appears whole or not at all."""
+"""Writing files so that each appears whole or not at all; locks."""
 
 import contextlib
 import hashlib
 import json
 import os
-from typing import Any, Iterator, Optional
+import re
+from typing import Any, Iterator, List, Optional
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there
+    fcntl = None
+
+from lc_music_vae.errors import InputError
+
+# Names by `_scratch`, and TensorFlow's own.
+_HALF_WRITTEN = re.compile(r"\..+\.\d+$|.+\.tmp[0-9a-f]{32}$|.+\.tempstate\d+$")
 
 
 @contextlib.contextmanager
 def _scratch(path: str) -> Iterator[str]:
     folder, name = os.path.split(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
     temporary = os.path.join(folder, ".%s.%d" % (name, os.getpid()))
     try:
+        os.makedirs(folder, exist_ok=True)
         yield temporary
+    except OSError as e:
+        # What is read meanwhile speaks for itself.
+        if isinstance(e, FileExistsError) or e.filename not in (None, temporary, folder):
+            raise
+        raise cannot_write(path, e) from e
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.remove(temporary)
 
 
@@ -36,16 +52,56 @@ def creating(path: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def locked(folder: str) -> Iterator[None]:
-    """Keeps other processes that ask for the same folder waiting; a dead process holds nothing."""
-    import fcntl  # here: Windows has none, and may read
+def all_or_none() -> Iterator[List[str]]:
+    """Yields a list for the paths of files that its block creates; removes them if that does not end well."""
+    created: List[str] = []
+    try:
+        yield created
+    except BaseException:
+        for path in created:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+        raise
 
+
+def tidy(folder: str) -> None:
+    """Removes what killed processes left half-written in `folder`; only where nobody else writes."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(folder):
+            if _HALF_WRITTEN.match(name):
+                os.remove(os.path.join(folder, name))
+
+
+def lock(file: int, wait: bool = True) -> bool:
+    """Locks a descriptor's file or folder until it is closed; a dead process holds nothing.
+
+    Returns:
+        Whether it is locked now: without `wait`, it may be that another process has it.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """Keeps other processes that ask for the same folder waiting."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def cannot_write(path: str, error: Exception) -> InputError:
+    """Returns the error to raise where `path` cannot be written, by Python or by TensorFlow."""
+    said = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
+    why = said.splitlines()[0].split("; ")[-1]  # TensorFlow says the file's name first
+    return InputError("%s cannot be written (%s); when it can be, give the same command again" % (path, why))
 
 
 def write_json(path: str, value: Any) -> None:

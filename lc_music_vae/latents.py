@@ -201,6 +201,16 @@ def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[s
     return [" or ".join(fit) + " would read it"] if fit else []
 
 
+@contextlib.contextmanager
+def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
+    """Yields the writer of a TFRecord file, which appears whole or not at all."""
+    try:
+        with files.replacing(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+            yield writer
+    except tf.errors.OpError as e:
+        raise files.cannot_write(path, e) from e
+
+
 def encode_shard(
     songs: Iterable[_Converted],
     output: str,
@@ -215,7 +225,7 @@ def encode_shard(
     """
     shard = Shard(0, [], {}, {}, {})
     count = 0
-    with files.replacing(output) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+    with writing_records(output) as writer:
         for batch in _batches(_windows(songs, shard)):
             inputs = [x for window in batch for x in window.inputs]
             lengths = [window.length for window in batch for _ in window.inputs]
@@ -298,6 +308,7 @@ def prepare(
             encoder = music_vae.Encoder(music_vae_config, weights)
             for i, of_shard in itertools.groupby(songs, lambda song: song.shard):
                 made[i] = encode_shard(of_shard, shards[i], encoder.encode)
+                _check_unchanged(made_from[i]["files"])
                 files.write_json(shards[i] + ".json", {"made_from": made_from[i], "made": made[i]})
                 if len(pieces) > 1 and not progress.shown():
                     logger.info("encoded %d of %d files", i * _FILES_A_SHARD + len(pieces[i]), len(paths))
@@ -342,6 +353,13 @@ def reading(
 
     with parallel.ordered_map(workers) as ordered, progress.bar("reading", num_files, "file") as bar:
         yield watched(ordered(functools.partial(_convert, settings), jobs))
+
+
+def _check_unchanged(read: Sequence[Sequence[str]]) -> None:
+    """Raises an `InputError` unless the files have the hashes that they had before they were read."""
+    for path, before in read:
+        if not os.path.isfile(path) or files.sha256(path) != before:
+            raise InputError("%s changed while it was read; give the same command again" % path)
 
 
 def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:

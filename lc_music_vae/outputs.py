@@ -87,22 +87,26 @@ def write(
     """
     from lc_music_vae import drawing
 
-    paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
-    picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
-    with files.creating(picture) as temporary:
-        drawing.save(sheet, temporary)
-    run = dict(
-        settings,
-        mode=mode,
-        config=config,
-        written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
-        picture=os.path.basename(picture),
-        outputs=[_entry(output, path, engine) for output, path in zip(outputs, paths)],
-    )
-    with files.locked(folder):
-        index = _read_index(folder)
-        index["runs"].append(run)
-        files.write_json(os.path.join(folder, page.INDEX), index)
+    with files.all_or_none() as created:
+        paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
+        created += paths
+        picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
+        with files.creating(picture) as temporary:
+            drawing.save(sheet, temporary)
+        created.append(picture)
+        run = dict(
+            settings,
+            mode=mode,
+            config=config,
+            written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
+            picture=os.path.basename(picture),
+            outputs=[_entry(output, path, engine) for output, path in zip(outputs, paths)],
+        )
+        with files.locked(folder):
+            index = _read_index(folder)
+            index["runs"].append(run)
+            files.write_json(os.path.join(folder, page.INDEX), index)
+    # From here on the run is listed: nothing of it is taken back.
     if engine:
         for output, path in zip(outputs, paths):
             audio.render(output.note_sequence, _sound(path), engine)
@@ -136,9 +140,12 @@ def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
         if not any(map(os.path.exists, paths + others)):
             break
         now += 1
-    for sequence, path in zip(sequences, paths):
-        with files.creating(path) as temporary:
-            note_seq.note_sequence_to_midi_file(sequence, temporary)
+    with files.all_or_none() as created:
+        for sequence, path in zip(sequences, paths):
+            # note_seq's own function leaves the file to be closed by chance, and is silent where a disk is full.
+            with files.creating(path) as temporary, open(temporary, "wb") as f:
+                note_seq.note_sequence_to_pretty_midi(sequence).write(f)
+            created.append(path)
     return paths
 
 

@@ -1,9 +1,10 @@
 """What is in a run's folder, and what `run.json` records of it. Needs no TensorFlow."""
 
+import contextlib
 import glob
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from lc_music_vae import checkpoints, files
 from lc_music_vae.errors import InputError
@@ -64,6 +65,34 @@ class RunDir(NamedTuple):
             os.makedirs(self.path, exist_ok=True)
         except OSError as e:
             raise InputError("--run_dir=%s cannot be made: %s" % (self.path, e.strerror)) from e
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other trainings out while its block runs; a dead process keeps nobody out.
+
+        Raises:
+            InputError: Another training is in there, or nothing can be written there.
+        """
+        try:
+            file = os.open(os.path.join(self.path, ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as e:
+            raise files.cannot_write("--run_dir=" + self.path, e) from e
+        try:
+            if not files.lock(file, wait=False):
+                raise InputError(
+                    "--run_dir=%s: process %s is training there; wait until it ends, or give another --run_dir"
+                    % (self.path, os.read(file, 20).decode())
+                )
+            try:
+                os.ftruncate(file, 0)
+                os.write(file, b"%d" % os.getpid())
+            except OSError as e:
+                raise files.cannot_write("--run_dir=" + self.path, e) from e
+            for folder in (self.path, self.train, self.latents):
+                files.tidy(folder)
+            yield
+        finally:
+            os.close(file)
 
     def read(self) -> Optional[Dict[str, Any]]:
         """Returns what `run.json` records, or None before the first training.

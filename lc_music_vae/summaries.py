@@ -3,6 +3,8 @@
 import contextlib
 import io
 import os
+import platform
+import time
 from typing import Dict, Sequence
 
 import numpy as np
@@ -10,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 from tensorboard.plugins import projector
 
-from lc_music_vae import drawing, files
+from lc_music_vae import drawing, files, latents
 
 _LATENTS, _WINDOWS, _CONFIG = "projector_latents.tsv", "projector_windows.tsv", "projector_config.pbtxt"
 
@@ -35,8 +37,14 @@ def write(folder: str, step: int, scalars: Dict[str, float], pictures: Dict[str,
     """Writes scalars and pictures, by name, where TensorBoard finds them."""
     values = [tf.Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
     values += [tf.Summary.Value(tag=name, image=_image(sheet)) for name, sheet in pictures.items()]
-    with tf.Graph().as_default(), tf.summary.FileWriter(folder) as writer:
-        writer.add_summary(tf.Summary(value=values), step)
+    # Not by FileWriter, which says nothing where a disk is full.
+    now = time.time()
+    path = os.path.join(folder, "events.out.tfevents.%d.%s.%d" % (now, platform.node(), os.getpid()))
+    head = tf.Event(wall_time=now, file_version="brain.Event:2")
+    events = head, tf.Event(wall_time=now, step=step, summary=tf.Summary(value=values))
+    with latents.writing_records(path) as writer:
+        for event in events:
+            writer.write(event.SerializeToString())
 
 
 def _image(sheet: drawing.figure.Figure) -> tf.Summary.Image:

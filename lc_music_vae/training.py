@@ -7,7 +7,7 @@ import logging
 import os
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from lc_music_vae import checkpoints, examples, files, model_files
+from lc_music_vae import checkpoints, examples, files, interrupts, model_files
 from lc_music_vae import hparams as hparams_lib
 from lc_music_vae import run_dir as run_dir_lib
 from lc_music_vae.configs import get_config
@@ -59,7 +59,9 @@ def train(
         Path of the bundle `{run_dir}/{config}.tar`: the small VAE and `run.json`.
 
     Raises:
-        InputError: Something given is not usable, or contradicts what `run_dir` holds.
+        InputError: Something given is not usable, or contradicts what `run_dir` holds; another training is in there; or
+            something cannot be written.
+        KeyboardInterrupt: It was stopped; the same call goes on.
     """
     get_config(config)
     _check_at_least("num_steps", num_steps, 1)
@@ -77,8 +79,29 @@ def train(
         logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
         return bundle
     folder.make()
+    with folder.held(), interrupts.saying(lambda: "at step %d of %d" % (folder.latest()[1], num_steps)):
+        if folder.read() != run or folder.latest()[1] != step:
+            raise InputError("--run_dir=%s was trained in by another process just now; try again" % run_dir)
+        keep = checkpoints_to_keep, keep_checkpoint_every_n_hours
+        return _train(folder, run, step, settings, paths, checkpoint, examples_path, num_steps, *keep, num_data_threads)
 
-    found, fingerprint = _latents(settings, paths, checkpoint, folder.latents, run)
+
+def _train(
+    folder,
+    run: Optional[dict],
+    step: int,
+    settings: Dict[str, Any],
+    paths: List[str],
+    checkpoint: checkpoints.Checkpoint,
+    examples_path: Paths,
+    num_steps: int,
+    checkpoints_to_keep: int,
+    keep_checkpoint_every_n_hours: float,
+    num_data_threads: int,
+) -> str:
+    """Does what `train` has checked, in a folder that no other training is in."""
+    with interrupts.saying(lambda: "while songs were read"):
+        found, fingerprint = _latents(settings, paths, checkpoint, folder.latents, run)
     _report(found, folder.examples)
     from lc_music_vae import estimator, latents
 
@@ -112,9 +135,12 @@ def train(
         )
         reached = ": " + str(numbers)
     prefix, step = folder.latest()
+    if step < num_steps:  # a limit on the size of files looks to Estimator like the end of the data
+        raise files.cannot_write(folder.train, EOFError("its last checkpoint is of step %d" % step))
     settings["latent"] = _look_back(folder, found)
     files.write_json(folder.run_json, settings)
-    checkpoints.write_bundle(bundle, prefix, config + ".ckpt", settings)
+    bundle = folder.bundle(settings["config"])
+    checkpoints.write_bundle(bundle, prefix, settings["config"] + ".ckpt", settings)
     logger.info("trained to step %d on %s%s", step, _counted(found), reached)
     logger.info("  the model to keep or share: %s", bundle)
     logger.info("  its curves and a map of its latent: %s", folder.picture)
@@ -257,6 +283,7 @@ def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint
         if span is None:
             raise InputError("--augment: drums cannot be transposed; leave it out")
         transpositions = range(span[0], span[1] + 1)
+    stamp = checkpoints.stamp(checkpoint)
     weights = checkpoints.Weights(checkpoint)
     fingerprint = weights.fingerprint(music_vae.ENCODER_SCOPE)
     if run and fingerprint != run["pretrained"]["fingerprint"]:
@@ -274,6 +301,10 @@ def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint
         settings["melody_track"],
         settings["metre"],
     )
+    if checkpoints.stamp(checkpoint) != stamp:
+        raise InputError(
+            "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
+        )
     return found, fingerprint
 
 

@@ -8,6 +8,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -20,6 +21,7 @@ from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
 
 from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae import command_line, files
+from lc_music_vae import run_dir as run_dir_lib
 
 SMALL = "lc-cat-mel_2bar_small"
 NAME = r"%s_%s_\d{4}-\d\d-\d\d_\d{6}-%03d-of-%03d\.mid$"
@@ -512,10 +514,15 @@ def test_interrupt_is_one_line_and_130(tmp_path):
             break
     while not (tmp_path / "train" / "checkpoint").exists():
         time.sleep(0.05)
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
     error = process.stderr.read()
     assert process.wait() == 130
-    assert error.splitlines()[-1] == "midime_train: stopped; the same command goes on from the last checkpoint"
+    assert time.monotonic() - began < 2
+    step = run_dir_lib.at(str(tmp_path)).latest()[1]
+    assert error.splitlines()[-1] == (
+        "midime_train: stopped at step %d of 1000000; the same command goes on from there" % step
+    )
 
 
 def test_demo_commands_stay_below_1200_megabytes(trained, tmp_path):

@@ -291,26 +291,39 @@ def test_resumed_training_ends_with_the_weights_of_one_that_was_not_stopped(tmp_
         assert weights_at(once) != weights_at(tmp_path / ("other" + hparams[-3:]))
 
 
-def test_killed_training_goes_on_to_the_same_weights(tmp_path):
-    """SIGKILL once the first checkpoint is there; the run that goes on ends as an undisturbed one."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_training_goes_on_to_the_same_weights(tmp_path, number):
+    """A signal once the first checkpoint is there; the run that goes on ends as an undisturbed one.
+
+    SIGTERM leaves a checkpoint of the very step that it says, and stops within two seconds.
+    """
     song = write_midi(melody(tune(12, 1)), tmp_path / "song.mid")
-    arguments = ["--config=" + SMALL, "--examples_path=" + song, "--hparams=latent_encoder_layers=32", "--num_steps=60"]
-    script = [sys.executable, os.path.join(REPO, "midime_train.py")] + arguments
-    process = subprocess.Popen(
-        script + ["--run_dir=%s" % (tmp_path / "killed"), "--num_steps=100000"], stderr=subprocess.PIPE
-    )
-    index = tmp_path / "killed" / "train" / "checkpoint"
+    arguments = ["--config=" + SMALL, "--examples_path=" + song, "--hparams=latent_encoder_layers=32"]
+    run_dir = tmp_path / "killed"
+    script = [sys.executable, os.path.join(REPO, "midime_train.py"), "--run_dir=%s" % run_dir, "--num_steps=100000"]
+    process = subprocess.Popen(script + arguments, stderr=subprocess.PIPE, universal_newlines=True)
     for _ in range(600):
-        if index.exists():
+        if (run_dir / "train" / "checkpoint").exists():
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    process.stderr.close()
-    assert not (tmp_path / "killed" / (SMALL + ".tar")).exists()
-    for run_dir in ("killed", "whole"):
-        subprocess.check_call(script + ["--run_dir=%s" % (tmp_path / run_dir), "--log=ERROR"])
-    assert weights_at(tmp_path / "killed") == weights_at(tmp_path / "whole")
+    time.sleep(0.2)
+    process.send_signal(number)
+    began = time.monotonic()
+    said = process.stderr.read()
+    status = process.wait()
+    step = run_dir_lib.at(str(run_dir)).latest()[1]
+    if number == signal.SIGTERM:
+        assert (status, time.monotonic() - began < 2) == (143, True)
+        assert 0 < step < 100000
+        last = "midime_train: stopped at step %d of 100000; the same command goes on from there" % step
+        assert said.splitlines()[-1] == last
+    else:
+        assert status == -number
+    assert not (run_dir / (SMALL + ".tar")).exists()
+    end = step + 60
+    for folder in ("killed", "whole"):
+        train(tmp_path / folder, song, num_steps=end, hparams="latent_encoder_layers=32")
+    assert weights_at(run_dir) == weights_at(tmp_path / "whole")
 
 
 def test_a_finished_run_that_is_started_again_changes_nothing(trained, caplog):

@@ -1,0 +1,157 @@
+"""What takes minutes: commands killed at random moments, and one process that works for long. `make soak`."""
+
+import collections
+import gc
+import os
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import EXAMPLE, REPO, melody, tune, write_midi
+
+import lc_music_vae
+from lc_music_vae import checkpoints, examples, files
+from lc_music_vae import run_dir as run_dir_lib
+
+KILLS = int(os.environ.get("SOAK_KILLS", "50"))
+SONGS = int(os.environ.get("SOAK_SONGS", "100"))
+CONFIG = "lc-cat-mel_2bar_small"
+HPARAMS = "latent_encoder_layers=64,latent_decoder_layers=64"
+STEPS = 3000
+# What the commands say as a stage begins.
+STAGES = {"windows from": "building", "training from": "training", "curves and a map": "bundling", "wrote": "page"}
+
+
+def weights_at(run_dir):
+    import tensorflow.compat.v1 as tf
+
+    reader = tf.train.NewCheckpointReader(run_dir_lib.at(run_dir).latest()[0])
+    return {name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}
+
+
+def command(script, *arguments):
+    return [sys.executable, os.path.join(REPO, script)] + list(arguments)
+
+
+def kill_after(arguments, seconds):
+    """Starts the command, kills it after so long, and returns the stage that it was in; None if it had ended well."""
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, universal_newlines=True)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    said = process.stderr.read()
+    process.stderr.close()
+    if process.wait() == 0:
+        return None
+    assert process.returncode == -9, said
+    stage = "starting, reading"
+    for text, name in STAGES.items():
+        stage = name if text in said else stage
+    return stage
+
+
+def check_whole(folder):
+    """Every file under its own name is whole: JSON parses, bundles hold their members, MIDI files can be read."""
+    for at, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(at, name)
+            if name.startswith("."):
+                continue
+            if name.endswith(".json"):
+                assert files.read_json(path)
+            elif name.endswith(".tar"):
+                assert checkpoints.find(path, "--checkpoint_file").run
+            elif name.endswith(".mid"):
+                assert list(examples.read(path))
+            elif name.endswith(".png"):
+                with open(path, "rb") as f:
+                    assert f.read()[-8:-4] == b"IEND"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A training that nothing disturbed, and how long it took."""
+    run_dir = str(tmp_path_factory.mktemp("whole"))
+    began = time.monotonic()
+    subprocess.check_call(training(run_dir))
+    return run_dir, time.monotonic() - began
+
+
+def training(run_dir):
+    flags = ["--config=" + CONFIG, "--examples_path=" + EXAMPLE, "--hparams=" + HPARAMS, "--num_steps=%d" % STEPS]
+    return command("midime_train.py", "--run_dir=" + run_dir, *flags)
+
+
+def show(title, counts):
+    print("\n%s" % title)
+    for stage, number in sorted(counts.items()):
+        print("  %-20s %3d survived" % (stage, number))
+
+
+def test_killed_trainings(whole, tmp_path):
+    """Kills a training again and again until it gets through, then begins another."""
+    chance = np.random.RandomState(0)
+    survived, finished = collections.Counter(), 0
+    run_dir = str(tmp_path / "run0")
+    while sum(survived.values()) < KILLS:
+        stage = kill_after(training(run_dir), chance.uniform(0.2, 1) * whole[1])
+        if os.path.isdir(run_dir):
+            check_whole(run_dir)
+        if stage:
+            survived[stage] += 1
+        else:
+            assert weights_at(run_dir) == weights_at(whole[0])
+            finished += 1
+            run_dir = str(tmp_path / ("run%d" % finished))
+    subprocess.check_call(training(run_dir))
+    assert weights_at(run_dir) == weights_at(whole[0])
+    survived["(trainings finished)"] = finished + 1
+    show("killed trainings of %.1f s, by the stage they were in:" % whole[1], survived)
+
+
+def test_killed_generating(whole, tmp_path):
+    chance = np.random.RandomState(1)
+    survived = collections.Counter()
+    folder = str(tmp_path / "generated")
+    arguments = command("midime_generate.py", "--run_dir=" + whole[0], "--output_dir=" + folder, "--num_outputs=4")
+    began = time.monotonic()
+    subprocess.check_call(arguments)
+    took = time.monotonic() - began
+    for _ in range(max(1, KILLS // 3)):
+        survived[kill_after(arguments, chance.uniform(0.5, 1) * took) or "(ended before)"] += 1
+        check_whole(folder)
+    before = len(files.read_json(os.path.join(folder, "index.json"))["runs"])
+    subprocess.check_call(arguments)
+    assert len(files.read_json(os.path.join(folder, "index.json"))["runs"]) == before + 1
+    show("killed generating of %.1f s, by the stage it was in:" % took, survived)
+
+
+def resident():
+    """Returns this process's memory in MB."""
+    gc.collect()
+    with open("/proc/self/status") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) / 1024
+
+
+def test_many_songs_in_one_process(tmp_path):
+    print("\n song   MB  open files")
+    marks = []
+    for i in range(SONGS):
+        song = write_midi(melody(tune(6, i)), tmp_path / "song.mid")
+        run_dir = str(tmp_path / ("run%d" % (i % 3)))
+        subprocess.check_call(["rm", "-rf", run_dir])
+        lc_music_vae.train(CONFIG, song, run_dir, num_steps=3, hparams=HPARAMS)
+        with lc_music_vae.TrainedModel(run_dir) as model:
+            assert len(model.sample(2)) == 2
+            model.reconstruct(next(examples.read(song)).note_sequence)
+        if (i + 1) % max(1, SONGS // 10) == 0:
+            marks.append((resident(), len(os.listdir("/proc/self/fd"))))
+            print("%5d %5.0f %4d" % (i + 1, *marks[-1]), flush=True)
+    half = len(marks) // 2
+    assert marks[-1][1] <= marks[half][1] + 1
+    # Memory goes up in steps as arenas are filled: less than a tenth of a MB a song in the second half.
+    assert (marks[-1][0] - marks[half][0]) / (SONGS / 2) < 0.1
