@@ -19,7 +19,14 @@ _LONGEST_KEY = 1024
 
 def check(prefix: str) -> None:
     """Raises a `ValueError` unless each tensor has a possible shape and lies within the checkpoint's data."""
+    from google.protobuf import message
     from tensorflow.core.protobuf import tensor_bundle_pb2
+
+    def parsed(kind, value: bytes):
+        try:
+            return kind.FromString(value)
+        except message.DecodeError:
+            raise ValueError("its index is damaged") from None
 
     if os.path.getsize(prefix + ".index") > _MOST_BYTES:
         raise ValueError("its index is larger than %d kB" % (_MOST_BYTES >> 10))
@@ -28,9 +35,9 @@ def check(prefix: str) -> None:
     key, header = next(entries, (b"none", b""))
     if key:
         raise ValueError("its index has no header")
-    sizes = _shard_sizes(prefix, tensor_bundle_pb2.BundleHeaderProto.FromString(header).num_shards)
+    sizes = _shard_sizes(prefix, parsed(tensor_bundle_pb2.BundleHeaderProto, header).num_shards)
     for key, value in entries:
-        entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
+        entry = parsed(tensor_bundle_pb2.BundleEntryProto, value)
         name, shape = key.decode("utf-8", "replace"), [dim.size for dim in entry.shape.dim]
         if not _is_possible(shape, sum(sizes)):
             raise ValueError("%s of shape %s is larger than the data" % (name, shape))

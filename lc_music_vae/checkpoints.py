@@ -382,6 +382,7 @@ class Weights:
                 raise
         bad = sorted(name for name, is_finite in session.run(finite).items() if not is_finite)
         if bad:
+            self._forget()
             raise InputError(
                 "%s=%s: %s has values that are NaN or infinite; give another checkpoint"
                 % (self._checkpoint.flag, self._checkpoint.path, bad[0])
@@ -403,7 +404,7 @@ class Weights:
             ) from e
 
     def _forget(self) -> None:
-        """Removes what a bundle left in the cache: if that alone is damaged, it is unpacked again next time."""
+        """Removes what a useless bundle left in the cache; if that alone is damaged, it is unpacked again next time."""
         if self._checkpoint.bundle is not None:
             version = os.path.dirname(self._prefix)
             shutil.rmtree(version, ignore_errors=True)

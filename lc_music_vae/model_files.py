@@ -3,7 +3,6 @@
 Needs no TensorFlow: wrong names and paths are found in no time.
 """
 
-import math
 import os
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -15,7 +14,14 @@ from lc_music_vae.errors import InputError
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < 1e9
+
+
+def _is_path(value: Any) -> bool:
+    try:
+        return len(os.fsencode(value)) < 4096 and "\0" not in value
+    except (TypeError, UnicodeError):
+        return False
 
 
 def _is_whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -24,8 +30,8 @@ def _is_whole(low: int, high: int) -> Callable[[Any], bool]:
 
 # What is used of a run.json, which may be a stranger's: what each value must be, and in words.
 _RECORDED: Dict[Tuple[str, ...], Tuple[Callable[[Any], bool], str]] = {
-    ("config",): (lambda v: isinstance(v, str), "a config's name"),
-    ("pretrained", "path"): (lambda v: isinstance(v, str) and v.isprintable(), "a path"),
+    ("config",): (lambda v: isinstance(v, str) and len(v) < 100, "a config's name"),
+    ("pretrained", "path"): (_is_path, "a path"),
     ("pretrained", "stamp"): (lambda v: isinstance(v, list), "a list"),
     ("pretrained", "fingerprint"): (
         lambda v: isinstance(v, str) and re.match("[0-9a-f]{64}$", v) is not None,
