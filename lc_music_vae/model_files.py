@@ -37,7 +37,7 @@ _RECORDED: Dict[Tuple[str, ...], Tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, str) and re.match("[0-9a-f]{64}$", v) is not None,
         "a SHA-256 in hexadecimal",
     ),
-    ("music", "qpm"): (lambda v: _is_number(v) and 1 <= v <= 10000, "from 1 to 10000"),
+    ("music", "qpm"): (lambda v: _is_number(v) and v > 0, "a number above 0"),
     ("music", "program"): (_is_whole(0, 127), "a whole number from 0 to 127"),
     ("music", "octaves"): (_is_whole(-10, 10), "a whole number from -10 to 10"),
     ("latent", "mean"): (lambda v: isinstance(v, list) and all(map(_is_number, v)), "a list of numbers"),
