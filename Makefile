@@ -5,7 +5,7 @@ VENV ?= $(if $(filter tf2,$(PLATFORM)),.venv-tf2,.venv)
 PY = $(VENV)/bin/python
 export PLATFORM PYTHON VENV
 
-.PHONY: demo test test-page test-audio lint format bench clean
+.PHONY: demo test test-page test-audio soak lint format bench clean
 
 $(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt tools/bootstrap.sh
 	@tools/bootstrap.sh
@@ -30,6 +30,10 @@ test-page: $(VENV)/stamp
 
 test-audio: $(VENV)/stamp
 	@$(PY) -m pytest tests/system/test_fluidsynth.py
+
+# Minutes of damaged files; its table is what README says.
+soak: $(VENV)/stamp
+	@$(PY) -m pytest -s tests/soak
 
 bench: $(VENV)/stamp
 	@$(PY) benchmarks/real_size.py

@@ -14,7 +14,7 @@ from typing import Any, Iterator, List, NamedTuple
 from xml.parsers import expat
 
 from lc_music_vae import midi
-from lc_music_vae.errors import InputError
+from lc_music_vae.errors import InputError, printable
 
 MIDI = (".mid", ".midi", ".kar")
 MUSICXML = (".xml", ".musicxml", ".mxl")
@@ -33,7 +33,7 @@ class Song(NamedTuple):
     """One NoteSequence and where it is from.
 
     Attributes:
-        name: The file's path; in a TFRecord followed by `#` and the number of the record, from 0.
+        name: The file's path, printable; in a TFRecord followed by `#` and the number of the record, from 0.
         note_sequence: A `note_seq.NoteSequence`, times in seconds.
     """
 
@@ -100,12 +100,12 @@ def read(path: str) -> Iterator[Song]:
     if not lower.endswith(TFRECORD):
         _check_size(path, _LARGEST_ZIPPED if lower.endswith(".mxl") else _LARGEST_FILE)
     if lower.endswith(MIDI + MUSICXML):
-        yield Song(path, _read_one(path, lower.endswith(MIDI)))
+        yield Song(printable(path), _read_one(path, lower.endswith(MIDI)))
         return
     with open(path, "rb") as f:
         is_midi = f.read(4) == b"MThd"
     if is_midi:
-        yield Song(path, _read_one(path, True))
+        yield Song(printable(path), _read_one(path, True))
         return
     yield from _read_tfrecord(path)
 
@@ -198,7 +198,7 @@ def _read_tfrecord(path: str) -> Iterator[Song]:
 
     try:
         for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(path))):
-            name = "%s#%d" % (path, i)
+            name = printable("%s#%d" % (path, i))
             try:
                 yield Song(name, check_notes(note_seq.NoteSequence.FromString(record)))
             except message.DecodeError:

@@ -19,7 +19,7 @@ import tensorflow.compat.v1 as tf
 
 from lc_music_vae import checkpoints, data, examples, files, melody, music_vae
 from lc_music_vae.configs import CONFIG_MAP
-from lc_music_vae.errors import InputError
+from lc_music_vae.errors import InputError, printable
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def _convert(
                 _count(shard, score, windows)
                 yield from windows
         except InputError as e:  # not readable, or without the track that was asked for
-            shard.rows.append(Row(path, 0, "", str(e)))
+            shard.rows.append(Row(printable(path), 0, "", str(e)))
 
 
 def _count(shard: Shard, score: data.Score, windows: Sequence[data.Window]) -> None:
@@ -345,4 +345,4 @@ def write_rows(path: str, rows: Sequence[Row]) -> None:
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write("\t".join(Row._fields) + "\n")
         for row in rows:
-            f.write("\t".join(str(value).replace("\t", " ").replace("\n", " ") for value in row) + "\n")
+            f.write("\t".join(printable(str(value)) for value in row) + "\n")
