@@ -124,7 +124,9 @@ def _read_one(path: str, is_midi: bool) -> Any:
     # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
     except Exception as e:
         lines = str(e).strip().splitlines() or [type(e).__name__]
-        raise InputError("%s: not readable as %s (%s)" % (path, "MIDI" if is_midi else "MusicXML", lines[0])) from e
+        raise InputError(
+            "%s: not readable as %s (%s)" % (path, "MIDI" if is_midi else "MusicXML", lines[0][:200])
+        ) from e
 
 
 def _with_names(note_sequence: Any) -> Any:

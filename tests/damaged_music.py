@@ -69,8 +69,8 @@ def damage(content: bytes, rng: random.Random) -> bytes:
         kind = rng.randrange(8 if digits else 7)
         if kind == 0:
             damaged[at : at + 1] = bytes([rng.randrange(256)])
-        elif kind == 1 and at < len(damaged):
-            damaged[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            damaged[at : at + 1] = bytes(byte ^ 1 << rng.randrange(8) for byte in damaged[at : at + 1])
         elif kind == 2:
             damaged[at : at + 4] = rng.choice((b"\xff\xff\xff\x7f", b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff"))
         elif kind == 3:
