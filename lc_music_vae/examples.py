@@ -194,7 +194,6 @@ def check_notes(note_sequence: Any) -> Any:
 
 
 def _read_tfrecord(path: str) -> Iterator[Song]:
-    import note_seq
     import tensorflow.compat.v1 as tf
     from google.protobuf import message
 
@@ -202,13 +201,21 @@ def _read_tfrecord(path: str) -> Iterator[Song]:
         for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(path))):
             name = printable("%s#%d" % (path, i))
             try:
-                yield Song(name, check_notes(note_seq.NoteSequence.FromString(record)))
-            except message.DecodeError:
+                yield Song(name, check_notes(_parsed(record)))
+            except (message.DecodeError, RuntimeWarning):
                 raise InputError("%s: its records are not NoteSequences" % path) from None
             except ValueError as e:
                 raise InputError("%s: %s" % (name, e)) from None
     except tf.errors.DataLossError:
         raise InputError("%s: the TFRecord is cut off or damaged" % path) from None
+
+
+def _parsed(record: bytes) -> Any:
+    import note_seq
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # all that protobuf says of a record that goes on after its end
+        return note_seq.NoteSequence.FromString(record)
 
 
 def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:

@@ -59,14 +59,14 @@ def originals() -> Dict[str, bytes]:
     return found
 
 
-def damage(content: bytes, rng: random.Random) -> bytes:
+def damage(content: bytes, rng: random.Random, numbers_alone: bool = False) -> bytes:
     """Changes a few places: bytes, lengths, numbers in text, pieces lost, repeated or moved."""
     damaged = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 3, 8))):
         at = rng.randrange(len(damaged) + 1)
         size = rng.choice((1, 2, 4, 30, 300))
         digits = [i for i, byte in enumerate(damaged) if 0x30 <= byte <= 0x39]
-        kind = rng.randrange(8 if digits else 7)
+        kind = 7 if digits and numbers_alone else rng.randrange(8 if digits else 7)
         if kind == 0:
             damaged[at : at + 1] = bytes([rng.randrange(256)])
         elif kind == 1:
@@ -86,16 +86,17 @@ def damage(content: bytes, rng: random.Random) -> bytes:
             number = rng.choice((b"0", b"-1", b"99", b"2147483648", b"1e308", b"999999999999999999999"))
             at = rng.choice(digits)
             damaged[at : at + 1] = number
-        if rng.random() < 0.03:
+        if rng.random() < 0.03 and not numbers_alone:
             del damaged[rng.randrange(len(damaged) + 1) :]
     return bytes(damaged)
 
 
 def damaged_file(name: str, content: bytes, folder: str, rng: random.Random) -> str:
-    """Writes a damaged file, half the time with what is around the damage whole, and returns its path."""
+    """Writes a damaged file and returns its path; half the time all is well formed but for what it says."""
     path = os.path.join(folder, name)
     inside = rng.random() < 0.5
-    damaged = damage(content, rng) if inside else content
+    text = name.endswith((".xml", ".mxl", ".abc"))
+    damaged = damage(content, rng, numbers_alone=text) if inside else content
     if name.endswith(".mxl"):
         damaged = zipped(damaged)
     if name.endswith(".tfrecord"):
