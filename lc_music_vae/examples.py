@@ -202,7 +202,7 @@ def _read_tfrecord(path: str) -> Iterator[Song]:
             name = printable("%s#%d" % (path, i))
             try:
                 yield Song(name, check_notes(_parsed(record)))
-            except (message.DecodeError, RuntimeWarning):
+            except message.DecodeError:
                 raise InputError("%s: its records are not NoteSequences" % path) from None
             except ValueError as e:
                 raise InputError("%s: %s" % (name, e)) from None
@@ -212,10 +212,14 @@ def _read_tfrecord(path: str) -> Iterator[Song]:
 
 def _parsed(record: bytes) -> Any:
     import note_seq
+    from google.protobuf import message
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # all that protobuf says of a record that goes on after its end
-        return note_seq.NoteSequence.FromString(record)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        note_sequence = note_seq.NoteSequence.FromString(record)
+    if said:  # protobuf only warns of a record that goes on after its end
+        raise message.DecodeError
+    return note_sequence
 
 
 def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
