@@ -31,7 +31,7 @@ test-page: $(VENV)/stamp
 test-audio: $(VENV)/stamp
 	@$(PY) -m pytest tests/system/test_fluidsynth.py
 
-# Minutes of damaged files; its table is what README says.
+# Three minutes of damaged files; a table says what became of them.
 soak: $(VENV)/stamp
 	@$(PY) -m pytest -s tests/soak
 
