@@ -118,6 +118,7 @@ def sizes_of(shapes: Dict[str, Tuple[int, ...]], path: str) -> Tuple[HParams, in
     Raises:
         InputError: The checkpoint is not one of this small VAE.
     """
+    shapes = {name: shape for name, shape in shapes.items() if len(shape) == 2 and min(shape) > 0}
     layers = {"latent_encoder": {}, "latent_decoder": {}}
     for name, shape in shapes.items():
         match = re.match(r"(latent_(?:en|de)coder)/layer(\d+)/kernel$", name)

@@ -5,6 +5,7 @@ folder (its latest one). `find` checks what can be checked without TensorFlow; t
 """
 
 import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -12,9 +13,9 @@ import os
 import re
 import shutil
 import tarfile
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from lc_music_vae import files
+from lc_music_vae import checkpoint_index, files
 from lc_music_vae.errors import InputError
 
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checkpoints")
@@ -22,6 +23,15 @@ RUN_JSON = "run.json"
 
 _SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})$")
 _OPTIMISER = re.compile(r"/Adam(_\d+)?$|^beta\d_power(_\d+)?$|^global_step$")
+# Limits of what a bundle may claim. The largest published one holds 2.1 GB in five members.
+_MOST_BYTES = 16 << 30
+_MOST_MEMBERS = 1000
+_MOST_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
+_MOST_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
+_MOST_RUN_BYTES = 4 << 20
+_LONGEST_NAME = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 _STATE = re.compile(r'^model_checkpoint_path:\s*"(?P<path>[^"]+)"', re.MULTILINE)
 
 
@@ -108,44 +118,111 @@ def _check_shards(prefix: str, names: Iterable[str], path: str, flag: str) -> No
         )
 
 
-def _refuse_unsafe(member: tarfile.TarInfo, path: str, flag: str) -> None:
+class _UnsafeError(Exception):
+    """A bundle that no honest program would have made."""
+
+
+class _Headers:
+    """The bytes of a tar for `tarfile`, which reads the members' headers here and nothing else."""
+
+    def __init__(self, data: BinaryIO):
+        self.data = data
+        self.seek, self.tell = data.seek, data.tell
+        self._left = _MOST_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= self._left:
+            raise _UnsafeError("has headers of more than %d MiB" % (_MOST_HEADER_BYTES >> 20))
+        self._left -= size
+        return self.data.read(size)
+
+
+@contextlib.contextmanager
+def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfile.TarInfo], BinaryIO]]:
+    """Yields a bundle's members, each looked at before it is passed over, and the tar's bytes.
+
+    Raises:
+        InputError: It is unsafe or damaged, as far as it was read.
+        OSError: It cannot be read, or what the caller did failed.
+    """
+    try:
+        with open(bundle, "rb") as f:
+            zipped = f.read(2) == b"\x1f\x8b"
+            f.seek(0)
+            headers = _Headers(gzip.GzipFile(fileobj=f) if zipped else f)
+            most = min(_MOST_BYTES, max(_MOST_TIMES * os.path.getsize(bundle), 1 << 20))
+            with tarfile.open(fileobj=headers, mode="r:") as tar:
+                yield _checked(tar, most), headers.data
+    except _UnsafeError as e:
+        raise InputError("%s=%s: the bundle %s; do not use it" % (flag, path, e)) from None
+    # tarfile and gzip let whatever damage provokes through: IndexError, EOFError, zlib.error, RecursionError ...
+    except Exception as e:
+        if isinstance(e, InputError) or (isinstance(e, OSError) and e.errno is not None):
+            raise
+        raise InputError(
+            "%s=%s: not a readable .tar bundle (%s); copy or download it again, or give a checkpoint's prefix: what "
+            "stands before .index" % (flag, path, str(e) or type(e).__name__)
+        ) from e
+
+
+def _checked(tar: tarfile.TarFile, most_bytes: int) -> Iterator[tarfile.TarInfo]:
+    """Yields the members of a tar up to the first that is not what a bundle may hold."""
+    unpacked = 0
+    for number, member in enumerate(tar, 1):
+        unpacked += member.size
+        why = _why_unsafe(member)
+        if why:
+            raise _UnsafeError("has a member %r, which %s" % (member.name[:80], why))
+        if number > _MOST_MEMBERS:
+            raise _UnsafeError("has more than %d members" % _MOST_MEMBERS)
+        if unpacked > most_bytes:
+            raise _UnsafeError("says that it unpacks to %d bytes or more, which are too many for its size" % unpacked)
+        yield member
+
+
+def _why_unsafe(member: tarfile.TarInfo) -> str:
     parts = member.name.replace("\\", "/").split("/")
     if member.name.startswith("/") or ".." in parts:
-        why = "would be written outside the folder it is unpacked to"
-    elif not (member.isfile() or member.isdir()):
-        why = "is a link or a device, not a file"
-    else:
-        return
-    raise InputError("%s=%s: member %r %s; do not use this bundle" % (flag, path, member.name, why))
+        return "would be written outside the folder it is unpacked to"
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        return "is a link or a device, not a file"
+    if member.size < 0:
+        return "is smaller than nothing"
+    if len(member.name) > _LONGEST_NAME or _CONTROL.search(member.name):
+        return "is too long a name, or no text"
+    return ""
 
 
 def _find_in_bundle(bundle: str, path: str, flag: str) -> Checkpoint:
+    run = None
+    names = []
     try:
-        with tarfile.open(bundle) as tar:
-            members = tar.getmembers()
+        with _opened(bundle, path, flag) as (members, data):
             for member in members:
-                _refuse_unsafe(member, path, flag)
-            names = [m.name for m in members if m.isfile()]
-            run = _read_run(tar, names)
-    except (tarfile.TarError, EOFError, OSError) as e:
-        raise InputError(
-            "%s=%s: not a readable .tar bundle (%s); a checkpoint's prefix is what stands before .index"
-            % (flag, path, str(e) or type(e).__name__)
-        ) from e
+                if not member.isfile():
+                    continue
+                names.append(member.name)
+                if member.name == RUN_JSON:
+                    run = _read_run(data, member)
+    except OSError as e:
+        raise InputError("%s=%s: %s" % (flag, path, e.strerror)) from e
     prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
     if len(prefixes) != 1:
-        found = "holds no checkpoint (*.index)" if not prefixes else "holds several checkpoints: " + ", ".join(prefixes)
+        found = (
+            "holds no checkpoint (*.index)" if not prefixes else "holds several checkpoints: " + ", ".join(prefixes[:5])
+        )
         raise InputError("%s=%s: the bundle %s; unpack it and give the prefix of the one to use" % (flag, path, found))
     _check_shards(prefixes[0], names, path, flag)
     return Checkpoint(path, prefixes[0], bundle, run, flag)
 
 
-def _read_run(tar: tarfile.TarFile, names: Sequence[str]) -> Optional[dict]:
-    if RUN_JSON not in names:
-        return None
+def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
+    if member.size > _MOST_RUN_BYTES:
+        raise _UnsafeError("has a %s of %d bytes" % (RUN_JSON, member.size))
+    data.seek(member.offset_data)
     try:
-        return json.loads(tar.extractfile(RUN_JSON).read())
-    except ValueError:
+        return json.loads(data.read(member.size).decode("utf-8"))
+    except (ValueError, RecursionError):
         raise tarfile.ReadError("its %s is damaged" % RUN_JSON) from None
 
 
@@ -176,6 +253,8 @@ def unbundle(checkpoint: Checkpoint) -> str:
                 ) from e
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rmdir(entry)  # where nothing is in it
         for other in os.listdir(entry):
             if other != os.path.basename(version) and re.match(r"\d+-\d+$", other):
                 shutil.rmtree(os.path.join(entry, other), ignore_errors=True)
@@ -185,12 +264,21 @@ def unbundle(checkpoint: Checkpoint) -> str:
 def _unpack(checkpoint: Checkpoint, folder: str) -> None:
     """Copies the checkpoint's own members, and nothing else, into `folder`, without their folders."""
     os.makedirs(folder)
-    with tarfile.open(checkpoint.bundle) as tar:
-        for member in tar:
+    with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
+        for member in members:
             shard = _SHARD.match(member.name)
             if member.name == checkpoint.prefix + ".index" or (shard and shard.group("prefix") == checkpoint.prefix):
+                data.seek(member.offset_data)
                 with open(os.path.join(folder, os.path.basename(member.name)), "wb") as f:
-                    shutil.copyfileobj(tar.extractfile(member), f, 1 << 20)
+                    _copy(data, f, member.size)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
+    for start in range(0, size, 1 << 20):
+        block = source.read(min(1 << 20, size - start))
+        if not block:
+            raise EOFError("it is cut off")
+        target.write(block)
 
 
 def stamp(checkpoint: Checkpoint) -> List[int]:
@@ -238,6 +326,7 @@ class Weights:
         self._checkpoint = checkpoint
         self._prefix = unbundle(checkpoint)
         with self._damage_is_an_input_error():
+            checkpoint_index.check(self._prefix)
             self._reader = tf.train.NewCheckpointReader(self._prefix)
         everything = self._reader.get_variable_to_shape_map()
         self.shapes: Dict[str, Tuple[int, ...]] = {
@@ -246,7 +335,7 @@ class Weights:
 
     def get(self, name: str):
         """Returns the tensor called `name` as a NumPy array."""
-        with self._damage_is_an_input_error():
+        with self._damage_is_an_input_error(" in " + name):
             return self._reader.get_tensor(name)
 
     def fingerprint(self, scope: str) -> str:
@@ -279,21 +368,45 @@ class Weights:
         """Restores `variables`, and nothing else, by name into `session`; see that they `check` first.
 
         Raises:
-            InputError: The data is damaged.
+            InputError: The data is damaged, or holds NaN or infinity.
         """
         with session.graph.as_default():
             saver = self._tf.train.Saver(variables)
+            finite = {v.op.name: self._tf.reduce_all(self._tf.is_finite(v)) for v in variables}
         with self._damage_is_an_input_error():
-            saver.restore(session, self._prefix)
+            try:
+                saver.restore(session, self._prefix)
+            except self._tf.errors.OpError:
+                for name in sorted(finite):
+                    self.get(name)  # says which of them is damaged
+                raise
+        bad = sorted(name for name, is_finite in session.run(finite).items() if not is_finite)
+        if bad:
+            self._forget()
+            raise InputError(
+                "%s=%s: %s has values that are NaN or infinite; give another checkpoint"
+                % (self._checkpoint.flag, self._checkpoint.path, bad[0])
+            )
 
     @contextlib.contextmanager
-    def _damage_is_an_input_error(self):
+    def _damage_is_an_input_error(self, where: str = ""):
         try:
             yield
         # The reader raises bare ValueError or RuntimeError for some kinds of damage, by version.
-        except (self._tf.errors.OpError, ValueError, RuntimeError) as e:
-            first_line = (getattr(e, "message", None) or str(e)).splitlines()[0]
+        except (self._tf.errors.OpError, ValueError, RuntimeError, EOFError) as e:
+            if isinstance(e, InputError):
+                raise
+            self._forget()
+            first_line = (getattr(e, "message", None) or str(e) or type(e).__name__).splitlines()[0]
             raise InputError(
-                "%s=%s: the checkpoint is damaged (%s); copy or download it again"
-                % (self._checkpoint.flag, self._checkpoint.path, first_line)
+                "%s=%s: the checkpoint is damaged%s (%s); copy or download it again"
+                % (self._checkpoint.flag, self._checkpoint.path, where, first_line)
             ) from e
+
+    def _forget(self) -> None:
+        """Removes what a useless bundle left in the cache; if that alone is damaged, it is unpacked again next time."""
+        if self._checkpoint.bundle is not None:
+            version = os.path.dirname(self._prefix)
+            shutil.rmtree(version, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(version))

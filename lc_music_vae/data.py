@@ -18,7 +18,7 @@ from magenta.models.music_vae import data as music_vae_data
 from magenta.models.music_vae import data_hierarchical
 
 from lc_music_vae import melody
-from lc_music_vae.errors import InputError
+from lc_music_vae.errors import InputError, printable
 from lc_music_vae.examples import Song
 from lc_music_vae.melody import Note, Track
 
@@ -28,6 +28,8 @@ QUARTERS_PER_BAR = 4
 _SECONDS_PER_QUARTER = 60.0 / QPM
 # Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
 _DECIMALS = 6
+_MOST_BARS = 5000  # 2.8 hours of 4/4 at 120: what ends later is no song, and every bar costs a window
+_LONGEST_NAME = 100
 TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
 
 ANY, STRICT = METRES = ("any", "4/4")
@@ -40,7 +42,8 @@ class TempoMap:
 
     def __init__(self, tempos: Iterable):
         changes: Dict[float, float] = {0.0: QPM}  # MIDI's tempo until the file gives one
-        changes.update((t.time, t.qpm) for t in sorted(tempos, key=lambda t: t.time) if t.qpm > 0)
+        real = [t for t in tempos if 0 <= t.time < math.inf and 1e-3 < t.qpm < 1e9]
+        changes.update((t.time, t.qpm) for t in sorted(real, key=lambda t: t.time))
         self._seconds = np.array(sorted(changes))
         self.qpms = np.array([changes[s] for s in self._seconds])
         self._quarters = np.concatenate([[0], np.cumsum(np.diff(self._seconds) * self.qpms[:-1] / 60)])
@@ -172,8 +175,9 @@ def _metre(start: float, numerator: int, denominator: int) -> Metre:
 
 def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[Metre, ...]]:
     """Returns bar starts in quarters, up to the first at or after `end`, and the metres that last some time."""
-    signatures = sorted(note_sequence.time_signatures, key=lambda s: s.time)
+    signatures = sorted((s for s in note_sequence.time_signatures if math.isfinite(s.time)), key=lambda s: s.time)
     changes = [(float(tempo_map.quarters(s.time)), s.numerator, s.denominator) for s in signatures]
+    changes = [change for change in changes if 0 <= change[0] <= end]
     bars, metres = [0.0], [_metre(0.0, QUARTERS_PER_BAR, 4)]
     for at, numerator, denominator in changes:
         # A change between beats is not a bar line: it holds from the next one.
@@ -191,7 +195,11 @@ def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, T
 
 
 def normalise(song: Song) -> Score:
-    """Puts a song on its own beats: no tempo changes left, bars marked, the map back kept."""
+    """Puts a song on its own beats: no tempo changes left, bars marked, the map back kept.
+
+    Raises:
+        InputError: It is longer than any song.
+    """
     sequence = song.note_sequence
     tempo_map = TempoMap(sequence.tempos)
     sounding = [n for n in sequence.notes if n.velocity and n.start_time >= 0]
@@ -202,8 +210,14 @@ def normalise(song: Song) -> Score:
         for start, end, n in zip(starts, ends, sounding)
     ]
     notes.sort(key=lambda n: (n.start, -n.pitch))
-    bars, metres = _bars(sequence, tempo_map, max((n.end for n in notes), default=0.0))
-    names = {info.instrument: info.name for info in sequence.instrument_infos}
+    end = max((n.end for n in notes), default=0.0)
+    if not end <= _MOST_BARS * QUARTERS_PER_BAR:
+        raise InputError(
+            "%s: its last note ends after %.0f bars; a song has at most %d here; split it"
+            % (song.name, end / QUARTERS_PER_BAR, _MOST_BARS)
+        )
+    bars, metres = _bars(sequence, tempo_map, end)
+    names = {info.instrument: printable(info.name)[:_LONGEST_NAME] for info in sequence.instrument_infos}
     return Score(song.name, tuple(notes), bars, tempo_map, names, metres)
 
 
@@ -313,7 +327,7 @@ class WindowConverter:
         """Returns `normalise(song)` with the parts that windows are cut from.
 
         Raises:
-            InputError: The song has no track of the name or number that was asked for.
+            InputError: The song has no track of the name or number that was asked for, or is longer than any song.
         """
         if isinstance(self._converter, data_hierarchical.MultiInstrumentPerformanceConverter):
             # In performances the sustain pedal lengthens notes.

@@ -6,14 +6,17 @@ reads one such song, here or in another process, and `read` does both.
 
 import contextlib
 import glob
+import math
 import os
 import re
 import struct
 import warnings
+import zipfile
 from typing import Any, Iterator, List, NamedTuple
+from xml.parsers import expat
 
 from lc_music_vae import interrupts, midi
-from lc_music_vae.errors import InputError
+from lc_music_vae.errors import InputError, printable
 
 MIDI = (".mid", ".midi", ".kar")
 MUSICXML = (".xml", ".musicxml", ".mxl")
@@ -21,12 +24,21 @@ ABC = (".abc",)
 TFRECORD = (".tfrecord", ".tfrecords")
 _ALL = MIDI + MUSICXML + ABC + TFRECORD
 
+# What a song may have at most, so that no file takes more than some seconds and 500 MB to read. The notes of a long
+# symphony are fewer, and take 2 MB as MIDI, 3 MB as a NoteSequence and 20 MB as MusicXML.
+MOST_NOTES = 50000
+_LARGEST_FILE = 32 << 20
+_LARGEST_ZIPPED = 8 << 20
+_LARGEST_RECORD = 4 << 20
+_LARGEST_TUNE = 64 << 10
+_MOST_ELEMENTS = 1000000
+
 
 class Song(NamedTuple):
     """One NoteSequence and where it is from.
 
     Attributes:
-        name: As `Source.name`.
+        name: As `Source.name`, printable.
         note_sequence: A `note_seq.NoteSequence`, times in seconds.
     """
 
@@ -107,6 +119,8 @@ def sources(path: str) -> Iterator[Source]:
     """
     lower = path.lower()
     try:
+        if not lower.endswith(TFRECORD):
+            _check_size(path, _LARGEST_ZIPPED if lower.endswith(".mxl") else _LARGEST_FILE)
         if lower.endswith(ABC):
             yield from _tunes(path)
         elif lower.endswith(MUSICXML):
@@ -115,6 +129,8 @@ def sources(path: str) -> Iterator[Source]:
             yield Source(path, "MIDI")
         else:
             yield from _records(path)
+    except InputError as e:
+        yield Source(path, "unreadable", str(e))
     except OSError as e:
         yield Source(path, "unreadable", "%s: %s" % (path, e.strerror))
 
@@ -129,13 +145,13 @@ def load(source: Source) -> Song:
         # What note_seq reads with may take Ctrl-C for damage in the song: it comes afterwards.
         with interrupts.postponed(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
-            return Song(source.name, _READERS[source.kind](source))
+            return Song(printable(source.name), check_notes(_READERS[source.kind](source)))
     except InputError:
         raise
     # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
     except Exception as e:
         lines = str(e).strip().splitlines() or [type(e).__name__]
-        raise InputError("%s: not readable as %s (%s)" % (source.name, source.kind, lines[0])) from e
+        raise InputError("%s: not readable as %s (%s)" % (source.name, source.kind, lines[0][:200])) from e
 
 
 def _starts_as_midi(path: str) -> bool:
@@ -157,7 +173,83 @@ def _midi(source: Source) -> Any:
 def _musicxml(source: Source) -> Any:
     import note_seq
 
+    _check_xml(source.name)
     return note_seq.musicxml_file_to_sequence_proto(source.name)
+
+
+def _check_size(path: str, most: int) -> None:
+    size = os.path.getsize(path)
+    if size > most:
+        raise InputError("%s: of %d bytes; a song has at most %d MiB here; split it" % (path, size, most >> 20))
+
+
+def _check_xml(path: str) -> None:
+    """Raises a `ValueError` if a MusicXML file, zipped or not, would unfold to more than a song."""
+    if not path.lower().endswith(".mxl"):
+        with open(path, "rb") as f:
+            _check_elements(f.read())
+        return
+    with zipfile.ZipFile(path) as zipped:
+        members = zipped.infolist()
+        if sum(member.file_size for member in members) > _LARGEST_FILE:
+            raise ValueError("it unpacks to more than %d MiB" % (_LARGEST_FILE >> 20))
+        for member in members:
+            _check_elements(zipped.read(member))
+
+
+def _check_elements(xml: bytes) -> None:
+    left = _MOST_ELEMENTS
+
+    def count(*unused):
+        nonlocal left
+        left -= 1
+        if not left:
+            raise ValueError("it has more than %d elements" % _MOST_ELEMENTS)
+
+    def refuse(*unused):
+        raise ValueError("it declares entities, which no MusicXML needs")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EntityDeclHandler = count, refuse
+    with contextlib.suppress(expat.ExpatError):  # note_seq finds the same, and says what it is
+        parser.Parse(xml, True)
+
+
+def check_notes(note_sequence: Any) -> Any:
+    """Returns a NoteSequence.
+
+    Raises:
+        ValueError: Its notes are too many, or not of this world.
+    """
+    notes = note_sequence.notes
+    if len(notes) > MOST_NOTES:
+        raise ValueError("%d notes; a song has at most %d here; split it" % (len(notes), MOST_NOTES))
+    for i, note in enumerate(notes):
+        if not (math.isfinite(note.start_time) and math.isfinite(note.end_time)):
+            raise ValueError("note %d is from %s to %s seconds" % (i, note.start_time, note.end_time))
+        for what in ("pitch", "velocity", "program"):
+            if not 0 <= getattr(note, what) <= 127:
+                raise ValueError("note %d has %s %d, not 0 to 127" % (i, what, getattr(note, what)))
+    return note_sequence
+
+
+def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields TensorFlow's records of a TFRecord; it would allocate whatever length a record says it has."""
+    size, at = os.path.getsize(path), 0
+    with open(path, "rb") as f:
+        while at < size:
+            f.seek(at)
+            head = f.read(8)
+            length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
+            if at + length + 16 > size:
+                raise InputError("%s: the TFRecord is cut off or damaged" % path)
+            if length > _LARGEST_RECORD:
+                raise InputError(
+                    "%s: a record of %d bytes; a NoteSequence has at most %d MiB here"
+                    % (path, length, _LARGEST_RECORD >> 20)
+                )
+            yield next(records)
+            at += length + 16
 
 
 def _records(path: str) -> Iterator[Source]:
@@ -165,10 +257,12 @@ def _records(path: str) -> Iterator[Source]:
 
     i = -1
     try:
-        for i, record in enumerate(tf.io.tf_record_iterator(path)):
+        for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(path))):
             yield Source("%s#%d" % (path, i), "NoteSequence", record)
         if i < 0:
             yield Source(path, "unreadable", "%s: the TFRecord is empty" % path)
+    except InputError as e:
+        yield Source(path, "unreadable", str(e))
     except tf.errors.DataLossError:
         yield Source(path, "unreadable", "%s: the TFRecord is cut off or damaged" % path)
 
@@ -178,7 +272,12 @@ def _record(source: Source) -> Any:
     from google.protobuf import message
 
     try:
-        return note_seq.NoteSequence.FromString(source.content)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            note_sequence = note_seq.NoteSequence.FromString(source.content)
+        if said:  # protobuf only warns of a record that goes on after its end
+            raise message.DecodeError
+        return note_sequence
     except message.DecodeError:
         raise InputError("%s: the record is not a NoteSequence" % source.name) from None
 
@@ -204,6 +303,8 @@ def _tunes(path: str) -> Iterator[Source]:
 def _abc(source: Source) -> Any:
     from note_seq import abc_parser, sequences_lib
 
+    if len(source.content) > _LARGEST_TUNE:
+        raise ValueError("a tune of more than %d kB" % (_LARGEST_TUNE >> 10))
     tune = abc_parser.ABCTune(source.content.splitlines()).note_sequence
     played = sequences_lib.expand_section_groups(tune)
     _complete_first_bar(played, _first_bar(source.content))

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 MODES = ("sample", "interpolate", "reconstruct", "similar", "walk")
 _INPUTS = {"sample": 0, "interpolate": 2, "reconstruct": 1, "similar": 1, "walk": 0}
 _LATENTS = {"sample": 1, "interpolate": 2, "reconstruct": 0, "similar": 1, "walk": 1}
+_MOST_OUTPUTS = 10000  # and what is decoded at once: beyond, it is a slip of the keyboard that would fill the memory
 _LEAST_OUTPUTS = {"interpolate": 2, "walk": 2}
 _FAR = 2.0  # see TrainedModel.distances
 _MOST_LINES = 16  # of what is said of single outputs; all of it is in the index
@@ -174,9 +175,13 @@ def _check_numbers(
     least = _LEAST_OUTPUTS.get(mode, 1)
     if num_outputs < least:
         raise InputError("--num_outputs=%d must be %d or more in mode %s" % (num_outputs, least, mode))
+    if num_outputs > _MOST_OUTPUTS:
+        raise InputError("--num_outputs=%d must be %d or fewer" % (num_outputs, _MOST_OUTPUTS))
     if max_batch_size < 1:
         raise InputError("--max_batch_size=%d must be 1 or more" % max_batch_size)
-    if not (temperature > 0 and math.isfinite(temperature)):
+    if max_batch_size > _MOST_OUTPUTS:
+        raise InputError("--max_batch_size=%d must be %d or fewer" % (max_batch_size, _MOST_OUTPUTS))
+    if not 1e-6 <= temperature <= 1e6:  # beyond, float32 makes NaN of what the decoder draws from
         raise InputError("--temperature=%s must be a number above 0; 0.001 is as good as none" % temperature)
     if not 0 <= similarity <= 1:
         raise InputError("--similarity=%s must be from 0 to 1" % similarity)

@@ -45,20 +45,28 @@ class _Range(NamedTuple):
     words: str
 
 
-_POSITIVE = _Range(lambda x: x > 0, "above 0")
-_NOT_NEGATIVE = _Range(lambda x: x >= 0, "0 or more")
-_LAYERS = _Range(lambda x: len(x) > 0 and min(x) > 0, "one or more sizes above 0")
+def _between(low: float, high: float, words: str) -> _Range:
+    return _Range(lambda x: low <= x <= high, words)
+
+
+# What is larger than these is a slip of the keyboard that would fill the memory: MusicVAE's own z has 512 dimensions.
+_SIZE, _LAYERS = 8192, 16
+_TINY = 5e-324  # the least number above 0
+_LAYER_SIZES = _Range(
+    lambda x: 0 < len(x) <= _LAYERS and min(x) > 0 and max(x) <= _SIZE,
+    "one or more sizes above 0: at most %d, up to %d" % (_LAYERS, _SIZE),
+)
 _RANGES: Dict[str, _Range] = {
-    "encoded_z_size": _POSITIVE,
-    "latent_encoder_layers": _LAYERS,
-    "latent_decoder_layers": _LAYERS,
-    "learning_rate": _POSITIVE,
-    "decay_rate": _Range(lambda x: 0 < x <= 1, "above 0 and at most 1"),
-    "min_learning_rate": _NOT_NEGATIVE,
-    "max_beta": _NOT_NEGATIVE,
+    "encoded_z_size": _between(1, 1024, "above 0 and at most 1024"),
+    "latent_encoder_layers": _LAYER_SIZES,
+    "latent_decoder_layers": _LAYER_SIZES,
+    "learning_rate": _between(_TINY, 10, "above 0 and at most 10"),
+    "decay_rate": _between(_TINY, 1, "above 0 and at most 1"),
+    "min_learning_rate": _between(0, 10, "0 or more and at most 10"),
+    "max_beta": _between(0, 1e6, "0 or more and at most 1000000"),
     "beta_rate": _Range(lambda x: 0 <= x < 1, "0 or more and below 1"),
-    "grad_clip": _NOT_NEGATIVE,
-    "batch_size": _NOT_NEGATIVE,
+    "grad_clip": _between(0, 1e30, "0 or more and at most 1e30"),
+    "batch_size": _between(0, 100000, "0 or more and at most 100000"),
 }
 
 
@@ -79,11 +87,11 @@ def _assignments(text: str) -> List[Tuple[str, List[str]]]:
 def _value(name: str, values: List[str], default: Any) -> Any:
     kind = int if isinstance(default, (int, tuple)) else float
     try:
-        numbers = [kind(v) for v in values]
-    except ValueError:
+        numbers = [kind(v) for v in values if math.isfinite(float(v))]
+    except (ValueError, OverflowError):
         numbers = []
     several = isinstance(default, tuple)
-    if not numbers or (len(numbers) > 1 and not several) or not all(map(math.isfinite, numbers)):
+    if not numbers or len(numbers) != len(values) or (len(numbers) > 1 and not several):
         expected = "%s number%s" % ("whole" if kind is int else "finite", "s" if several else "")
         raise InputError("--hparams: %s=%s is not %s%s" % (name, ",".join(values), "" if several else "a ", expected))
     value = tuple(numbers) if several else numbers[0]

@@ -22,7 +22,7 @@ import tensorflow.compat.v1 as tf
 
 from lc_music_vae import checkpoints, data, examples, files, melody, music_vae, parallel, progress
 from lc_music_vae.configs import CONFIG_MAP
-from lc_music_vae.errors import InputError
+from lc_music_vae.errors import InputError, printable
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def _convert(settings: Settings, job: _Job) -> _Converted:
     try:
         score = converter.score(examples.load(job.source))
     except InputError as e:  # not readable, or without the track that was asked for
-        return _Converted(job.shard, job.file, Row(job.source.name, 0, "", str(e)))
+        return _Converted(job.shard, job.file, Row(printable(job.source.name), 0, "", str(e)))
     windows = converter.windows(score, settings.transpositions)
     qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
     tracks = {track.number: track._replace(notes=()) for track in score.tracks}
@@ -433,4 +433,4 @@ def write_rows(path: str, rows: Sequence[Row]) -> None:
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write("\t".join(Row._fields) + "\n")
         for row in rows:
-            f.write("\t".join(str(value).replace("\t", " ").replace("\n", " ") for value in row) + "\n")
+            f.write("\t".join(printable(str(value)) for value in row) + "\n")

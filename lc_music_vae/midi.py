@@ -10,6 +10,11 @@ from typing import Dict, Iterator, List, Optional, Tuple
 Event = Tuple[int, bytes]  # ticks from the start, and the event with its status byte
 
 _NAME, _END, _TEMPO, _METRE, _KEY = 0x03, 0x2F, 0x51, 0x58, 0x59
+# Beyond these a file is damaged, or no song. pretty_midi keeps 8 bytes for each tick up to the last.
+_LAST_TICK = 2 * 10**7  # 1.9 hours at 960 ticks a quarter and 180 quarters a minute
+_MOST_EVENTS = 300000
+_MOST_TRACKS = 1000
+
 _META, _NOTE_OFF, _NOTE_ON, _PROGRAM, _PRESSURE, _SYSTEM = 0xFF, 0x80, 0x90, 0xC0, 0xD0, 0xF0
 
 
@@ -21,12 +26,18 @@ def put_right(content: bytes) -> bytes:
     them. A note that nothing ends sounds to the end of its track; a track's program is that of its first note.
 
     Raises:
-        ValueError: It is no MIDI file, or cut off.
+        ValueError: It is no MIDI file, cut off, or larger than a song.
     """
     if content[:4] != b"MThd" or len(content) < 14:
         raise ValueError("no MThd at its start")
     kind, _, ticks = struct.unpack(">HHH", content[8:14])
-    tracks = [list(_events(body)) for name, body in _chunks(content) if name == b"MTrk"]
+    bodies = [body for name, body in _chunks(content) if name == b"MTrk"]
+    if len(bodies) > _MOST_TRACKS:
+        raise ValueError("more than %d tracks" % _MOST_TRACKS)
+    tracks, left = [], _MOST_EVENTS
+    for body in bodies:
+        tracks.append(list(_events(body, left)))
+        left -= len(tracks[-1])
     if ticks & 0x8000:  # frames a second (negative) and ticks a frame: no beats, so those of MIDI's own tempo, 120
         ticks = (256 - (ticks >> 8)) * (ticks & 0xFF) // 2
         tracks = [[event for event in track if _meta_kind(event) != _TEMPO] for track in tracks]
@@ -51,13 +62,14 @@ def _chunks(content: bytes) -> Iterator[Tuple[bytes, bytes]]:
 
 def _number(body: bytes, at: int) -> Tuple[int, int]:
     """Returns the number of variable length at `at`, and where what follows it begins."""
-    value = 0
-    while True:
+    value, last = 0, at + 9  # the standard has four digits; without an end the number would take for ever
+    while at < last:
         (byte,) = _whole(body, at, 1)
         value = value << 7 | byte & 0x7F
         at += 1
         if byte < 0x80:
             return value, at
+    raise ValueError("a number without an end")
 
 
 def _whole(body: bytes, at: int, size: int) -> bytes:
@@ -66,12 +78,16 @@ def _whole(body: bytes, at: int, size: int) -> bytes:
     return body[at : at + size]
 
 
-def _events(body: bytes) -> Iterator[Event]:
+def _events(body: bytes, most: int) -> Iterator[Event]:
     """Yields the notes, controllers and programs of a track, and its usable metas, up to its end."""
     at = ticks = status = 0
     while at < len(body):
         delta, at = _number(body, at)
-        ticks += delta
+        ticks, most = ticks + delta, most - 1
+        if ticks > _LAST_TICK:
+            raise ValueError("an event at tick %d; a song has at most %d" % (ticks, _LAST_TICK))
+        if most < 0:
+            raise ValueError("more than %d events" % _MOST_EVENTS)
         (first,) = _whole(body, at, 1)
         if first >= _SYSTEM:
             size, begin = _number(body, at + 1 + (first == _META))

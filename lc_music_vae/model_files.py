@@ -4,12 +4,46 @@ Needs no TensorFlow: wrong names and paths are found in no time.
 """
 
 import os
-from typing import List, NamedTuple, Optional
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from lc_music_vae import checkpoints, files, run_dir
 from lc_music_vae.checkpoints import Checkpoint
 from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e9
+
+
+def _is_path(value: Any) -> bool:
+    try:
+        return len(os.fsencode(value)) < 4096 and "\0" not in value
+    except (TypeError, UnicodeError):
+        return False
+
+
+def _is_whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+# What is used of a run.json, which may be a stranger's: what each value must be, and in words.
+_RECORDED: Dict[Tuple[str, ...], Tuple[Callable[[Any], bool], str]] = {
+    ("config",): (lambda v: isinstance(v, str) and len(v) < 100, "a config's name"),
+    ("pretrained", "path"): (_is_path, "a path"),
+    ("pretrained", "stamp"): (lambda v: isinstance(v, list), "a list"),
+    ("pretrained", "fingerprint"): (
+        lambda v: isinstance(v, str) and re.match("[0-9a-f]{64}$", v) is not None,
+        "a SHA-256 in hexadecimal",
+    ),
+    ("music", "qpm"): (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    ("music", "program"): (_is_whole(0, 127), "a whole number from 0 to 127"),
+    ("music", "octaves"): (_is_whole(-10, 10), "a whole number from -10 to 10"),
+    ("latent", "mean"): (lambda v: isinstance(v, list) and all(map(_is_number, v)), "a list of numbers"),
+    ("latent", "residual"): (lambda v: _is_number(v) and v >= 0, "0 or more"),
+}
+_LATER = (("music", "octaves"), ("latent", "mean"), ("latent", "residual"))  # that older runs do not have
 
 
 class ModelFiles(NamedTuple):
@@ -62,9 +96,10 @@ def find(
         run, recorded_in = small.run, small.path
         if small.bundle is None:
             beside = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(small.prefix))), checkpoints.RUN_JSON)
-            run, recorded_in = files.read_json(beside), beside
+            run, recorded_in = _read_run(beside), beside
     if run is not None:
         run_dir.check_format(run, recorded_in)
+        _check_recorded(run, recorded_in)
         run_dir.check_same(recorded_in, run, {"config": config})
         config = run["config"]
     if config is None:
@@ -75,6 +110,28 @@ def find(
             "--vae_config=%s contradicts --config=%s, whose MusicVAE is %s" % (vae_config, config, entry.music_vae)
         )
     return _with_pretrained(config, small, run, vae_checkpoint_file)
+
+
+def _read_run(path: str) -> Any:
+    try:
+        return files.read_json(path)
+    except (ValueError, RecursionError):
+        raise InputError("%s: not readable as JSON; restore it, or give the bundle in its folder" % path) from None
+
+
+def _check_recorded(run: Dict[str, Any], path: str) -> None:
+    """Raises an `InputError` unless all that is used of `run` is of its kind."""
+    for names, (is_right, expected) in _RECORDED.items():
+        value: Any = run
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        outer = run.get(names[0])
+        missing = value is None and (outer is None or isinstance(outer, dict))
+        if not (is_right(value) or (missing and names in _LATER)):
+            raise InputError(
+                "%s: its run.json says %s=%.60r, not %s; it is damaged, or no model of this toolkit"
+                % (path, ".".join(names), value if isinstance(outer, dict) else outer, expected)
+            )
 
 
 def _in_run_dir(path: str):
@@ -94,17 +151,19 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[dict], path: 
         same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded["path"])
         if not (same_path and checkpoints.stamp(pretrained) == recorded["stamp"]):
             fingerprint = recorded["fingerprint"]
-    music = dict({"qpm": 120.0, "program": 0, "octaves": 0}, **(run["music"] if run else {}))
-    latent = (run or {}).get("latent", {"mean": None, "residual": None})
+    music = run["music"] if run else {}
+    latent = (run or {}).get("latent") or {}
     return ModelFiles(
         config,
         get_config(config).music_vae,
         small,
         pretrained,
         fingerprint,
-        latent_mean=latent["mean"],
-        latent_residual=latent["residual"],
-        **music,
+        qpm=music.get("qpm", 120.0),
+        program=music.get("program", 0),
+        latent_mean=latent.get("mean"),
+        latent_residual=latent.get("residual"),
+        octaves=music.get("octaves", 0),
     )
 
 

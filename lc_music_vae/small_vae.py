@@ -31,7 +31,9 @@ class SmallVAE:
             self._posterior = (q.loc, q.stddev())
             self._decoded = vae.decode(self._z_small)
             self._session = tf.Session(graph=graph, config=music_vae.session_config())
-            weights.restore(self._session, tf.trainable_variables())
+            variables = tf.trainable_variables()
+            weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, "the small VAE")
+            weights.restore(self._session, variables)
 
     def encode(self, z: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Returns mean and scale of q(z'|z), float32 [n, encoded_z_size] each, for z of shape [n, z_size]."""

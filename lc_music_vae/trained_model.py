@@ -77,6 +77,11 @@ class TrainedModel:
         self.small = SmallVAE(found.small)
         self.encoded_z_size = self.small.encoded_z_size
         self.center = np.array(found.latent_mean or np.zeros(self.encoded_z_size))
+        if self.center.shape != (self.encoded_z_size,):
+            raise InputError(
+                "%s=%s: its run.json says latent.mean of %d dimensions, but its small latent has %d; it is damaged"
+                % (found.small.flag, found.small.path, self.center.size, self.encoded_z_size)
+            )
         self._residual = found.latent_residual
         expected = music_vae.z_size(found.music_vae)
         if self.small.z_size != expected:

@@ -4,6 +4,7 @@ import copy
 import glob
 import logging
 import os
+import socket
 import subprocess
 import sys
 
@@ -23,6 +24,30 @@ SONGS = sorted(glob.glob(os.path.join(REPO, "..", "shared", "music", "*.mid")))
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request, monkeypatch):
+    """Nothing is asked of the network; test_downloads may ask its own server, on this machine."""
+    loopback = ("127.0.0.1",) if request.module.__name__ == "test_downloads" else ()
+
+    def guarded(connect):
+        def run(self, address):
+            if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in loopback:
+                raise AssertionError("a connection to %r" % (address,))
+            return connect(self, address)
+
+        return run
+
+    def no_lookup(host, *rest, **names):
+        if host not in loopback:
+            raise AssertionError("a look-up of %r" % host)
+        return look_up(host, *rest, **names)
+
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+    monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,120 @@
+"""What a checkpoint's `.index` claims, held against its `.data-*` files before TensorFlow sees it.
+
+TensorFlow ends the whole process, without an exception, at shapes that are negative or too large to count. The file is
+a table of LevelDB's format: blocks of sorted keys, and a footer that says where their own index is. Its checksums are
+TensorFlow's to check; here it is read, and no number in it is trusted.
+"""
+
+import os
+import struct
+from typing import Iterator, List, Tuple
+
+_MAGIC = 0xDB4775248B80FB57
+_FOOTER = 48
+# Of the published ones, the largest has some 15 kB: an entry of 60 bytes for each variable and each of Adam's slots.
+_MOST_BYTES = 1 << 20
+_MOST_SHARDS = 1000
+_LONGEST_KEY = 1024
+
+
+def check(prefix: str) -> None:
+    """Raises a `ValueError` unless each tensor has a possible shape and lies within the checkpoint's data."""
+    from google.protobuf import message
+    from tensorflow.core.protobuf import tensor_bundle_pb2
+
+    def parsed(kind, value: bytes):
+        try:
+            return kind.FromString(value)
+        except message.DecodeError:
+            raise ValueError("its index is damaged") from None
+
+    if os.path.getsize(prefix + ".index") > _MOST_BYTES:
+        raise ValueError("its index is larger than %d kB" % (_MOST_BYTES >> 10))
+    with open(prefix + ".index", "rb") as f:
+        entries = _entries(f.read())
+    key, header = next(entries, (b"none", b""))
+    if key:
+        raise ValueError("its index has no header")
+    sizes = _shard_sizes(prefix, parsed(tensor_bundle_pb2.BundleHeaderProto, header).num_shards)
+    for key, value in entries:
+        entry = parsed(tensor_bundle_pb2.BundleEntryProto, value)
+        name, shape = key.decode("utf-8", "replace"), [dim.size for dim in entry.shape.dim]
+        if not _is_possible(shape, sum(sizes)):
+            raise ValueError("%s of shape %s is larger than the data" % (name, shape))
+        inside = 0 <= entry.shard_id < len(sizes) and min(entry.offset, entry.size) >= 0
+        if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
+            raise ValueError("%s is past the end of the data" % name)
+
+
+def _shard_sizes(prefix: str, shards: int) -> List[int]:
+    if not 0 < shards <= _MOST_SHARDS:
+        raise ValueError("its index names %d data files" % shards)
+    paths = ["%s.data-%05d-of-%05d" % (prefix, i, shards) for i in range(shards)]
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        raise ValueError("%s is not there" % os.path.basename(missing[0]))
+    return [os.path.getsize(path) for path in paths]
+
+
+def _is_possible(shape: List[int], data_bytes: int) -> bool:
+    """Returns whether so much data may hold a tensor of this shape: no element takes less than a byte."""
+    count = 1
+    for size in shape:
+        count *= size
+        # At each step, as TensorFlow counts: what a 0 comes after may be too large already.
+        if size < 0 or count > data_bytes:
+            return False
+    return True
+
+
+def _entries(table: bytes) -> Iterator[Tuple[bytes, bytes]]:
+    """Yields the keys and values of a table."""
+    footer = table[-_FOOTER:]
+    if len(footer) < _FOOTER or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
+        raise ValueError("its index is cut off, or is none")
+    _, _, at = _handle(footer, 0)
+    start, size, _ = _handle(footer, at)
+    read = 0
+    for _, handle in _block(table, start, size):
+        start, size, _ = _handle(handle, 0)
+        read += size
+        if read > len(table):  # blocks that are one another would unfold to any size
+            raise ValueError("its index is damaged")
+        yield from _block(table, start, size)
+
+
+def _handle(data: bytes, at: int) -> Tuple[int, int, int]:
+    """Returns where a block starts, its size, and where what follows them in `data` begins."""
+    start, at = _number(data, at)
+    size, at = _number(data, at)
+    return start, size, at
+
+
+def _number(data: bytes, at: int) -> Tuple[int, int]:
+    """Returns the number of variable length at `at`, and where what follows it begins."""
+    value = shift = 0
+    while at < len(data) and shift < 64:
+        value |= (data[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 0x80:
+            return value, at
+    raise ValueError("its index is damaged")
+
+
+def _block(table: bytes, start: int, size: int) -> Iterator[Tuple[bytes, bytes]]:
+    """Yields the keys and values of a block; each key begins with so many bytes of the one before."""
+    if size < 4 or start + size >= len(table):
+        raise ValueError("its index is damaged")
+    if table[start + size]:  # TensorFlow writes no others since 1.2
+        raise ValueError("its index is compressed")
+    (restarts,) = struct.unpack("<I", table[start + size - 4 : start + size])
+    at, end, key = start, start + size - 4 * (restarts + 1), b""
+    while at < end:
+        shared, at = _number(table, at)
+        unshared, at = _number(table, at)
+        length, at = _number(table, at)
+        if shared > len(key) or shared + unshared > _LONGEST_KEY or at + unshared + length > end:
+            raise ValueError("its index is damaged")
+        key = key[:shared] + table[at : at + unshared]
+        yield key, table[at + unshared : at + unshared + length]
+        at += unshared + length
