@@ -235,8 +235,8 @@ def test_bundle_and_pictures_on_a_full_disk(trained, tmp_path):
 
 def test_events_of_eval_on_a_full_disk(trained, tmp_path):
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
-    with full_disk(8000), pytest.raises(InputError, match="eval/events.* cannot be written .File too large"):
-        lc_music_vae.evaluate(run_dir)
+    with full_disk(8000), pytest.raises(InputError, match="cannot be written .File too large"):
+        lc_music_vae.evaluate(run_dir)  # TensorFlow 2 notices it in a scratch folder of Estimator's already
     assert not [name for name in os.listdir(os.path.join(run_dir, "eval")) if "tfevents" in name]
     lc_music_vae.evaluate(run_dir)
     assert summaries.read_scalars(os.path.join(run_dir, "eval"))["loss"]
