@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 import tqdm
@@ -203,6 +203,17 @@ class _Progress(tf.train.SessionRunHook):
             self._bar.update(self._step - self._bar.n)
 
 
+@contextlib.contextmanager
+def _writing_to(folder: str) -> Iterator[None]:
+    """Makes an `InputError` of what cannot be written there: an OpError, or any other by TensorFlow 2's events."""
+    try:
+        yield
+    except (tf.errors.OpError, OSError, RuntimeError, IndexError) as e:
+        if folder not in str(e):
+            raise
+        raise files.cannot_write(folder, e) from e
+
+
 class _StopWhenAsked(tf.train.SessionRunHook):
     """Ends training after the step in which a signal came; Estimator then writes a last checkpoint.
 
@@ -252,7 +263,7 @@ def train(
     )
     model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
     try:
-        with contextlib.ExitStack() as until_the_end:
+        with _writing_to(model_dir), contextlib.ExitStack() as until_the_end:
             bar = until_the_end.enter_context(
                 progress.bar("training", num_steps, "step", initial=first_step, miniters=1)
             )
@@ -266,8 +277,6 @@ def train(
         raise InputError(
             "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"
         ) from e
-    except (tf.errors.OpError, OSError) as e:
-        raise files.cannot_write(model_dir, e) from e
     return shown.numbers
 
 
@@ -280,7 +289,8 @@ def evaluate(
         loss, reconstruction and kl in nats a window, and global_step.
     """
     config = tf.estimator.RunConfig(session_config=music_vae.session_config())
-    with tempfile.TemporaryDirectory() as scratch:  # Estimator insists on writing events of its own
+    # Estimator insists on writing events of its own.
+    with tempfile.TemporaryDirectory() as scratch, _writing_to(scratch):
         metrics = tf.estimator.Estimator(model_fn_builder(hparams, found.z_size, seed), scratch, config).evaluate(
             eval_input_fn(found, batch_size(hparams, found.num_windows)), num_batches, checkpoint_path=checkpoint
         )

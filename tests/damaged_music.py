@@ -118,7 +118,7 @@ class Outcome(NamedTuple):
 
 def outcome(path: str, converter) -> Outcome:
     """Reads a file as a training does. Anything but an `InputError` of one line goes through."""
-    started = time.time()
+    started = time.process_time()
     windows, refused = 0, ""
     try:
         for found in examples.find(path):
@@ -128,7 +128,7 @@ def outcome(path: str, converter) -> Outcome:
         refused = str(e)
         if printable(refused) != refused or path not in refused or len(refused) > 1000:
             raise AssertionError("not one line that names the file: %r" % refused) from e
-    return Outcome(windows, refused, time.time() - started)
+    return Outcome(windows, refused, time.process_time() - started)
 
 
 def number(value: int) -> bytes:

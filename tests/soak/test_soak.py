@@ -98,11 +98,12 @@ def test_killed_trainings(whole, tmp_path):
     survived, finished = collections.Counter(), 0
     run_dir = str(tmp_path / "run0")
     while sum(survived.values()) < KILLS:
-        stage = kill_after(training(run_dir), chance.uniform(0.2, 1) * whole[1])
+        stage = kill_after(training(run_dir), chance.uniform(0.2, 0.9) * whole[1])
         if os.path.isdir(run_dir):
             check_whole(run_dir)
         if stage:
             survived[stage] += 1
+            print("killed while %s" % stage, flush=True)
         else:
             assert weights_at(run_dir) == weights_at(whole[0])
             finished += 1
