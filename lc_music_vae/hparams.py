@@ -60,7 +60,7 @@ _RANGES: Dict[str, _Range] = {
     "encoded_z_size": _between(1, 1024, "above 0 and at most 1024"),
     "latent_encoder_layers": _LAYER_SIZES,
     "latent_decoder_layers": _LAYER_SIZES,
-    "learning_rate": _between(_TINY, 1e30, "above 0 and at most 1e+30"),
+    "learning_rate": _between(_TINY, 1e30, "above 0 and at most 1e30"),
     "decay_rate": _between(_TINY, 1, "above 0 and at most 1"),
     "min_learning_rate": _between(0, 10, "0 or more and at most 10"),
     "max_beta": _between(0, 1e6, "0 or more and at most 1000000"),

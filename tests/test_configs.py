@@ -70,7 +70,7 @@ def test_text_round_trips():
         ("latent_decoder_layers=" + "8," * 40 + "8", "at most 16"),
         ("learning_rate=inf", "not a finite number"),
         ("learning_rate=1e400", "not a finite number"),
-        ("learning_rate=1e31", "at most 1e+30"),
+        ("learning_rate=1e31", "at most 1e30"),
         ("learning_rate=fast", "not a finite number"),
         ("min_learning_rate=-0.1", "must be 0 or more"),
         ("decay_rate=0", "must be above 0"),

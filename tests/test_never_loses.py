@@ -232,63 +232,15 @@ def test_bundle_and_pictures_on_a_full_disk(trained, tmp_path):
         assert f.read() == whole
 
 
-@pytest.mark.parametrize(("most", "named"), [(0, "--run_dir="), (1000, "latents-00000"), (1000000, "train ")])
-def test_training_on_a_full_disk_is_one_line_and_goes_on(tmp_path, most, named):
-    checkpoints.unbundle(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
-    with full_disk(most), pytest.raises(InputError) as error:
-        train(tmp_path / "run", num_steps=3)
-    assert "cannot be written" in str(error.value)
-    assert named in str(error.value).replace("train:", "train ")
-    assert str(tmp_path / "run") in str(error.value)
-    assert not (tmp_path / "run" / (SMALL + ".tar")).exists()
-    train(tmp_path / "run", num_steps=3, hparams="")
-    assert run_dir_lib.at(str(tmp_path / "run")).latest()[1] == 3
-    assert not half_written(tmp_path / "run")
-    assert checkpoints.find(str(tmp_path / "run" / (SMALL + ".tar")), "--checkpoint_file").run["config"] == SMALL
-
-
-def test_a_checkpoint_that_cannot_be_written_in_the_middle_of_training_is_not_its_end(tmp_path, monkeypatch):
-    """TensorFlow takes EFBIG for "out of range", which Estimator takes for the end of the data."""
-    limit = contextlib.ExitStack()
-    after_run = estimator._Progress.after_run
-
-    def full_from_step_4(self, context, values):
-        if self._step == 4:
-            limit.enter_context(full_disk(1000))
-        after_run(self, context, values)
-
-    monkeypatch.setattr(estimator._Progress, "after_run", full_from_step_4)
-    with limit, pytest.raises(InputError, match="cannot be written"):
-        train(tmp_path / "run", num_steps=10, hparams=SIZES)
-    monkeypatch.undo()
-    assert run_dir_lib.at(str(tmp_path / "run")).latest()[1] == 0
-    train(tmp_path / "run", num_steps=10)
-    train(tmp_path / "whole", num_steps=10, hparams=SIZES)
-    assert weights_at(tmp_path / "run") == weights_at(tmp_path / "whole")
-
-
-def test_bundle_and_pictures_on_a_full_disk(trained, tmp_path):
-    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
-    bundle = os.path.join(run_dir, SMALL + ".tar")
-    with open(bundle, "rb") as f:
-        whole = f.read()
-    os.remove(bundle)
-    for most, named in ((20000, "training.png"), (200000, SMALL + ".tar")):
-        with full_disk(most), pytest.raises(InputError, match=named + " cannot be written .File too large"):
-            train(run_dir)
-        assert not os.path.exists(bundle)
-    train(run_dir)
-    with open(bundle, "rb") as f:
-        assert f.read() == whole
-
-
 def test_events_of_eval_on_a_full_disk(trained, tmp_path):
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     with full_disk(8000), pytest.raises(InputError, match="cannot be written .File too large"):
-        lc_music_vae.evaluate(run_dir)  # TensorFlow 2 notices it in a scratch folder of Estimator's already
-    assert not [path for path in state_of(os.path.join(run_dir, "eval")) if "tfevents" in path]
-    lc_music_vae.evaluate(run_dir)
-    assert summaries.read_scalars(os.path.join(run_dir, "eval"))["loss"]
+        lc_music_vae.evaluate(
+            run_dir, eval_dir_suffix="_full"
+        )  # TensorFlow 2 notices it in a scratch folder of Estimator's already
+    assert not [path for path in state_of(os.path.join(run_dir, "eval_full")) if "tfevents" in path]
+    lc_music_vae.evaluate(run_dir, eval_dir_suffix="_full")
+    assert summaries.read_scalars(os.path.join(run_dir, "eval_full"))["loss"]
 
 
 @pytest.mark.parametrize(("most", "named"), [(0, ".mid"), (20, ".mid"), (400, ".png"), (10000, "index.json")])
