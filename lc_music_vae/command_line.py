@@ -132,3 +132,4 @@ def _set_up_logging(level: str) -> None:
         for library in ("tensorflow", "absl"):  # note_seq warns through absl of fields in ABC that it does not know
             logging.getLogger(library).setLevel(logging.ERROR)
         warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that this one starts
