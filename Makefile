@@ -37,6 +37,7 @@ soak: $(VENV)/stamp
 	@$(PY) -m pytest -s tests/soak
 
 bench: $(VENV)/stamp
+	@$(PY) benchmarks/side_by_side.py
 	@$(PY) benchmarks/real_size.py
 
 clean:

@@ -54,6 +54,15 @@ def test_links_to_files_lead_somewhere():
         assert os.path.exists(os.path.join(REPO, target)), target
 
 
+def test_each_promise_names_a_test_that_is_there():
+    promises = README.split("## What it promises")[1].split("##")[0]
+    named = re.findall(r"`(tests/[a-z_/]+\.py)::(test_\w+)`", promises)
+    assert len(named) >= promises.count("\n- ")
+    for file, name in named:
+        with open(os.path.join(REPO, file), encoding="utf-8") as f:
+            assert "\ndef %s(" % name in f.read(), name
+
+
 def test_the_readmes_python_runs(tmp_path, monkeypatch):
     songs = tmp_path / "my_songs"
     songs.mkdir()

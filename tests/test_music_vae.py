@@ -46,13 +46,14 @@ def test_encodes_and_decodes_as_magenta(name, cut_down):
     np.testing.assert_allclose(our_scale, scale, atol=1e-5)
 
     length = CONFIG_MAP[name].hparams.max_seq_len
-    theirs = np.array(reference.decode_to_tensors(mean, length, temperature=1e-4))
+    theirs = np.array(reference.decode_to_tensors(mean, length, temperature=1e-6))
     decoder = music_vae.Decoder(name, weights, batch_size=3)
-    ours = decoder.decode(mean, temperature=1e-4)
+    ours = decoder.decode(mean, temperature=1e-6)
     decoder.close()
     assert ours.shape == theirs.shape
     assert len(np.unique(ours.argmax(-1))) > 1
-    # Random networks are chaotic: a difference in the last bit may change one step of a window, and all after it.
+    # Random networks are chaotic: a difference in the last bit may change one step of a window, and all after it. So
+    # would a draw by chance, magenta's having no seed: hence a temperature at which there is none.
     equal = (ours == theirs).all((1, 2))
     assert equal.sum() >= len(windows) - 1
 
