@@ -193,15 +193,7 @@ class TrainedModel:
         temperature: float = 0.5,
     ) -> List[note_seq.NoteSequence]:
         """Returns `num_steps` NoteSequences on the way from one window to another, both ends included."""
-        return self.interpolate_windows(
-            [self._only_window(0, start), self._only_window(1, end)], num_steps, temperature
-        )
-
-    def interpolate_windows(
-        self, ends: Sequence[data.Window], num_steps: int, temperature: float = 0.5
-    ) -> List[note_seq.NoteSequence]:
-        """Interpolates between two windows that were cut already; see `interpolate`."""
-        mean, _ = self.encode_windows(ends)
+        mean, _ = self.encode([start, end])
         return self.decode(points.slerp(mean[0], mean[1], num_steps), temperature)
 
     def reconstruct(self, note_sequence: note_seq.NoteSequence, temperature: float = 0.5) -> note_seq.NoteSequence:
