@@ -32,6 +32,7 @@ setup(
         "matplotlib",
         "note-seq>=0.0.5",
         "numpy<1.24",
+        "Pillow",
         "requests",
         "tensorboard",
         "tensorflow>=1.15,<1.16; python_version < '3.8'",

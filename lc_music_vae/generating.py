@@ -357,9 +357,9 @@ def _nearest(model: Any, sequences: Sequence[Any], run_path: Optional[str]) -> L
 
 def _draw(mode: str, made: Sequence[Output], songs: Sequence[examples.Song], windows: Sequence[Any], n: int) -> Any:
     """Draws everything on one sheet, what was given before what became of it."""
-    from lc_music_vae import drawing
+    from lc_music_vae import piano_rolls
 
-    given, titles, columns = [], [output.title for output in made], drawing.COLUMNS
+    given, titles, columns = [], [output.title for output in made], piano_rolls.COLUMNS
     if mode == "reconstruct":
         heard = {note.instrument for note in made[0].note_sequence.notes}
         song = type(made[0].note_sequence)(tempos=songs[0].note_sequence.tempos)
@@ -369,7 +369,7 @@ def _draw(mode: str, made: Sequence[Output], songs: Sequence[examples.Song], win
         given, titles = windows, ["given: %s" % os.path.basename(songs[0].name)] + titles
     elif mode == "walk":
         columns = n
-    return drawing.piano_rolls(list(given) + [output.note_sequence for output in made], titles, columns)
+    return piano_rolls.draw(list(given) + [output.note_sequence for output in made], titles, columns)
 
 
 def _say(made: Sequence[Output]) -> None:

@@ -78,21 +78,19 @@ def write(
         config: Name in the registry.
         mode: The generate mode.
         outputs: What was generated, in order.
-        sheet: Its picture, a matplotlib Figure.
+        sheet: Its picture, a `PIL.Image.Image`.
         settings: What else the index records of the run.
         engine: What renders each output as WAV; None is no sound.
 
     Returns:
         Paths of the MIDI files, and of the picture.
     """
-    from lc_music_vae import drawing
-
     with files.all_or_none() as created:
         paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
         created += paths
         picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
         with files.creating(picture) as temporary:
-            drawing.save(sheet, temporary)
+            sheet.save(temporary, format="PNG")
         created.append(picture)
         run = dict(
             settings,

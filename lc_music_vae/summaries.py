@@ -10,9 +10,10 @@ from typing import Dict, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
+from PIL import Image
 from tensorboard.plugins import projector
 
-from lc_music_vae import drawing, files, latents
+from lc_music_vae import files, latents
 
 _LATENTS, _WINDOWS, _CONFIG = "projector_latents.tsv", "projector_windows.tsv", "projector_config.pbtxt"
 
@@ -33,7 +34,7 @@ def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
     return found
 
 
-def write(folder: str, step: int, scalars: Dict[str, float], pictures: Dict[str, drawing.figure.Figure]) -> None:
+def write(folder: str, step: int, scalars: Dict[str, float], pictures: Dict[str, Image.Image]) -> None:
     """Writes scalars and pictures, by name, where TensorBoard finds them."""
     values = [tf.Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
     values += [tf.Summary.Value(tag=name, image=_image(sheet)) for name, sheet in pictures.items()]
@@ -47,11 +48,10 @@ def write(folder: str, step: int, scalars: Dict[str, float], pictures: Dict[str,
             writer.write(event.SerializeToString())
 
 
-def _image(sheet: drawing.figure.Figure) -> tf.Summary.Image:
+def _image(sheet: Image.Image) -> tf.Summary.Image:
     png = io.BytesIO()
-    drawing.save(sheet, png)
-    width, height = sheet.canvas.get_width_height()
-    return tf.Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png.getvalue())
+    sheet.save(png, format="PNG")
+    return tf.Summary.Image(height=sheet.height, width=sheet.width, colorspace=3, encoded_image_string=png.getvalue())
 
 
 def write_projector(folder: str, points: np.ndarray, rows: Sequence[Sequence[str]]) -> None:

@@ -208,7 +208,7 @@ def _show(run_dir: str, pretrained_path: str, found, folder: str) -> Dict[str, A
     """
     import numpy as np
 
-    from lc_music_vae import data, drawing, latents, summaries
+    from lc_music_vae import data, latents, piano_rolls, summaries
     from lc_music_vae.trained_model import TrainedModel
 
     z, records = latents.own_key(found.shards, _MOST_ON_MAP)
@@ -227,8 +227,8 @@ def _show(run_dir: str, pretrained_path: str, found, folder: str) -> Dict[str, A
         pairs += [data.to_note_sequence(records[i]["notes"]), again]
         titles += ["%s %s" % (rows[i + 1][0], places[i]), "as the model hears it"]
     return {
-        "samples": drawing.piano_rolls(samples, ["%03d" % i for i in range(len(samples))]),
-        "reconstructions": drawing.piano_rolls(pairs, titles),
+        "samples": piano_rolls.draw(samples, ["%03d" % i for i in range(len(samples))]),
+        "reconstructions": piano_rolls.draw(pairs, titles),
     }
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from conftest import melody, tune
 
-from lc_music_vae import audio, drawing, nearness, outputs
+from lc_music_vae import audio, nearness, outputs, piano_rolls
 from lc_music_vae.errors import InputError
 
 
 def write(folder, mode="sample", n=2, latent=(0.123456, -1.0), engine=None):
     near = nearness.Nearest("/songs/a.mid", (5, 6), 0.75, False)
     made = [outputs.Output("%03d" % i, melody(tune(2, i)), np.array(latent), near) for i in range(n)]
-    sheet = drawing.piano_rolls([o.note_sequence for o in made], [o.title for o in made])
+    sheet = piano_rolls.draw([o.note_sequence for o in made], [o.title for o in made])
     settings = {"seed": 1, "temperature": 0.5}
     return outputs.write(folder, "lc-cat-mel_2bar_small", mode, made, sheet, settings, engine)
 

@@ -1,0 +1,138 @@
+"""Piano rolls of what was generated, on one sheet.
+
+Drawn with Pillow: matplotlib, which draws what training came to, would take longer to import and to draw a sheet of 64
+than MusicVAE to sample them.
+"""
+
+import importlib.util
+import math
+import os
+from typing import List, NamedTuple, Sequence, Tuple
+
+import note_seq
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from lc_music_vae import data
+
+COLUMNS = 4
+NOTE = "#2a6f97"
+_GRID, _BAR, _TEXT = "#e3e3e3", "#8c8c8c", "black"
+_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_MARGIN = 2  # semitones above and below the notes
+# Pixels.
+_WIDEST, _LEAST_PANEL, _A_BAR = 1600, 300, 55
+_HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 34, 12, 26
+_TITLE_SIZE, _LABEL_SIZE = 12, 10
+
+Roll = List[Tuple[float, float, int]]  # start and end of each note in quarters, and its pitch
+
+
+def pitch_name(pitch: int) -> str:
+    """Returns the name of a MIDI pitch; 60 is C4."""
+    return "%s%d" % (_NAMES[pitch % 12], pitch // 12 - 1)
+
+
+class Panel(NamedTuple):
+    """Where a roll is on its sheet, in pixels, and what it shows: so many bars, pitches from `low` to `high`."""
+
+    left: int
+    top: int
+    width: int
+    bars: int
+    low: int
+    high: int
+
+    def x(self, quarter: float) -> int:
+        """Returns where a time is."""
+        return self.left + round(quarter / (self.bars * data.QUARTERS_PER_BAR) * self.width)
+
+    def y(self, pitch: float) -> int:
+        """Returns where a pitch is."""
+        return self.top + round((self.high - pitch) / (self.high - self.low) * _HEIGHT)
+
+
+def _roll(sequence: note_seq.NoteSequence) -> Roll:
+    tempo_map = data.TempoMap(sequence.tempos)
+    starts = tempo_map.quarters(np.array([n.start_time for n in sequence.notes]))
+    ends = tempo_map.quarters(np.array([n.end_time for n in sequence.notes]))
+    return [(float(a), float(b), n.pitch) for a, b, n in zip(starts, ends, sequence.notes)]
+
+
+def _font(size: int) -> ImageFont.ImageFont:
+    """Returns DejaVu Sans, which matplotlib brings and which has most alphabets' letters; does not load matplotlib."""
+    folder = os.path.dirname(importlib.util.find_spec("matplotlib").origin)
+    return ImageFont.truetype(os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
+    """Returns where `draw` puts each roll: row by row, all to one scale."""
+    pitches = [pitch for roll in rolls for _, _, pitch in roll] or [60]
+    low, high = min(pitches) - _MARGIN, max(pitches) + _MARGIN
+    end = max((end for roll in rolls for _, end, _ in roll), default=0)
+    bars = max(1, math.ceil(end / data.QUARTERS_PER_BAR - 1e-6))
+    columns = min(columns, len(rolls))
+    room = (_WIDEST - _LEFT - _RIGHT) // columns - _GAP
+    width = min(room, max(_LEAST_PANEL, _A_BAR * bars))
+    places = ((i % columns, i // columns) for i in range(len(rolls)))
+    lefts_and_tops = ((_LEFT + x * (width + _GAP), _TITLE + y * (_HEIGHT + _TITLE)) for x, y in places)
+    return [Panel(left, top, width, bars, low, high) for left, top in lefts_and_tops]
+
+
+def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = COLUMNS) -> Image.Image:
+    """Draws NoteSequences as piano rolls on one sheet, row by row, all to one scale.
+
+    Args:
+        sequences: What to draw, at least one.
+        titles: One a sequence.
+        columns: Rolls in a row.
+    """
+    rolls = [_roll(sequence) for sequence in sequences]
+    placed = panels(rolls, columns)
+    right, bottom = max(p.left + p.width for p in placed), max(p.top for p in placed) + _HEIGHT
+    sheet = Image.new("RGB", (right + _RIGHT, bottom + _BOTTOM), "white")
+    pen = ImageDraw.Draw(sheet)
+    label_font, title_font = _font(_LABEL_SIZE), _font(_TITLE_SIZE)
+    lowest = {panel.left: panel.top for panel in placed}  # of each column: the last one of a column wins
+    pen.text((_LEFT - 4, bottom + 4), "bar", fill=_TEXT, font=label_font, anchor="rt")
+    for panel, roll, title in zip(placed, rolls, titles):
+        _draw_roll(pen, panel, roll)
+        title = _shortened(title, title_font, panel.width)
+        pen.text((panel.left, panel.top - 5), title, fill=_TEXT, font=title_font, anchor="ls")
+        if panel.left == _LEFT:
+            for pitch in _named(panel):
+                pen.text((panel.left - 4, panel.y(pitch)), pitch_name(pitch), fill=_TEXT, font=label_font, anchor="rm")
+        if panel.top == lowest[panel.left]:
+            for bar in range(0, panel.bars, max(1, panel.bars // 16)):
+                at = panel.x(data.QUARTERS_PER_BAR * (bar + 0.5)), panel.top + _HEIGHT + 4
+                pen.text(at, str(bar + 1), fill=_TEXT, font=label_font, anchor="mt")
+    return sheet
+
+
+def _named(panel: Panel) -> List[int]:
+    """Returns the pitches that have a line: every C, or E and G too where there is room."""
+    named = (0,) if panel.high - panel.low > 36 else (0, 4, 7)
+    return [pitch for pitch in range(panel.low + 1, panel.high) if pitch % 12 in named]
+
+
+def _draw_roll(pen: ImageDraw.ImageDraw, panel: Panel, roll: Roll) -> None:
+    top, bottom = panel.top, panel.top + _HEIGHT
+    for pitch in _named(panel):
+        pen.line((panel.left, panel.y(pitch), panel.left + panel.width, panel.y(pitch)), fill=_GRID)
+    for quarter in range(panel.bars * data.QUARTERS_PER_BAR):
+        is_bar = quarter % data.QUARTERS_PER_BAR == 0
+        if is_bar or panel.bars <= 8:
+            pen.line((panel.x(quarter), top, panel.x(quarter), bottom), fill=_BAR if is_bar else _GRID)
+    pen.rectangle((panel.left, top, panel.left + panel.width, bottom), outline=_TEXT)
+    for start, end, pitch in roll:
+        # A white pixel is left before what comes next, unless that is all there is.
+        left, right = panel.x(start) + 1, max(panel.x(start) + 1, panel.x(end) - 1)
+        pen.rectangle((left, panel.y(pitch + 0.45), right, panel.y(pitch - 0.45)), fill=NOTE)
+
+
+def _shortened(title: str, font: ImageFont.ImageFont, width: int) -> str:
+    """Returns as much of a title as there is room for."""
+    shown = title
+    while shown and font.getlength(shown) > width:
+        shown = shown[:-2].rstrip() + "…" if len(shown) > 2 else ""
+    return shown

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from conftest import melody, tune
+from PIL import ImageColor
+
+from lc_music_vae import data, piano_rolls
+
+BLUE = ImageColor.getrgb(piano_rolls.NOTE)
+NOTES = [(0, 1, 60), (1, 2.5, 64), (2.5, 3, 64), (7, 8, 62)]
+
+
+def shown(sheet, panel):
+    """(start, end, pitch) of each box of a panel, read from the picture's pixels; times to half a sixteenth."""
+    pixels = np.all(np.array(sheet) == BLUE, axis=2)
+    found = []
+    for pitch in range(panel.low + 1, panel.high):
+        row = pixels[panel.y(pitch), panel.left : panel.left + panel.width + 1]
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
+        times = edges / panel.width * panel.bars * data.QUARTERS_PER_BAR
+        found += [(round(8 * a) / 8, round(8 * b) / 8, pitch) for a, b in times.reshape(-1, 2)]
+    return sorted(found)
+
+
+def placed(sequences, columns=piano_rolls.COLUMNS):
+    rolls = [[(start, end, pitch) for start, end, pitch in notes] for notes in sequences]
+    return piano_rolls.panels(rolls, columns)
+
+
+def test_each_note_is_where_it_sounds_whatever_the_tempo():
+    sheet = piano_rolls.draw([melody(NOTES, qpm=180), melody(NOTES, qpm=60)], ["fast", "slow"])
+    for panel in placed([NOTES, NOTES]):
+        assert panel.bars == 2
+        assert shown(sheet, panel) == NOTES  # notes of one pitch, one after the other, are two boxes
+
+
+def test_sheet_has_one_scale_and_rows_in_order():
+    tunes = [tune(2, seed) for seed in range(7)]
+    sheet = piano_rolls.draw([melody(notes) for notes in tunes], [str(i) for i in range(7)])
+    panels = placed(tunes)
+    assert len({(p.width, p.bars, p.low, p.high) for p in panels}) == 1
+    assert sorted(panels, key=lambda p: (p.top, p.left)) == panels
+    assert [len({p.left for p in panels}), len({p.top for p in panels})] == [4, 2]
+    for panel, notes in zip(panels, tunes):
+        assert shown(sheet, panel) == sorted(notes)
+
+
+def test_lines_stand_at_bars_and_quarters():
+    sheet = np.array(piano_rolls.draw([melody(NOTES)], ["x"]).convert("L")).astype(int)
+    (panel,) = placed([NOTES])
+    row = sheet[panel.y(61) - 4]  # between pitches; no note there
+    dark = [q for q in range(1, 8) if row[panel.x(q)] < 160]
+    light = [q for q in range(1, 8) if 160 <= row[panel.x(q)] < 250]
+    assert (dark, light) == ([4], [1, 2, 3, 5, 6, 7])
+
+
+def is_written(sheet, left, top, right, bottom):
+    return bool((np.array(sheet.convert("L"))[top:bottom, left:right] < 128).any())
+
+
+def test_titles_pitches_and_bars_are_written():
+    plain = piano_rolls.draw([melody(NOTES)], [""])
+    titled = piano_rolls.draw([melody(NOTES)], ["a title"])
+    (panel,) = placed([NOTES])
+    above = panel.left, 0, panel.left + panel.width, panel.top - 1
+    assert [is_written(sheet, *above) for sheet in (plain, titled)] == [False, True]
+    for pitch, named in ((60, True), (62, False), (64, True)):  # C and E
+        assert is_written(plain, 0, panel.y(pitch) - 4, panel.left - 2, panel.y(pitch) + 4) is named
+    for bar in (0, 1):
+        middle = panel.x(4 * bar + 2)
+        assert is_written(plain, middle - 5, panel.y(panel.low) + 3, middle + 5, plain.height)
+
+
+def test_a_title_ends_where_its_panel_does():
+    long = "a name that goes on and on " * 9
+    sheet = piano_rolls.draw([melody(NOTES)] * 2, [long, ""])
+    first, second = placed([NOTES] * 2)
+    assert is_written(sheet, first.left + first.width - 40, 0, first.left + first.width, first.top - 1)
+    assert not is_written(sheet, first.left + first.width + 1, 0, second.left + second.width, second.top - 1)
+
+
+@pytest.mark.parametrize("notes", [[(0, 1, 60)], tune(90)])
+def test_one_note_and_a_long_song_fit(notes, tmp_path):
+    sheets = [piano_rolls.draw([melody(notes)], ["x"], columns=1) for _ in range(2)]
+    assert sheets[0].width <= 1600
+    assert sheets[0].tobytes() == sheets[1].tobytes()
+    (panel,) = placed([notes], columns=1)
+    found = shown(sheets[0], panel)
+    assert found[-1][1] == pytest.approx(notes[-1][1], abs=0.25)
+    assert {pitch for _, _, pitch in found} == {pitch for _, _, pitch in notes}
+
+
+def test_silence_is_an_empty_roll():
+    silent = melody([(0, 1, 60)])
+    del silent.notes[:]
+    sheet = piano_rolls.draw([silent], ["rest"])
+    (panel,) = placed([[]])
+    assert shown(sheet, panel) == []
+
+
+def test_pitch_names():
+    assert [piano_rolls.pitch_name(p) for p in (21, 60, 69, 73, 108)] == ["A0", "C4", "A4", "C#5", "C8"]
