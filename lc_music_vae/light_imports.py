@@ -1,8 +1,9 @@
 """note_seq and magenta without the packages that only their notebooks, audio files and data sets need.
 
-Importing note_seq loads librosa, bokeh, IPython and pandas, importing magenta TensorFlow Datasets and sklearn: most of
-what both cost, for functions that no command here calls. While the two are being imported, modules stand in for these
-packages that load the real one when something in it is first asked for. Afterwards `import librosa` gives librosa.
+Importing note_seq loads librosa, bokeh, IPython, pandas and pkg_resources, importing magenta TensorFlow Datasets and
+sklearn: most of what both cost, for functions that no command here calls. While the two are being imported, modules
+stand in for these packages that load the real one when something in it is first asked for. Afterwards `import librosa`
+gives librosa.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ _DEFERRED = (
     "bokeh.plotting",
     "librosa",
     "pandas",
+    "pkg_resources",
     "pydub",
     "sklearn",
     "sklearn.metrics",

@@ -150,17 +150,20 @@ class Decoder:
 
     Its noise is repeatable: two decoders with the same seed and batch size give the same tensors for the same
     sequence of calls.
+
+    Attributes:
+        batch_size: Windows that are decoded at once; a smaller number takes as long.
     """
 
     def __init__(self, music_vae: str, weights: checkpoints.Weights, batch_size: int, seed: int = 0):
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed)
 
     def _build(self, config) -> Dict[str, tf.Tensor]:
-        z = tf.placeholder(tf.float32, [self._batch_size, config.hparams.z_size])
+        z = tf.placeholder(tf.float32, [self.batch_size, config.hparams.z_size])
         temperature = tf.placeholder(tf.float32, [])
         samples, _ = config.model.sample(
-            self._batch_size, max_length=config.hparams.max_seq_len, z=z, temperature=temperature
+            self.batch_size, max_length=config.hparams.max_seq_len, z=z, temperature=temperature
         )
         return {"z": z, "temperature": temperature, "samples": samples}
 
@@ -177,7 +180,7 @@ class Decoder:
         """
         if controls is not None:
             raise ValueError("no MusicVAE config with controls is supported yet; give None")
-        size = self._batch_size
+        size = self.batch_size
         padded = _padded(z, size, self._tensors["z"])
         batches = []
         with progress.bar("decoding", len(z), "window") as bar:

@@ -62,7 +62,9 @@ def _roll(sequence: note_seq.NoteSequence) -> Roll:
 def _font(size: int) -> ImageFont.ImageFont:
     """Returns DejaVu Sans, which matplotlib brings and which has most alphabets' letters; does not load matplotlib."""
     folder = os.path.dirname(importlib.util.find_spec("matplotlib").origin)
-    return ImageFont.truetype(os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"), size)
+    return ImageFont.truetype(
+        os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"), size, layout_engine=ImageFont.Layout.BASIC
+    )
 
 
 def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:

@@ -6,7 +6,6 @@ import sys
 from typing import Any, Iterator
 
 import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 _package = logging.getLogger("lc_music_vae")
 
@@ -28,6 +27,8 @@ def bar(what: str, total: Any, unit: str, **options: Any) -> Iterator[tqdm.tqdm]
     """
     with contextlib.ExitStack() as stack:
         if shown():
+            from tqdm.contrib.logging import logging_redirect_tqdm  # here: its asyncio is slow to load
+
             stack.enter_context(logging_redirect_tqdm([_package]))
         yield stack.enter_context(
             tqdm.tqdm(

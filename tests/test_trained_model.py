@@ -8,7 +8,7 @@ import pytest
 from conftest import EXAMPLE, REPO, SONGS, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import examples, files, model_files
+from lc_music_vae import examples, files, model_files, trained_model
 from lc_music_vae import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
 
@@ -231,3 +231,24 @@ def write_tfrecord(path, sequence):
 
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(sequence.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "expected"), [(1, 64, 1), (64, 64, 64), (65, 64, 33), (130, 64, 44), (5, 1, 1), (7, 3, 3)]
+)
+def test_windows_are_split_evenly_into_the_fewest_batches(n, most, expected):
+    assert trained_model.even_batch(n, most) == expected
+    assert -(-n // expected) == -(-n // most)
+
+
+def test_the_batch_follows_the_work_and_changes_no_notes(trained):
+    with lc_music_vae.TrainedModel(trained, max_batch_size=40) as model:
+        sizes, answers = [], []
+        for n in (1, 2, 80, 79, 3):
+            z = np.repeat([model.center], n, 0)
+            answers += [notes_of(s) for s in model.decode(z, temperature=1e-3)]
+            sizes.append(model._decoder.batch_size)
+    # Not anew for 2, for which two batches of 1 do as well, nor for 79; 40 for 3 would take three times as long.
+    assert sizes == [1, 1, 40, 40, 3]
+    assert len(answers) == 165
+    assert all(answer == answers[0] for answer in answers)
