@@ -7,7 +7,7 @@ TensorFlow's to check; here it is read, and no number in it is trusted.
 
 import os
 import struct
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, NamedTuple, Tuple
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
@@ -17,8 +17,21 @@ _MOST_SHARDS = 1000
 _LONGEST_KEY = 1024
 
 
-def check(prefix: str) -> None:
-    """Raises a `ValueError` unless each tensor has a possible shape and lies within the checkpoint's data."""
+class Place(NamedTuple):
+    """Where a tensor is: the number of its `.data-*` file, and its first byte and size there."""
+
+    name: str
+    shard: int
+    start: int
+    size: int
+
+
+def places(prefix: str) -> List[Place]:
+    """Returns where each tensor of a checkpoint is.
+
+    Raises:
+        ValueError: One has an impossible shape, or does not lie within the checkpoint's data; or they overlap.
+    """
     from google.protobuf import message
     from tensorflow.core.protobuf import tensor_bundle_pb2
 
@@ -36,6 +49,7 @@ def check(prefix: str) -> None:
     if key:
         raise ValueError("its index has no header")
     sizes = _shard_sizes(prefix, parsed(tensor_bundle_pb2.BundleHeaderProto, header).num_shards)
+    found = []
     for key, value in entries:
         entry = parsed(tensor_bundle_pb2.BundleEntryProto, value)
         name, shape = key.decode("utf-8", "replace"), [dim.size for dim in entry.shape.dim]
@@ -44,6 +58,10 @@ def check(prefix: str) -> None:
         inside = 0 <= entry.shard_id < len(sizes) and min(entry.offset, entry.size) >= 0
         if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
             raise ValueError("%s is past the end of the data" % name)
+        found.append(Place(name, entry.shard_id, entry.offset, entry.size))
+    if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
+        raise ValueError("its tensors overlap")
+    return found
 
 
 def _shard_sizes(prefix: str, shards: int) -> List[int]:

@@ -5,6 +5,7 @@ folder (its latest one). `find` checks what can be checked without TensorFlow; t
 """
 
 import contextlib
+import glob
 import gzip
 import hashlib
 import io
@@ -22,7 +23,8 @@ SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checkpoints"
 RUN_JSON = "run.json"
 
 _SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})$")
-_OPTIMISER = re.compile(r"/Adam(_\d+)?$|^beta\d_power(_\d+)?$|^global_step$")
+_SLOT = re.compile(r"/Adam(_\d+)?$")
+_COUNTER = re.compile(r"^beta\d_power(_\d+)?$|^global_step$")
 # Limits of what a bundle may claim. The largest published one holds 2.1 GB in five members.
 _MOST_BYTES = 16 << 30
 _MOST_MEMBERS = 1000
@@ -230,7 +232,11 @@ def unbundle(checkpoint: Checkpoint) -> str:
     """Returns a prefix that TensorFlow can open, unpacking a bundle into the cache the first time.
 
     The cache is keyed by the bundle's path, size and time of change; what an earlier version of the same
-    file left there is removed.
+    file left there is removed. Of Adam's slots, two thirds of a published bundle, it holds no data.
+
+    Raises:
+        InputError: The bundle is damaged, or the cache cannot be written.
+        ValueError: The checkpoint's index is damaged.
     """
     if checkpoint.bundle is None:
         return checkpoint.prefix
@@ -262,18 +268,39 @@ def unbundle(checkpoint: Checkpoint) -> str:
 
 
 def _unpack(checkpoint: Checkpoint, folder: str) -> None:
-    """Copies the checkpoint's own members, and nothing else, into `folder`, without their folders."""
+    """Copies the checkpoint's own members, less the data of Adam's slots, into `folder`, without their folders.
+
+    Each tensor stays where it is in its file; between them are holes, which take no room.
+    """
     os.makedirs(folder)
+    index = checkpoint.prefix + ".index"
+    shards: Dict[str, int] = {}
     with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
             shard = _SHARD.match(member.name)
-            if member.name == checkpoint.prefix + ".index" or (shard and shard.group("prefix") == checkpoint.prefix):
-                data.seek(member.offset_data)
+            is_shard = shard is not None and shard.group("prefix") == checkpoint.prefix
+            if member.name == index or is_shard:
                 with open(os.path.join(folder, os.path.basename(member.name)), "wb") as f:
-                    _copy(data, f, member.size)
+                    f.truncate(member.size)
+                    if member.name == index:
+                        _copy(data, f, member.offset_data, member.size)
+            if is_shard:
+                shards[member.name] = int(shard.group("shard"))
+    places = checkpoint_index.places(os.path.join(folder, os.path.basename(checkpoint.prefix)))
+    kept = sorted((place for place in places if not _SLOT.search(place.name)), key=lambda place: place.start)
+    with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
+        for member in members:
+            if member.name in shards:
+                with open(os.path.join(folder, os.path.basename(member.name)), "r+b") as f:
+                    for place in kept:
+                        if place.shard == shards[member.name]:
+                            f.seek(place.start)
+                            _copy(data, f, member.offset_data + place.start, place.size)
 
 
-def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
+def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
+    """Copies bytes of `source` to where `target` is."""
+    source.seek(start)
     for start in range(0, size, 1 << 20):
         block = source.read(min(1 << 20, size - start))
         if not block:
@@ -282,9 +309,13 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
 
 
 def stamp(checkpoint: Checkpoint) -> List[int]:
-    """Returns size and time of change of a checkpoint's file: while they are the same, so are its weights."""
-    stat = os.stat(checkpoint.bundle or checkpoint.prefix + ".index")
-    return [stat.st_size, stat.st_mtime_ns]
+    """Returns sizes and times of change of a checkpoint's files: while they are the same, so are its weights."""
+    if checkpoint.bundle is not None:
+        paths = [checkpoint.bundle]
+    else:
+        shards = sorted(glob.glob(glob.escape(checkpoint.prefix) + ".data-*"))
+        paths = [checkpoint.prefix + ".index"] + shards
+    return [number for stat in map(os.stat, paths) for number in (stat.st_size, stat.st_mtime_ns)]
 
 
 def write_bundle(path: str, prefix: str, name: str, run: dict) -> None:
@@ -324,13 +355,16 @@ class Weights:
 
         self._tf = tf
         self._checkpoint = checkpoint
-        self._prefix = unbundle(checkpoint)
+        self._prefix = checkpoint.prefix
         with self._damage_is_an_input_error():
-            checkpoint_index.check(self._prefix)
+            self._prefix = unbundle(checkpoint)
+            checkpoint_index.places(self._prefix)
             self._reader = tf.train.NewCheckpointReader(self._prefix)
         everything = self._reader.get_variable_to_shape_map()
         self.shapes: Dict[str, Tuple[int, ...]] = {
-            name: tuple(shape) for name, shape in everything.items() if not _OPTIMISER.search(name)
+            name: tuple(shape)
+            for name, shape in everything.items()
+            if not (_SLOT.search(name) or _COUNTER.search(name))
         }
 
     def get(self, name: str):
@@ -341,13 +375,24 @@ class Weights:
     def fingerprint(self, scope: str) -> str:
         """Returns the SHA-256 of names and contents of all trained variables under `scope`.
 
-        The same weights have the same fingerprint in a tar, as a prefix, with Adam's slots and without.
+        The same weights have the same fingerprint in a tar, as a prefix, with Adam's slots and without. It is kept in
+        the cache until the checkpoint's files change.
         """
+        path = os.path.realpath(self._checkpoint.bundle or self._checkpoint.prefix)
+        key = hashlib.sha256((path + scope).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        kept = os.path.join(cache_dir(), "fingerprints", key + ".json")
+        made_from = stamp(self._checkpoint)
+        with contextlib.suppress(ValueError, OSError):
+            known = files.read_json(kept)
+            if known and known["stamp"] == made_from:
+                return known["sha256"]
         digest = hashlib.sha256()
         for name in sorted(self.shapes):
             if name.startswith(scope):
                 digest.update(("%s %r\n" % (name, self.shapes[name])).encode())
-                digest.update(self.get(name).tobytes())
+                digest.update(self.get(name).reshape(-1).data)
+        with contextlib.suppress(InputError, OSError):  # a cache that cannot be written costs time alone
+            files.write_json(kept, {"stamp": made_from, "sha256": digest.hexdigest()})
         return digest.hexdigest()
 
     def check(self, shapes: Dict[str, Tuple[int, ...]], config: str) -> None:

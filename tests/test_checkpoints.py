@@ -104,6 +104,48 @@ def test_a_bundle_is_unpacked_once_and_again_when_it_changes(forms, tmp_path):
     assert checkpoints.Weights(find(bundle)).shapes
 
 
+@pytest.mark.parametrize("form", ["tar", "tar.gz"])
+def test_of_a_bundle_the_trained_variables_alone_take_room(forms, form, tmp_path):
+    path = shutil.copy(forms[form], str(tmp_path))
+    copy, original = checkpoints.Weights(find(path)), checkpoints.Weights(find(forms["prefix"]))
+    for name in original.shapes:
+        np.testing.assert_array_equal(copy.get(name), original.get(name))
+    sizes = []
+    for weights in (copy, original):
+        stat = os.stat(weights._prefix + ".data-00000-of-00001")
+        sizes.append((stat.st_size, 512 * stat.st_blocks))
+    assert sizes[0][0] == sizes[1][0]
+    trained = sum(4 * np.prod(shape) for shape in original.shapes.values())
+    # Blocks of 4 kB are shared with what is beside a variable.
+    assert trained <= sizes[0][1] < trained + 8192 * len(original.shapes)
+    assert sizes[0][1] < sizes[1][1]
+
+
+def test_a_fingerprint_is_kept_until_the_checkpoint_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
+    prefix = str(tmp_path / "x.ckpt")
+
+    def fingerprint(seed=None):
+        if seed is not None:
+            save_random_checkpoint(BIG, prefix, seed=seed, slots=False)
+        weights = checkpoints.Weights(find(prefix))
+        reads = []
+        get = weights.get
+        monkeypatch.setattr(weights, "get", lambda name: reads.append(name) or get(name))
+        return weights.fingerprint("encoder/"), bool(reads)
+
+    first, read = fingerprint(seed=1)
+    assert read
+    assert fingerprint() == (first, False)
+    second, read = fingerprint(seed=2)
+    assert read
+    assert second != first
+    (kept,) = (tmp_path / "cache" / "fingerprints").iterdir()
+    for damaged in ("", "{", '{"stamp": [1, 2], "sha256": "0"}'):
+        kept.write_text(damaged)
+        assert fingerprint() == (second, True)
+
+
 @pytest.mark.parametrize("name", ["../evil.index", "/evil.index", "a/../../evil.index", "..\\evil.index"])
 def test_members_outside_the_folder_are_refused(forms, tmp_path, name):
     with tarfile.open(forms["tar"]) as tar:

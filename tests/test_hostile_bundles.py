@@ -48,9 +48,12 @@ def refused(script, tmp_path, monkeypatch):
         flags = ["--checkpoint_file=%s" % bundle, "--output_dir=%s" % (tmp_path / "out"), "--num_outputs=1", "--seed=1"]
         status, out, error = script("midime_generate", *flags)
         shipped = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))  # may be in the cache
+        shipped.fingerprint("encoder/")
         left = [os.path.join(folder, name) for folder, _, names in os.walk(str(tmp_path)) for name in names]
-        assert sorted(left) == sorted([str(bundle), shipped._prefix + ".index", shipped._prefix + DATA[6:]])
-        assert len(os.listdir(str(tmp_path / "cache"))) == 1
+        (fingerprint,) = [path for path in left if "fingerprints" in path]
+        own = [shipped._prefix + ".index", shipped._prefix + DATA[6:], fingerprint]
+        assert sorted(left) == sorted([str(bundle)] + own)
+        assert len(os.listdir(str(tmp_path / "cache"))) == 2
         assert (status, out) == (1, "")
         assert error.count("\n") == 1
         assert error.startswith("midime_generate: error: ")
@@ -337,6 +340,22 @@ def test_shapes_that_tensorflow_would_die_of(shape_bytes, tmp_path):
     found = checkpoints.find(with_shape(prefix, tmp_path, shape_bytes), "--checkpoint_file")
     with pytest.raises(InputError, match="damaged .v of shape .* is larger than the data"):
         checkpoints.Weights(found)
+
+
+def test_tensors_that_lie_over_one_another_are_not_copied(tmp_path):
+    prefix = str(tmp_path / "x.ckpt")
+    with tf.Graph().as_default(), tf.Session() as session:
+        for name in "ab":
+            tf.get_variable(name, [10])
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
+    expected = [("a", 0, 0, 40), ("b", 0, 40, 40)]
+    assert checkpoint_index.places(prefix) == expected
+    index = (tmp_path / INDEX).read_bytes()
+    assert index.count(b"\x20\x28\x28\x28") == 1  # offset 40, size 40
+    (tmp_path / INDEX).write_bytes(index.replace(b"\x20\x28\x28\x28", b"\x20\x00\x28\x50"))
+    with pytest.raises(ValueError, match="its tensors overlap"):
+        checkpoint_index.places(prefix)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
