@@ -48,14 +48,14 @@ def write_songs(folder, count):
 
 def read(folder, count, workers):
     """Reads the first `count` songs, and prints the seconds from the first one on and the number of windows."""
-    from lc_music_vae import examples, latents
+    from lc_music_vae import examples, songs
 
     paths = examples.find(folder)[:count]
-    settings = latents.Settings("cat-mel_2bar_small", "auto", "any", (0,))
-    with latents.reading({0: paths}, settings, workers) as songs:
-        windows = len(next(songs).windows)
+    settings = songs.Settings("cat-mel_2bar_small", "auto", "any", (0,))
+    with songs.reading({0: paths}, settings, workers) as converted:
+        windows = len(next(converted).windows)
         start = time.perf_counter()
-        windows += sum(len(song.windows) for song in songs)
+        windows += sum(len(song.windows) for song in converted)
         print(json.dumps([time.perf_counter() - start, windows]))
 
 

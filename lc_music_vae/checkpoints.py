@@ -21,6 +21,8 @@ from lc_music_vae.errors import InputError
 
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checkpoints")
 RUN_JSON = "run.json"
+# What an encoder's variables are called under, in every MusicVAE config.
+ENCODER_SCOPE = "encoder/"
 
 _SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})$")
 _SLOT = re.compile(r"/Adam(_\d+)?$")

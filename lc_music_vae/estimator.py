@@ -5,16 +5,18 @@ from its last checkpoint ends with the weights of one that was not.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import tempfile
+import threading
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 import tqdm
 
-from lc_music_vae import base_model, files, interrupts, latents, music_vae, progress
+from lc_music_vae import base_model, files, interrupts, latents, progress, sessions
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
@@ -34,11 +36,17 @@ def batch_size(hparams: HParams, num_windows: int) -> int:
     return min(hparams.batch_size or MAX_BATCH, num_windows)
 
 
+def _as_it_is(input_fn: Callable) -> Callable:
+    """Keeps AutoGraph out: it has nothing to convert here, and loads all of TensorFlow 1.15's contrib on its way.
+
+    That takes longer than to train on a song, and magenta cannot be imported any more afterwards.
+    """
+    return tf.autograph.experimental.do_not_convert(input_fn)
+
+
 def train_input_fn(found: latents.Latents, size: int, seed: int, first_step: int, threads: int) -> Callable:
     """Returns an input_fn of batches from `first_step` on; step s gets the same one wherever training starts."""
-
-    def parse(records):
-        return latents.parse(records, found.z_size)
+    parse = functools.partial(latents.parse, z_size=found.z_size)
 
     def whole_song():
         return tf.data.TFRecordDataset(list(found.shards)).batch(size).map(parse).cache().repeat()
@@ -56,7 +64,7 @@ def train_input_fn(found: latents.Latents, size: int, seed: int, first_step: int
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
         return epochs.skip(offset).batch(size, drop_remainder=True).map(parse, threads).prefetch(2)
 
-    return whole_song if size == found.num_windows else shuffled
+    return _as_it_is(whole_song if size == found.num_windows else shuffled)
 
 
 def eval_input_fn(found: latents.Latents, size: int) -> Callable:
@@ -64,9 +72,9 @@ def eval_input_fn(found: latents.Latents, size: int) -> Callable:
 
     def batches():
         records = tf.data.TFRecordDataset(list(found.shards)).batch(size)
-        return records.map(lambda r: latents.parse(r, found.z_size))
+        return records.map(functools.partial(latents.parse, z_size=found.z_size))
 
-    return batches
+    return _as_it_is(batches)
 
 
 def draw_z(features: Dict[str, tf.Tensor], seed: int, step: tf.Tensor) -> tf.Tensor:
@@ -105,12 +113,26 @@ class _Saver(tf.train.Saver):
             raise files.cannot_write(os.path.dirname(save_path), e) from e
 
 
+class _CheckpointHook(tf.train.CheckpointSaverHook):
+    """Saves as Estimator's own hook does, without describing the graph in text and a second time in the events first.
+
+    That takes as long as a hundred steps of a song, and nothing reads it; TensorBoard has the graph from the events.
+    """
+
+    def after_create_session(self, session, coord):
+        del coord
+        step = session.run(self._global_step_tensor)
+        self._summary_writer.add_graph(session.graph)
+        self._save(session, step)
+        self._timer.update_last_triggered_step(step)
+
+
 def model_fn_builder(
     hparams: HParams, z_size: int, seed: int, checkpoints_to_keep: int = 5, keep_checkpoint_every_n_hours: float = 1.0
 ) -> Callable:
     """Returns the Estimator's model_fn for a small VAE over z of `z_size` dimensions."""
 
-    def model_fn(features, labels, mode):
+    def model_fn(features, labels, mode, config):
         del labels
         step = tf.train.get_or_create_global_step()
         z = draw_z(features, seed, step)
@@ -143,7 +165,10 @@ def model_fn_builder(
             gradients, _ = tf.clip_by_global_norm(gradients, hparams.grad_clip)
         train_op = optimizer.apply_gradients(zip(gradients, variables), global_step=step)
         scaffold = tf.train.Scaffold(saver=_Saver(checkpoints_to_keep, keep_checkpoint_every_n_hours))
-        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
+        hook = _CheckpointHook(config.model_dir, config.save_checkpoints_secs, scaffold=scaffold)
+        return tf.estimator.EstimatorSpec(
+            mode, loss=loss, train_op=train_op, scaffold=scaffold, training_chief_hooks=[hook]
+        )
 
     return model_fn
 
@@ -162,7 +187,7 @@ class Numbers(NamedTuple):
 class _Progress(tf.train.SessionRunHook):
     """Shows the loss and its parts: on the bar, or in some ten log lines a run.
 
-    They are not fetched at every step, as that costs time.
+    They are fetched at every step: each other set of tensors to fetch costs TensorFlow as much as thirty steps, once.
 
     Attributes:
         numbers: Those of the last step, when training has ended.
@@ -178,8 +203,6 @@ class _Progress(tf.train.SessionRunHook):
 
     def before_run(self, run_context):
         self._step += 1
-        if self._step != self._num_steps and not self._is_time():
-            return None
         names = ("mean_loss", "mean_reconstruction", "mean_kl")
         return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(n + ":0") for n in names])
 
@@ -193,7 +216,7 @@ class _Progress(tf.train.SessionRunHook):
         return True
 
     def after_run(self, run_context, run_values):
-        if run_values.results is None:
+        if self._step != self._num_steps and not self._is_time():
             return
         self.numbers = Numbers(*run_values.results)
         if self._bar.disable:
@@ -233,6 +256,17 @@ class _StopWhenAsked(tf.train.SessionRunHook):
             run_context.request_stop()
 
 
+class _Meanwhile(tf.train.SessionRunHook):
+    """Does something else while TensorFlow trains, which takes Python little time."""
+
+    def __init__(self, work: Callable[[], Any]):
+        self._thread = threading.Thread(target=work, daemon=True)
+
+    def after_create_session(self, session, coord):
+        del session, coord
+        self._thread.start()
+
+
 def train(
     found: latents.Latents,
     hparams: HParams,
@@ -243,8 +277,11 @@ def train(
     checkpoints_to_keep: int,
     keep_checkpoint_every_n_hours: float,
     num_data_threads: int,
+    meanwhile: Callable[[], Any] = lambda: None,
 ) -> Numbers:
     """Trains from `first_step`, which is that of the last checkpoint in `model_dir` or 0, to `num_steps`.
+
+    `meanwhile` is called in a thread of its own, and not waited for.
 
     Returns:
         The numbers of the last step.
@@ -259,7 +296,7 @@ def train(
         save_checkpoints_secs=_SECONDS_A_CHECKPOINT,
         save_summary_steps=max(1, num_steps // 50),
         log_step_count_steps=None,
-        session_config=music_vae.session_config(),
+        session_config=sessions.config(),
     )
     model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
     try:
@@ -270,7 +307,7 @@ def train(
             shown = _Progress(first_step, num_steps, bar)
             tf.estimator.Estimator(model_fn, model_dir, config).train(
                 train_input_fn(found, size, seed, first_step, num_data_threads),
-                hooks=[shown, _StopWhenAsked(until_the_end)],
+                hooks=[shown, _StopWhenAsked(until_the_end), _Meanwhile(meanwhile)],
                 max_steps=num_steps,
             )
     except tf.train.NanLossDuringTrainingError as e:
@@ -288,7 +325,7 @@ def evaluate(
     Returns:
         loss, reconstruction and kl in nats a window, and global_step.
     """
-    config = tf.estimator.RunConfig(session_config=music_vae.session_config())
+    config = tf.estimator.RunConfig(session_config=sessions.config())
     # Estimator insists on writing events of its own.
     with tempfile.TemporaryDirectory() as scratch, _writing_to(scratch):
         metrics = tf.estimator.Estimator(model_fn_builder(hparams, found.z_size, seed), scratch, config).evaluate(

@@ -4,12 +4,11 @@ A frozen encoder gives the same q(z|x) at every step, so its mean and scale are 
 from them: the same distribution as with the encoder in the loop, at none of its cost.
 
 `encode_shard` makes one file of latents from the songs of some music files and depends on nothing else. Beside each
-shard stands a JSON file that says what it was made from; a shard is used again while that is the same. Many songs are
-read and cut into windows in worker processes, which changes nothing in what is written.
+shard stands a JSON file that says what it was made from; a shard is used again while that is the same, and then neither
+magenta nor note_seq is loaded.
 """
 
 import contextlib
-import functools
 import hashlib
 import itertools
 import json
@@ -20,8 +19,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import checkpoints, data, examples, files, melody, music_vae, parallel, progress
-from lc_music_vae.configs import CONFIG_MAP
+from lc_music_vae import checkpoints, files, progress
 from lc_music_vae.errors import InputError, printable
 
 logger = logging.getLogger(__name__)
@@ -29,7 +27,6 @@ logger = logging.getLogger(__name__)
 _FORMAT = 2  # of the records; a new number makes old shards be encoded again
 _FILES_A_SHARD = 64
 _STEPS_A_BATCH = 4096  # of windows' time steps: bounds the memory that encoding takes
-_SONGS_HERE = 256  # up to so many are read before workers have been started
 
 
 class Row(NamedTuple):
@@ -65,7 +62,7 @@ class Latents(NamedTuple):
     num_windows: int
     z_size: int
     rows: Tuple[Row, ...]
-    qpm: float = data.QPM
+    qpm: float = 120.0
     program: int = 0
     octaves: int = 0
 
@@ -88,7 +85,7 @@ class Shard(NamedTuple):
     octaves: Dict[str, int]
 
 
-def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
+def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
     """Serialises a window's latents: mean and scale [transpositions, z_size], and where it is from."""
 
     def ints(values):
@@ -114,93 +111,6 @@ def _record(window: data.Window, mean: np.ndarray, scale: np.ndarray) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
-class Settings(NamedTuple):
-    """What windows are made with: arguments of `data.WindowConverter`, and transpositions."""
-
-    music_vae: str
-    melody_track: str
-    metre: str
-    transpositions: Tuple[int, ...]
-
-
-class _Job(NamedTuple):
-    """A song to convert: the number of its shard, of its file, and where it is."""
-
-    shard: int
-    file: int
-    source: examples.Source
-
-
-class _Converted(NamedTuple):
-    """What became of a song: its job's numbers, its row and windows, its tempo, and its tracks by their numbers."""
-
-    shard: int
-    file: int
-    row: Row
-    windows: Sequence[data.Window] = ()
-    qpm: str = ""
-    tracks: Optional[Dict[int, melody.Track]] = None
-
-
-@functools.lru_cache(maxsize=1)
-def _converter(music_vae_config: str, melody_track: str, metre: str) -> data.WindowConverter:
-    return data.WindowConverter(music_vae_config, melody_track, metre)
-
-
-def _convert(settings: Settings, job: _Job) -> _Converted:
-    """Reads a song and cuts it into windows, in this process or in another."""
-    converter = _converter(*settings[:3])
-    try:
-        score = converter.score(examples.load(job.source))
-    except InputError as e:  # not readable, or without the track that was asked for
-        return _Converted(job.shard, job.file, Row(printable(job.source.name), 0, "", str(e)))
-    windows = converter.windows(score, settings.transpositions)
-    qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
-    tracks = {track.number: track._replace(notes=()) for track in score.tracks}
-    return _Converted(job.shard, job.file, _row(score, windows, converter), windows, qpm, tracks)
-
-
-def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
-    """Yields the songs of the files of each shard."""
-    file = 0
-    for shard, paths in pieces.items():
-        for path in paths:
-            for source in examples.sources(path):
-                yield _Job(shard, file, source)
-            file += 1
-
-
-def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
-    used = {w.track for w in windows}
-    tracks = ", ".join(track.label() for track in score.tracks if track.number in used)
-    if tracks:
-        tracks += " (%s)" % score.choice
-    bars = int(np.ceil(score.bars[-1] / data.QUARTERS_PER_BAR))
-    if not score.notes:
-        reason = "no notes"
-    elif not score.tracks:
-        reason = "no notes that this config reads"
-    elif bars < converter.bars:
-        reason = "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
-    elif not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
-        said = "no %d bars without a bar of rest between" % converter.bars
-        reason = "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
-    else:
-        reason = "; ".join(score.remarks)
-    return Row(score.name, len(windows), tracks, reason)
-
-
-def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[str]:
-    """Names the configs with shorter windows that the song holds, in words; or nothing."""
-    others = {name: converter.like(entry.music_vae) for name, entry in CONFIG_MAP.items()}
-    fit = [
-        "--config=" + name
-        for name, other in others.items()
-        if other.reads == converter.reads and any(other.first_bars(track, score) for track in score.tracks)
-    ]
-    return [" or ".join(fit) + " would read it"] if fit else []
-
-
 @contextlib.contextmanager
 def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
     """Yields the writer of a TFRecord file, which appears whole or not at all."""
@@ -212,14 +122,14 @@ def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
 
 
 def encode_shard(
-    songs: Iterable[_Converted],
+    songs: Iterable[Any],
     output: str,
     encode: Callable[[Sequence[np.ndarray], Sequence[Any]], Tuple[np.ndarray, np.ndarray]],
 ) -> Shard:
     """Encodes songs to the TFRecord file `output`, which appears whole or not at all.
 
     Args:
-        songs: The songs, converted.
+        songs: The songs, each a `songs.Converted`.
         output: Path of the file to write.
         encode: Maps n inputs and their lengths to mean and scale [n, z_size].
     """
@@ -239,7 +149,7 @@ def encode_shard(
     return shard._replace(windows=count)
 
 
-def _windows(songs: Iterable[_Converted], shard: Shard) -> Iterator[data.Window]:
+def _windows(songs: Iterable[Any], shard: Shard) -> Iterator[Any]:
     """Yields the windows of all songs, and adds what they are to `shard`."""
     for song in songs:
         shard.rows.append(song.row)
@@ -251,8 +161,8 @@ def _windows(songs: Iterable[_Converted], shard: Shard) -> Iterator[data.Window]
             yield window
 
 
-def _batches(windows: Iterator[data.Window]) -> Iterator[List[data.Window]]:
-    batch: List[data.Window] = []
+def _batches(windows: Iterator[Any]) -> Iterator[List[Any]]:
+    batch: List[Any] = []
     steps = 0
     for window in windows:
         batch.append(window)
@@ -271,8 +181,8 @@ def prepare(
     weights: checkpoints.Weights,
     fingerprint: str,
     transpositions: Sequence[int] = (0,),
-    melody_track: str = melody.AUTO,
-    metre: str = data.ANY,
+    melody_track: str = "auto",
+    metre: str = "any",
     workers: Optional[int] = None,
 ) -> Latents:
     """Returns the latents of the songs in `paths`, encoding only what is not in `folder` already.
@@ -302,11 +212,13 @@ def prepare(
     made = [_made(shard, expected) for shard, expected in zip(shards, made_from)]
     missing = {i: pieces[i] for i in range(len(pieces)) if made[i] is None}
     if missing:
-        settings = Settings(music_vae_config, melody_track, metre, tuple(transpositions))
-        _converter(*settings[:3])  # refuses configs that cannot be read for
-        with reading(missing, settings, workers) as songs:
+        from lc_music_vae import music_vae, songs
+
+        settings = songs.Settings(music_vae_config, melody_track, metre, tuple(transpositions))
+        songs.window_converter(*settings[:3])
+        with songs.reading(missing, settings, workers) as converted:
             encoder = music_vae.Encoder(music_vae_config, weights)
-            for i, of_shard in itertools.groupby(songs, lambda song: song.shard):
+            for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
                 made[i] = encode_shard(of_shard, shards[i], encoder.encode)
                 _check_unchanged(made_from[i]["files"])
                 files.write_json(shards[i] + ".json", {"made_from": made_from[i], "made": made[i]})
@@ -317,9 +229,9 @@ def prepare(
     return Latents(
         shards=tuple(shards),
         num_windows=sum(m.windows for m in made),
-        z_size=music_vae.z_size(music_vae_config),
+        z_size=next((record["mean"].shape[1] for record in read(shards)), 0),
         rows=tuple(Row(*row) for m in made for row in m.rows),
-        qpm=float(_commonest([m.qpms for m in made], str(data.QPM))),
+        qpm=float(_commonest([m.qpms for m in made], "120")),
         program=int(_commonest([m.programs for m in made], "0")),
         octaves=int(_commonest([m.octaves for m in made], "0")),
     )
@@ -329,30 +241,6 @@ def _made(shard: str, made_from: Dict[str, Any]) -> Optional[Shard]:
     """Returns what is in `shard` if it is there and was made from this."""
     done = files.read_json(shard + ".json")
     return Shard(*done["made"]) if done and done["made_from"] == made_from and os.path.isfile(shard) else None
-
-
-@contextlib.contextmanager
-def reading(
-    pieces: Dict[int, Sequence[str]], settings: Settings, workers: Optional[int]
-) -> Iterator[Iterator[_Converted]]:
-    """Yields the songs of the files of each shard, converted, in order; shows how far they are."""
-    num_files = sum(map(len, pieces.values()))
-    jobs = _jobs(pieces)
-    if workers is None:
-        first = list(itertools.islice(jobs, _SONGS_HERE + 1))
-        jobs = itertools.chain(first, jobs)
-        workers = parallel.cores() if len(first) > _SONGS_HERE and parallel.cores() > 1 else 0
-
-    def watched(songs: Iterable[_Converted]) -> Iterator[_Converted]:
-        windows = 0
-        for song in songs:
-            windows += len(song.windows)
-            bar.set_postfix_str("%d windows" % windows, refresh=False)
-            bar.update(song.file + 1 - bar.n)
-            yield song
-
-    with parallel.ordered_map(workers) as ordered, progress.bar("reading", num_files, "file") as bar:
-        yield watched(ordered(functools.partial(_convert, settings), jobs))
 
 
 def _check_unchanged(read: Sequence[Sequence[str]]) -> None:

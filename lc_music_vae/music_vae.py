@@ -15,22 +15,12 @@ from magenta.contrib import seq2seq
 from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import lstm_models
 
-from lc_music_vae import checkpoints, progress
-
-# What an encoder's variables are called under, in every MusicVAE config.
-ENCODER_SCOPE = "encoder/"
+from lc_music_vae import checkpoints, progress, sessions
 
 
 def z_size(music_vae: str) -> int:
     """Returns the dimensions of the latent z of a MusicVAE config."""
     return music_vae_configs.CONFIG_MAP[music_vae].hparams.z_size
-
-
-def session_config(threads: int = 0) -> tf.ConfigProto:
-    """Returns a session's options: threads (0 is one a core), and no more of a GPU than is needed."""
-    options = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
-    options.gpu_options.allow_growth = True
-    return options
 
 
 @contextlib.contextmanager
@@ -78,7 +68,7 @@ def _frozen(
         tensors = _unconverted(config, build)
         variables = tf.trainable_variables()
         weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, music_vae)
-        session = tf.Session(graph=graph, config=session_config())
+        session = tf.Session(graph=graph, config=sessions.config())
         weights.restore(session, variables)
     return session, tensors
 

@@ -5,7 +5,7 @@ from typing import Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import base_model, checkpoints, music_vae
+from lc_music_vae import base_model, checkpoints, sessions
 
 
 class SmallVAE:
@@ -30,7 +30,7 @@ class SmallVAE:
             q = vae.encode(self._z)
             self._posterior = (q.loc, q.stddev())
             self._decoded = vae.decode(self._z_small)
-            self._session = tf.Session(graph=graph, config=music_vae.session_config())
+            self._session = tf.Session(graph=graph, config=sessions.config())
             variables = tf.trainable_variables()
             weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, "the small VAE")
             weights.restore(self._session, variables)

@@ -82,7 +82,7 @@ class TrainedModel:
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._weights = checkpoints.Weights(found.pretrained)
-        if found.fingerprint and self._weights.fingerprint(music_vae.ENCODER_SCOPE) != found.fingerprint:
+        if found.fingerprint and self._weights.fingerprint(checkpoints.ENCODER_SCOPE) != found.fingerprint:
             raise InputError(
                 "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
                 % (found.pretrained.flag, found.pretrained.path, found.small.path)

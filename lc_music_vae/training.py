@@ -3,6 +3,7 @@
 Everything that can be wrong without a model is checked before TensorFlow is imported.
 """
 
+import importlib
 import logging
 import os
 from typing import Any, Dict, List, Optional, Sequence, Union
@@ -132,6 +133,7 @@ def _train(
             checkpoints_to_keep,
             keep_checkpoint_every_n_hours,
             num_data_threads,
+            lambda: importlib.import_module("lc_music_vae.drawing"),  # for the picture afterwards: it is slow to load
         )
         reached = ": " + str(numbers)
     prefix, step = folder.latest()
@@ -273,19 +275,22 @@ def _settings(
 def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint, folder: str, run: Optional[dict]):
     """Returns the songs' latents, encoding what is not encoded yet, and the encoder's fingerprint.
 
-    Loads TensorFlow and magenta: whatever can be checked without them must have been before.
+    Loads TensorFlow, and magenta where something is to be encoded: whatever can be checked without them must have been
+    before.
     """
-    from lc_music_vae import data, latents, music_vae
+    from lc_music_vae import latents
 
     transpositions: Sequence[int] = (0,)
     if settings["augment"]:
+        from lc_music_vae import data
+
         span = data.WindowConverter(settings["music_vae"]).transpose_range
         if span is None:
             raise InputError("--augment: drums cannot be transposed; leave it out")
         transpositions = range(span[0], span[1] + 1)
     stamp = checkpoints.stamp(checkpoint)
     weights = checkpoints.Weights(checkpoint)
-    fingerprint = weights.fingerprint(music_vae.ENCODER_SCOPE)
+    fingerprint = weights.fingerprint(checkpoints.ENCODER_SCOPE)
     if run and fingerprint != run["pretrained"]["fingerprint"]:
         raise InputError(
             "--pretrained_path=%s holds other weights than those this run was trained on (%s)"

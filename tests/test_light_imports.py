@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import run_process
+from conftest import EXAMPLE, run_process
 
 CODE = """
 import json, sys
@@ -27,6 +27,24 @@ def loaded(before=""):
 
 def test_what_no_command_needs_is_loaded_when_it_is_asked_for():
     assert loaded() == [[], True, 2, "module", True]
+
+
+def test_training_on_kept_latents_needs_neither_magenta_nor_note_seq_and_leaves_them_usable(tmp_path):
+    """contrib would be loaded by AutoGraph; magenta cannot be imported after it."""
+    code = """
+import json, sys
+import lc_music_vae
+lc_music_vae.train("lc-cat-mel_2bar_small", sys.argv[1], sys.argv[2], num_steps=int(sys.argv[3]))
+loaded = [name for name in ("magenta", "note_seq", "tensorflow_core.contrib") if name in sys.modules]
+with lc_music_vae.TrainedModel(sys.argv[2]) as model:
+    print(json.dumps([loaded, len(model.sample(1))]))
+"""
+    found = []
+    for steps in ("2", "4"):
+        done = run_process("-W", "ignore", "-c", code, EXAMPLE, str(tmp_path), steps)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    assert found == [[["magenta", "note_seq"], 1], [[], 1]]
 
 
 def test_what_was_there_before_stays_as_it_is():

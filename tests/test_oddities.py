@@ -8,7 +8,7 @@ from conftest import REPO, melody
 from oddities import make
 
 from benchmarks import usable_files
-from lc_music_vae import data, examples, latents
+from lc_music_vae import data, examples, songs
 from lc_music_vae.errors import InputError
 from lc_music_vae.examples import Song
 
@@ -92,7 +92,7 @@ def read(stem, metre="any", config=SMALL):
     converter = data.WindowConverter(config, metre=metre)
     score = converter.score(next(examples.read(path_of(stem))))
     windows = converter.windows(score)
-    return score, windows, latents._row(score, windows, converter)
+    return score, windows, songs._row(score, windows, converter)
 
 
 def events(notes, start):
@@ -204,7 +204,7 @@ def test_long_enough_but_for_rests_says_which_config_would_read_it():
     notes = [(start + 24 * part, end + 24 * part, pitch) for part in range(3) for start, end, pitch in make.TUNE]
     converter = data.WindowConverter("hierdec-mel_16bar")
     score = converter.score(Song("song", melody(notes)))
-    assert latents._row(score, converter.windows(score), converter).reason == (
+    assert songs._row(score, converter.windows(score), converter).reason == (
         "no 16 bars without a bar of rest between; "
         "--config=lc-cat-mel_2bar_small or --config=lc-cat-mel_2bar_big would read it"
     )
@@ -222,7 +222,7 @@ def test_strict_metre_over_bars_of_rest_says_both():
     song.time_signatures.add(time=6, numerator=3, denominator=4)
     converter = data.WindowConverter(SMALL, metre="4/4")
     score = converter.score(Song("song", song))
-    assert latents._row(score, converter.windows(score), converter).reason == (
+    assert songs._row(score, converter.windows(score), converter).reason == (
         "no 2 bars without a bar of rest between; left out by --metre=4/4: 3/4 from bar 4; --metre=any reads it"
     )
 

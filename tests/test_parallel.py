@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import EXAMPLE, REPO, melody, tune, write_midi
 
-from lc_music_vae import configs, latents, music_vae, parallel
+from lc_music_vae import configs, latents, music_vae, parallel, songs
 from lc_music_vae.errors import InputError
 
 SMALL = "cat-mel_2bar_small"
@@ -153,14 +153,14 @@ def test_workers_are_started_for_many_songs_only(tmp_path, monkeypatch):
     ordered_map = parallel.ordered_map
     monkeypatch.setattr(parallel, "ordered_map", recording)
     monkeypatch.setattr(parallel, "cores", lambda: 3)
-    monkeypatch.setattr(latents, "_SONGS_HERE", 4)
+    monkeypatch.setattr(songs, "_SONGS_HERE", 4)
     book = tmp_path / "tunes.abc"
-    settings = latents.Settings(SMALL, "auto", "any", (0,))
+    settings = songs.Settings(SMALL, "auto", "any", (0,))
     for count in (4, 5):
         book.write_text("\n".join("X:%d\nM:4/4\nL:1/1\nK:C\nC|D|E|F|\n" % i for i in range(count)))
-        with latents.reading({0: [str(book)]}, settings, None) as songs:
-            assert [song.row.slices for song in songs] == [3] * count
+        with songs.reading({0: [str(book)]}, settings, None) as converted:
+            assert [song.row.slices for song in converted] == [3] * count
     monkeypatch.setattr(parallel, "cores", lambda: 1)
-    with latents.reading({0: [str(book), EXAMPLE]}, settings, None) as songs:
-        assert [song.file for song in songs] == [0] * 5 + [1]
+    with songs.reading({0: [str(book), EXAMPLE]}, settings, None) as converted:
+        assert [song.file for song in converted] == [0] * 5 + [1]
     assert started == [0, 3, 0]

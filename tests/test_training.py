@@ -524,7 +524,7 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
         str(run_dir / "latents"),
         "cat-mel_2bar_small",
         weights,
-        weights.fingerprint(music_vae.ENCODER_SCOPE),
+        weights.fingerprint(checkpoints.ENCODER_SCOPE),
     )
     assert [(row.slices, row.reason[:4]) for row in both.rows] == [(3, ""), (4, "3/4:")]
 
