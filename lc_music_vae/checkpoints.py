@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -419,15 +420,17 @@ class Weights:
         """
         with session.graph.as_default():
             saver = self._tf.train.Saver(variables)
-            finite = {v.op.name: self._tf.reduce_all(self._tf.is_finite(v)) for v in variables}
+            # Where an element is not finite neither is the sum; it takes no room to compute.
+            sums = {v.op.name: self._tf.reduce_sum(v) for v in variables}
         with self._damage_is_an_input_error():
             try:
                 saver.restore(session, self._prefix)
             except self._tf.errors.OpError:
-                for name in sorted(finite):
+                for name in sorted(sums):
                     self.get(name)  # says which of them is damaged
                 raise
-        bad = sorted(name for name, is_finite in session.run(finite).items() if not is_finite)
+        suspect = (name for name, total in sorted(session.run(sums).items()) if not math.isfinite(total))
+        bad = [name for name in suspect if not all(map(math.isfinite, self.get(name).flat))]
         if bad:
             self._forget()
             raise InputError(

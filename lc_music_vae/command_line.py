@@ -4,7 +4,9 @@ Flags live in a `FlagValues` of their own, not in absl's global one: a notebook 
 a library mixes in. Nothing in here imports TensorFlow.
 """
 
+import atexit
 import functools
+import gc
 import logging
 import os
 import shlex
@@ -58,7 +60,8 @@ def run(
 ) -> None:
     """Parses flags and runs `main`.
 
-    Ends the process with status 1 on an error, 130 when SIGINT (Ctrl-C) stopped it, 143 when SIGTERM did.
+    Ends the process with status 1 on an error, 130 when SIGINT (Ctrl-C) stopped it, 143 when SIGTERM did; and with 0
+    when all went well, unless `argv` is given.
 
     Args:
         program: Name that error lines start with.
@@ -78,19 +81,28 @@ def run(
         print("%s\n%s" % (description.strip(), values.get_help()))
         return
     _set_up_logging(values.log)
+    # TensorFlow and magenta make a million objects as they are imported and build graphs, and few of them are garbage.
+    gc.set_threshold(100_000)
     try:
         with interrupts.handled([signal.SIGTERM], _terminate):
             main(values)
     except KeyboardInterrupt as e:
         print("%s: %s; %s" % (program, " ".join(["stopped"] + list(e.args)), when_stopped), file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # At once: to take TensorFlow down in an orderly way takes it one to two seconds, and nothing is left to do.
-        os._exit(128 + (signal.SIGTERM if isinstance(e, Terminated) else signal.SIGINT))
+        _leave(128 + (signal.SIGTERM if isinstance(e, Terminated) else signal.SIGINT))
     except Exception as e:
         if values.log == "DEBUG":
             traceback.print_exc()
         _fail(program, e)
+    if argv is None:
+        atexit._run_exitfuncs()
+        _leave(0)
+
+
+def _leave(status: int) -> None:
+    """Ends the process at once: to be taken down in an orderly way takes TensorFlow up to two seconds."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _terminate(number, frame) -> None:
