@@ -5,6 +5,7 @@ a library mixes in. Nothing in here imports TensorFlow.
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import logging
@@ -71,6 +72,11 @@ def run(
         argv: Command line, program first; None is the process's own.
         when_stopped: What is said of the work when a signal stopped it.
     """
+
+    def stopped(number: int, where: str = "") -> None:
+        print("%s: stopped%s; %s" % (program, where and " " + where, when_stopped), file=sys.stderr)
+        _leave(128 + number)
+
     try:
         rest = values(sys.argv if argv is None else argv)[1:]
         if rest:
@@ -84,11 +90,13 @@ def run(
     # TensorFlow and magenta make a million objects as they are imported and build graphs, and few of them are garbage.
     gc.set_threshold(100_000)
     try:
-        with interrupts.handled([signal.SIGTERM], _terminate):
+        with contextlib.ExitStack() as stack:
+            if argv is None:
+                stack.enter_context(interrupts.not_unheard(stopped))
+            stack.enter_context(interrupts.handled([signal.SIGTERM], _terminate))
             main(values)
     except KeyboardInterrupt as e:
-        print("%s: %s; %s" % (program, " ".join(["stopped"] + list(e.args)), when_stopped), file=sys.stderr)
-        _leave(128 + (signal.SIGTERM if isinstance(e, Terminated) else signal.SIGINT))
+        stopped(signal.SIGTERM if isinstance(e, Terminated) else signal.SIGINT, *e.args)
     except Exception as e:
         if values.log == "DEBUG":
             traceback.print_exc()

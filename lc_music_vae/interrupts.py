@@ -1,9 +1,13 @@
 """Stopping in an orderly way when a signal asks for it. Needs no TensorFlow."""
 
 import contextlib
+import os
 import signal
 import threading
 from typing import Callable, Iterator, List
+
+_places: List[Callable[[], str]] = []  # what `saying` was given, the innermost last
+_heard = threading.Event()  # a handler was called
 
 
 @contextlib.contextmanager
@@ -12,7 +16,12 @@ def handled(signals: List[int], handler: Callable) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in signals}
+
+    def hearing(number, frame):
+        _heard.set()
+        handler(number, frame)
+
+    before = {number: signal.signal(number, hearing) for number in signals}
     try:
         yield
     finally:
@@ -44,8 +53,46 @@ def postponed() -> Iterator[List[int]]:
 @contextlib.contextmanager
 def saying(where: Callable[[], str]) -> Iterator[None]:
     """Gives a `KeyboardInterrupt` that comes through its block a text: where the work stopped."""
+    _places.append(where)
     try:
         yield
     except KeyboardInterrupt as e:
         e.args = e.args or (where(),)
         raise
+    finally:
+        _places.pop()
+
+
+@contextlib.contextmanager
+def not_unheard(give_up: Callable[[int, str], None], seconds: float = 1.5) -> Iterator[None]:
+    """Calls `give_up` when SIGINT or SIGTERM came and nothing hears it: TensorFlow computes, in one long call.
+
+    Python calls handlers in its main thread, between its own instructions; a batch of a large model may take seconds.
+
+    Args:
+        give_up: Is called in another thread, with the signal and where the work is, as `saying` has it. It is to end
+            the process.
+        seconds: How long to wait for a handler to be called. How long it then takes is its own affair.
+    """
+    if not hasattr(os, "set_blocking"):  # Windows
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    _heard.clear()
+
+    def watch():
+        for byte in iter(lambda: os.read(reader, 1), b""):
+            if byte[0] in (signal.SIGINT, signal.SIGTERM) and not _heard.wait(seconds):
+                give_up(byte[0], _places[-1]() if _places else "")
+        os.close(reader)
+
+    threading.Thread(target=watch, daemon=True).start()
+    earlier = signal.set_wakeup_fd(writer)
+    try:
+        current = signal.getsignal(signal.SIGINT)
+        with handled([signal.SIGINT] if callable(current) else [], current):  # nohup and the like: ignored
+            yield
+    finally:
+        signal.set_wakeup_fd(earlier)
+        os.close(writer)

@@ -120,6 +120,61 @@ def test_sigterm_while_songs_are_read(tmp_path):
     assert whole == sorted(n for n in whole if n + ".json" in whole or n[: -len(".json")] in whole)
 
 
+# A command whose encoder computes without end, in one call, and says so when it begins.
+ENDLESS = """
+import sys
+import tensorflow.compat.v1 as tf
+from lc_music_vae import music_vae
+import midime_train
+
+def encode(self, inputs, lengths):
+    with tf.Graph().as_default(), tf.Session() as session:
+        loop = tf.while_loop(lambda i: i >= 0, lambda i: tf.abs(i) % 7, [tf.constant(1)])
+        print("computing", file=sys.stderr, flush=True)
+        session.run(loop)
+
+music_vae.Encoder.encode = encode
+midime_train.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_heard_while_tensorflow_computes_one_batch(number, tmp_path):
+    arguments = ["--config=" + SMALL, "--examples_path=" + EXAMPLE, "--run_dir=%s" % (tmp_path / "run")]
+    script = [sys.executable, "-W", "ignore", "-c", ENDLESS] + arguments
+    process = subprocess.Popen(script, stderr=subprocess.PIPE, universal_newlines=True, cwd=REPO)
+    for line in process.stderr:
+        if line == "computing\n":
+            break
+    time.sleep(0.2)
+    process.send_signal(number)
+    began = time.monotonic()
+    error = process.stderr.read()
+    assert process.wait() == 128 + number
+    assert time.monotonic() - began < 2
+    assert error == "midime_train: stopped while songs were read; the same command goes on from there\n"
+    assert not half_written(tmp_path / "run" / "train")
+    train(tmp_path / "run", num_steps=1, hparams=SIZES)
+
+
+def test_who_hears_a_signal_has_time_to_end(tmp_path):
+    """As long as the main thread does something after the signal, it is left alone."""
+    code = """
+import os, signal, sys, time
+from lc_music_vae import interrupts
+with interrupts.not_unheard(lambda number, where: os._exit(99), seconds=0.3):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except KeyboardInterrupt:
+        time.sleep(1)  # writes its last checkpoint
+        sys.exit(7)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 7
+    ignored = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + code.replace("sleep(5)", "sleep(1)")
+    assert subprocess.run([sys.executable, "-c", ignored], cwd=REPO).returncode == 0  # as under nohup
+
+
 def test_sigterm_ends_generating_with_its_own_last_line(trained, tmp_path, script, monkeypatch):
     class Ended(BaseException):
         pass
