@@ -17,7 +17,7 @@ from lc_music_vae import checkpoints, examples, files
 from lc_music_vae import run_dir as run_dir_lib
 
 KILLS = int(os.environ.get("SOAK_KILLS", "50"))
-SONGS = int(os.environ.get("SOAK_SONGS", "100"))
+SONGS = int(os.environ.get("SOAK_SONGS", "1000"))
 CONFIG = "lc-cat-mel_2bar_small"
 HPARAMS = "latent_encoder_layers=64,latent_decoder_layers=64"
 STEPS = 3000
