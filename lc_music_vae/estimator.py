@@ -132,7 +132,7 @@ def model_fn_builder(
 ) -> Callable:
     """Returns the Estimator's model_fn for a small VAE over z of `z_size` dimensions."""
 
-    def model_fn(features, labels, mode, config):
+    def model_fn(features, labels, mode):
         del labels
         step = tf.train.get_or_create_global_step()
         z = draw_z(features, seed, step)
@@ -164,11 +164,9 @@ def model_fn_builder(
         if hparams.grad_clip:
             gradients, _ = tf.clip_by_global_norm(gradients, hparams.grad_clip)
         train_op = optimizer.apply_gradients(zip(gradients, variables), global_step=step)
-        scaffold = tf.train.Scaffold(saver=_Saver(checkpoints_to_keep, keep_checkpoint_every_n_hours))
-        hook = _CheckpointHook(config.model_dir, config.save_checkpoints_secs, scaffold=scaffold)
-        return tf.estimator.EstimatorSpec(
-            mode, loss=loss, train_op=train_op, scaffold=scaffold, training_chief_hooks=[hook]
-        )
+        saver = _Saver(checkpoints_to_keep, keep_checkpoint_every_n_hours)
+        tf.add_to_collection(tf.GraphKeys.SAVERS, saver)  # where _CheckpointHook finds it
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=tf.train.Scaffold(saver=saver))
 
     return model_fn
 
@@ -293,7 +291,6 @@ def train(
     """
     size = batch_size(hparams, found.num_windows)
     config = tf.estimator.RunConfig(
-        save_checkpoints_secs=_SECONDS_A_CHECKPOINT,
         save_summary_steps=max(1, num_steps // 50),
         log_step_count_steps=None,
         session_config=sessions.config(),
@@ -305,9 +302,10 @@ def train(
                 progress.bar("training", num_steps, "step", initial=first_step, miniters=1)
             )
             shown = _Progress(first_step, num_steps, bar)
+            saving = _CheckpointHook(model_dir, _SECONDS_A_CHECKPOINT)
             tf.estimator.Estimator(model_fn, model_dir, config).train(
                 train_input_fn(found, size, seed, first_step, num_data_threads),
-                hooks=[shown, _StopWhenAsked(until_the_end), _Meanwhile(meanwhile)],
+                hooks=[shown, saving, _StopWhenAsked(until_the_end), _Meanwhile(meanwhile)],
                 max_steps=num_steps,
             )
     except tf.train.NanLossDuringTrainingError as e:
