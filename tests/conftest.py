@@ -57,32 +57,53 @@ def _quiet_tensorflow():
     tf.get_logger().setLevel("ERROR")
 
 
+class _Checkpoints(dict):
+    """Prefixes of checkpoints with random weights and Adam's slots, by config; each is made when it is asked for.
+
+    Where tests run in several processes, the first one makes it for all.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, name):
+        import tensorflow.compat.v1 as tf
+
+        from benchmarks.random_checkpoints import save_random_checkpoint
+        from lc_music_vae import files
+
+        folder = os.path.join(self._folder, name)
+        os.makedirs(folder, exist_ok=True)
+        prefix = os.path.join(folder, name + ".ckpt")
+        with files.locked(folder):
+            if not os.path.exists(prefix + ".index"):
+                save_random_checkpoint(name, prefix, seed=sum(map(ord, name)))
+                tf.reset_default_graph()
+        self[name] = prefix
+        return prefix
+
+
 @pytest.fixture(scope="session")
 def cut_down(tmp_path_factory):
     """Magenta's configs with small networks: {name: prefix of a checkpoint with random weights and Adam's slots}.
 
     They stand under their real names, so that commands and registry entries for the published models run as they are.
     """
-    import tensorflow.compat.v1 as tf
     from magenta.models.music_vae import configs
-
-    from benchmarks.random_checkpoints import save_random_checkpoint
 
     names = ("cat-mel_2bar_big", "hierdec-mel_16bar", "hier-mel_16bar", "cat-drums_2bar_small", "hierdec-trio_16bar")
     originals = {name: configs.CONFIG_MAP[name] for name in names}
-    folder = tmp_path_factory.mktemp("checkpoints")
-    prefixes = {}
-    for number, name in enumerate(names):
+    for name in names:
         config = copy.deepcopy(originals[name])
         layers = len(config.hparams.enc_rnn_size), len(config.hparams.dec_rnn_size)
         config.hparams.set_hparam("enc_rnn_size", [24] * layers[0])
         config.hparams.set_hparam("dec_rnn_size", [16] * layers[1])
         config.hparams.set_hparam("z_size", 12)
         configs.CONFIG_MAP[name] = config
-        prefixes[name] = str(folder / (name + ".ckpt"))
-        save_random_checkpoint(name, prefixes[name], seed=number)
-    tf.reset_default_graph()
-    yield prefixes
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    yield _Checkpoints(str(shared / "cut_down"))
     configs.CONFIG_MAP.update(originals)
 
 
