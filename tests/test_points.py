@@ -12,9 +12,10 @@ def test_slerp_equals_numpy_rotation():
     angle = np.arccos(0.6)
     expected = [[np.cos(t * angle), np.sin(t * angle), 0, 0] for t in np.linspace(0, 1, 5)]
     np.testing.assert_allclose(slerp(start, end, 5), expected, atol=1e-12)
-    long = slerp(start, 3 * end, 5)
-    np.testing.assert_allclose(long[[0, -1]], [start, 3 * end], atol=1e-12)
-    assert np.all(np.diff(np.linalg.norm(long, axis=1)) > 0)
+    # Of other vectors it is the same mixture of both: their lengths make no difference to the angle.
+    t = np.linspace(0, 1, 5)[:, np.newaxis]
+    expected = (np.sin((1 - t) * angle) * 0.5 * start + np.sin(t * angle) * 3 * end) / np.sin(angle)
+    np.testing.assert_allclose(slerp(0.5 * start, 3 * end, 5), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,19 @@ def test_slerp_equals_numpy_rotation():
     [([1, 2], [1, 2]), ([1, 2], [2, 4]), ([1, 2], [-1, -2]), ([0, 0], [1, 2]), ([1, 2], [0, 0]), ([0, 0], [0, 0])],
 )
 def test_slerp_where_the_circle_is_not_defined(start, end):
-    points = slerp(np.array(start, float), np.array(end, float), 3)
-    np.testing.assert_allclose(points, [start, (np.array(start) + end) / 2, end], atol=1e-6)
+    t = np.linspace(0, 1, 5)[:, np.newaxis]
+    with np.errstate(all="raise"):
+        points = slerp(np.array(start, float), np.array(end, float), 5)
+    np.testing.assert_allclose(points, (1 - t) * start + t * np.array(end, float), atol=1e-6)
+
+
+def test_slerp_of_parallel_vectors_is_a_line_however_cosines_are_rounded():
+    rng = np.random.RandomState(0)
+    t = np.linspace(0, 1, 5)[:, np.newaxis]
+    for start in rng.standard_normal((300, 4)):
+        for factor in (1, 2.7, -0.3, -1):
+            expected = (1 - t) * start + t * factor * start
+            np.testing.assert_allclose(slerp(start, factor * start, 5), expected, atol=1e-6)
 
 
 def test_slerp_is_continuous_where_it_becomes_a_line():
