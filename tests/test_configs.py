@@ -84,9 +84,80 @@ def test_text_round_trips():
         ("batch_size=1.5", "not a whole number"),
         ("batch_size=1000000000", "at most 100000"),
         ("batch_sizes=4", "did you mean batch_size"),
+        ("latent_encoder_layers=64,inf", "not whole numbers"),
     ],
 )
 def test_wrong_overrides_are_one_line(text, message):
     with pytest.raises(InputError, match=message) as e:
         hparams.override(HParams(), text)
     assert "\n" not in str(e.value)
+
+
+def test_defaults_are_those_of_the_design():
+    assert HParams() == HParams(
+        encoded_z_size=4,
+        latent_encoder_layers=(1024, 256, 64),
+        latent_decoder_layers=(64, 256, 1024),
+        learning_rate=0.001,
+        decay_rate=1.0,
+        min_learning_rate=0.00001,
+        max_beta=1.0,
+        beta_rate=0.0,
+        grad_clip=0.0,
+        batch_size=0,
+    )
+
+
+# The least and the most that each may be, and what is just beyond.
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("encoded_z_size", (1, 1024), (0, 1025)),
+        ("latent_encoder_layers", ("1", "8192", ",".join(["1"] * 16)), ("0", "8193", ",".join(["1"] * 17))),
+        ("learning_rate", (1e-5, 1e30), (0, 1.1e30)),
+        ("decay_rate", (5e-324, 1), (0, 1.0001)),
+        ("min_learning_rate", (0, 0.001), (-1e-9, 10.1)),
+        ("max_beta", (0, 1e6), (-1e-9, 1000001)),
+        ("beta_rate", (0, 0.9999), (-1e-9, 1)),
+        ("grad_clip", (0, 1e30), (-1e-9, 1.1e30)),
+        ("batch_size", (0, 100000), (-1, 100001)),
+    ],
+)
+def test_each_range_ends_where_it_says(name, allowed, refused):
+    for value in allowed:
+        assert hparams.override(HParams(), "%s=%s" % (name, value)) is not None
+    for value in refused:
+        with pytest.raises(InputError, match=r"--hparams: %s=.* must be " % name):
+            hparams.override(HParams(), "%s=%s" % (name, value))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("encoded_size=8", "unknown name 'encoded_size'; did you mean encoded_z_size?"),
+        ("8", "expected name=value, found '8'"),
+        ("learning_rate=fast", "learning_rate=fast is not a finite number"),
+        ("latent_encoder_layers=", "latent_encoder_layers= is not whole numbers"),
+        ("encoded_z_size=0", "encoded_z_size=0 must be above 0 and at most 1024"),
+        (
+            "latent_encoder_layers=0",
+            "latent_encoder_layers=0 must be one or more sizes above 0: at most 16, up to 8192",
+        ),
+        ("learning_rate=1e-6", "learning_rate=1e-06 is below min_learning_rate=1e-05; lower that too"),
+    ],
+)
+def test_what_is_said_is_this(text, line):
+    with pytest.raises(InputError) as e:
+        hparams.override(HParams(), text)
+    assert str(e.value) == "--hparams: " + line
+
+
+def test_an_unknown_name_that_is_near_to_none_lists_all():
+    with pytest.raises(InputError) as e:
+        hparams.override(HParams(), "colour=8")
+    assert str(e.value) == "--hparams: unknown name 'colour'; known: " + ", ".join(HParams._fields)
+
+
+def test_no_override_is_none():
+    for text in ("", None, " ", ","):
+        assert hparams.override(HParams(), text) == HParams()
