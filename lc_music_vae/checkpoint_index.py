@@ -15,13 +15,14 @@ _FOOTER = 48
 _MOST_BYTES = 1 << 20
 _MOST_SHARDS = 1000
 _LONGEST_KEY = 1024
+_SUFFIX = ".data-%05d-of-%05d"
 
 
 class Place(NamedTuple):
-    """Where a tensor is: the number of its `.data-*` file, and its first byte and size there."""
+    """Where a tensor is: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size."""
 
     name: str
-    shard: int
+    suffix: str
     start: int
     size: int
 
@@ -58,7 +59,7 @@ def places(prefix: str) -> List[Place]:
         inside = 0 <= entry.shard_id < len(sizes) and min(entry.offset, entry.size) >= 0
         if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
             raise ValueError("%s is past the end of the data" % name)
-        found.append(Place(name, entry.shard_id, entry.offset, entry.size))
+        found.append(Place(name, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
     if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
         raise ValueError("its tensors overlap")
     return found
@@ -67,7 +68,7 @@ def places(prefix: str) -> List[Place]:
 def _shard_sizes(prefix: str, shards: int) -> List[int]:
     if not 0 < shards <= _MOST_SHARDS:
         raise ValueError("its index names %d data files" % shards)
-    paths = ["%s.data-%05d-of-%05d" % (prefix, i, shards) for i in range(shards)]
+    paths = [prefix + _SUFFIX % (i, shards) for i in range(shards)]
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         raise ValueError("%s is not there" % os.path.basename(missing[0]))

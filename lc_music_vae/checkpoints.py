@@ -277,28 +277,25 @@ def _unpack(checkpoint: Checkpoint, folder: str) -> None:
     """
     os.makedirs(folder)
     index = checkpoint.prefix + ".index"
-    shards: Dict[str, int] = {}
     with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
             shard = _SHARD.match(member.name)
-            is_shard = shard is not None and shard.group("prefix") == checkpoint.prefix
-            if member.name == index or is_shard:
+            if member.name == index or (shard and shard.group("prefix") == checkpoint.prefix):
                 with open(os.path.join(folder, os.path.basename(member.name)), "wb") as f:
                     f.truncate(member.size)
                     if member.name == index:
                         _copy(data, f, member.offset_data, member.size)
-            if is_shard:
-                shards[member.name] = int(shard.group("shard"))
     places = checkpoint_index.places(os.path.join(folder, os.path.basename(checkpoint.prefix)))
     kept = sorted((place for place in places if not _SLOT.search(place.name)), key=lambda place: place.start)
     with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
-            if member.name in shards:
+            of_member = [place for place in kept if checkpoint.prefix + place.suffix == member.name]
+            for place in of_member:
+                if place.start + place.size > member.size:  # its name is there twice
+                    raise EOFError("%s is past the end of the data" % place.name)
                 with open(os.path.join(folder, os.path.basename(member.name)), "r+b") as f:
-                    for place in kept:
-                        if place.shard == shards[member.name]:
-                            f.seek(place.start)
-                            _copy(data, f, member.offset_data + place.start, place.size)
+                    f.seek(place.start)
+                    _copy(data, f, member.offset_data + place.start, place.size)
 
 
 def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
@@ -358,7 +355,8 @@ class Weights:
 
         self._tf = tf
         self._checkpoint = checkpoint
-        self._prefix = checkpoint.prefix
+        self._stamp = stamp(checkpoint)
+        self._prefix: Optional[str] = None
         with self._damage_is_an_input_error():
             self._prefix = unbundle(checkpoint)
             checkpoint_index.places(self._prefix)
@@ -384,10 +382,9 @@ class Weights:
         path = os.path.realpath(self._checkpoint.bundle or self._checkpoint.prefix)
         key = hashlib.sha256((path + scope).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         kept = os.path.join(cache_dir(), "fingerprints", key + ".json")
-        made_from = stamp(self._checkpoint)
-        with contextlib.suppress(ValueError, OSError):
+        with contextlib.suppress(ValueError, OSError, KeyError, TypeError):
             known = files.read_json(kept)
-            if known and known["stamp"] == made_from:
+            if known and known["stamp"] == self._stamp:
                 return known["sha256"]
         digest = hashlib.sha256()
         for name in sorted(self.shapes):
@@ -395,7 +392,7 @@ class Weights:
                 digest.update(("%s %r\n" % (name, self.shapes[name])).encode())
                 digest.update(self.get(name).reshape(-1).data)
         with contextlib.suppress(InputError, OSError):  # a cache that cannot be written costs time alone
-            files.write_json(kept, {"stamp": made_from, "sha256": digest.hexdigest()})
+            files.write_json(kept, {"stamp": self._stamp, "sha256": digest.hexdigest()})
         return digest.hexdigest()
 
     def check(self, shapes: Dict[str, Tuple[int, ...]], config: str) -> None:
@@ -455,7 +452,7 @@ class Weights:
 
     def _forget(self) -> None:
         """Removes what a useless bundle left in the cache; if that alone is damaged, it is unpacked again next time."""
-        if self._checkpoint.bundle is not None:
+        if self._checkpoint.bundle is not None and self._prefix is not None:
             version = os.path.dirname(self._prefix)
             shutil.rmtree(version, ignore_errors=True)
             with contextlib.suppress(OSError):

@@ -74,7 +74,8 @@ def run(
     """
 
     def stopped(number: int, where: str = "") -> None:
-        print("%s: stopped%s; %s" % (program, where and " " + where, when_stopped), file=sys.stderr)
+        with contextlib.suppress(OSError):  # who would have read it may be gone
+            print("%s: stopped%s; %s" % (program, where and " " + where, when_stopped), file=sys.stderr)
         _leave(128 + number)
 
     try:
@@ -102,14 +103,16 @@ def run(
             traceback.print_exc()
         _fail(program, e)
     if argv is None:
-        atexit._run_exitfuncs()
+        with contextlib.suppress(Exception):  # of a library's clean-up, when all is done
+            atexit._run_exitfuncs()
         _leave(0)
 
 
 def _leave(status: int) -> None:
     """Ends the process at once: to be taken down in an orderly way takes TensorFlow up to two seconds."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(status)
 
 

@@ -23,6 +23,7 @@ _LATENTS = {"sample": 1, "interpolate": 2, "reconstruct": 0, "similar": 1, "walk
 _MOST_OUTPUTS = 10000  # and what is decoded at once: beyond, it is a slip of the keyboard that would fill the memory
 _LEAST_OUTPUTS = {"interpolate": 2, "walk": 2}
 _FAR = 2.0  # see TrainedModel.distances
+_MOST_DRAWN = 400  # on one sheet: 18,000 pixels high
 _MOST_LINES = 16  # of what is said of single outputs; all of it is in the index
 
 
@@ -369,7 +370,10 @@ def _draw(mode: str, made: Sequence[Output], songs: Sequence[examples.Song], win
         given, titles = windows, ["given: %s" % os.path.basename(songs[0].name)] + titles
     elif mode == "walk":
         columns = n
-    return piano_rolls.draw(list(given) + [output.note_sequence for output in made], titles, columns)
+    sequences = list(given) + [output.note_sequence for output in made]
+    if len(sequences) > _MOST_DRAWN:
+        logger.info("the sheet shows the first %d of %d", _MOST_DRAWN, len(sequences))
+    return piano_rolls.draw(sequences[:_MOST_DRAWN], titles[:_MOST_DRAWN], columns)
 
 
 def _say(made: Sequence[Output]) -> None:

@@ -8,6 +8,7 @@ from typing import Callable, Iterator, List
 
 _places: List[Callable[[], str]] = []  # what `saying` was given, the innermost last
 _heard = threading.Event()  # a handler was called
+_postponing: List[bool] = []  # one for each `postponed` that is active
 
 
 @contextlib.contextmanager
@@ -44,8 +45,12 @@ def postponed() -> Iterator[List[int]]:
         came.append(number)
         signal.signal(number, originals[number])
 
-    with handled(numbers, keep):
-        yield came
+    _postponing.append(True)
+    try:
+        with handled(numbers, keep):
+            yield came
+    finally:
+        _postponing.pop()
     for number in came[:1]:
         originals[number](number, None)
 
@@ -67,6 +72,8 @@ def saying(where: Callable[[], str]) -> Iterator[None]:
 def not_unheard(give_up: Callable[[int, str], None], seconds: float = 1.5) -> Iterator[None]:
     """Calls `give_up` when SIGINT or SIGTERM came and nothing hears it: TensorFlow computes, in one long call.
 
+    Where signals are `postponed`, nothing is to be cut short, and it is not called.
+
     Python calls handlers in its main thread, between its own instructions; a batch of a large model may take seconds.
 
     Args:
@@ -83,7 +90,7 @@ def not_unheard(give_up: Callable[[int, str], None], seconds: float = 1.5) -> It
 
     def watch():
         for byte in iter(lambda: os.read(reader, 1), b""):
-            if byte[0] in (signal.SIGINT, signal.SIGTERM) and not _heard.wait(seconds):
+            if byte[0] in (signal.SIGINT, signal.SIGTERM) and not _heard.wait(seconds) and not _postponing:
                 give_up(byte[0], _places[-1]() if _places else "")
         os.close(reader)
 

@@ -9,7 +9,7 @@ import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from lc_music_vae import audio, files, page
+from lc_music_vae import audio, files, interrupts, page
 from lc_music_vae.errors import InputError
 
 _FORMAT = 1
@@ -89,7 +89,7 @@ def write(
         paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
         created += paths
         picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
-        with files.creating(picture) as temporary:
+        with interrupts.postponed(), files.creating(picture) as temporary:  # a large one is one long call
             sheet.save(temporary, format="PNG")
         created.append(picture)
         run = dict(

@@ -121,6 +121,43 @@ def test_of_a_bundle_the_trained_variables_alone_take_room(forms, form, tmp_path
     assert sizes[0][1] < sizes[1][1]
 
 
+def test_a_damaged_bundle_costs_nothing_but_its_own_copy(forms, tmp_path, monkeypatch):
+    """Its members are named like folders of the user's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "song.mid").write_text("mine")
+    for inside in ("model/x.ckpt", "./x.ckpt"):
+        members = files_of(forms["prefix"], inside)
+        members[inside + ".index"] = b"no index"
+        bundle = make_tar(tmp_path / "damaged.tar", members)
+        with pytest.raises(InputError, match="the checkpoint is damaged"):
+            checkpoints.Weights(find(bundle))
+        assert sorted(os.listdir(".")) == ["damaged.tar", "model"]
+        assert os.listdir("model") == ["song.mid"]
+
+
+def test_data_is_copied_to_the_file_that_the_index_names_and_no_other(forms, tmp_path):
+    members = files_of(forms["prefix"])
+    others = ["model/x.ckpt.data-%05d-of-%05d" % (i, n) for n in (2, 3) for i in range(n)]
+    bundle = make_tar(tmp_path / "many.tar", dict(dict.fromkeys(others, b""), **members))
+    weights = checkpoints.Weights(find(bundle))
+    assert weights.fingerprint("") == checkpoints.Weights(find(forms["prefix"])).fingerprint("")
+    folder = os.path.dirname(weights._prefix)
+    assert all(os.path.getsize(os.path.join(folder, os.path.basename(name))) == 0 for name in others)
+
+
+def test_a_member_that_is_there_twice_is_refused_where_the_data_does_not_fit(forms, tmp_path):
+    bundle = str(tmp_path / "twice.tar")
+    with tarfile.open(bundle, "w") as tar:
+        members = files_of(forms["prefix"])
+        for name, content in [("model/x.ckpt.data-00000-of-00001", b"short")] + sorted(members.items()):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    with pytest.raises(InputError, match="is past the end of the data"):
+        checkpoints.Weights(find(bundle))
+
+
 def test_a_fingerprint_is_kept_until_the_checkpoint_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
     prefix = str(tmp_path / "x.ckpt")
@@ -141,7 +178,7 @@ def test_a_fingerprint_is_kept_until_the_checkpoint_changes(tmp_path, monkeypatc
     assert read
     assert second != first
     (kept,) = (tmp_path / "cache" / "fingerprints").iterdir()
-    for damaged in ("", "{", '{"stamp": [1, 2], "sha256": "0"}'):
+    for damaged in ("", "{", "[1]", "{}", '{"stamp": [1, 2], "sha256": "0"}'):
         kept.write_text(damaged)
         assert fingerprint() == (second, True)
 

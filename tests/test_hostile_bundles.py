@@ -349,7 +349,8 @@ def test_tensors_that_lie_over_one_another_are_not_copied(tmp_path):
             tf.get_variable(name, [10])
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
-    expected = [("a", 0, 0, 40), ("b", 0, 40, 40)]
+    shard = ".data-00000-of-00001"
+    expected = [("a", shard, 0, 40), ("b", shard, 40, 40)]
     assert checkpoint_index.places(prefix) == expected
     index = (tmp_path / INDEX).read_bytes()
     assert index.count(b"\x20\x28\x28\x28") == 1  # offset 40, size 40

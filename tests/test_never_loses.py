@@ -175,6 +175,22 @@ with interrupts.not_unheard(lambda number, where: os._exit(99), seconds=0.3):
     assert subprocess.run([sys.executable, "-c", ignored], cwd=REPO).returncode == 0  # as under nohup
 
 
+@pytest.mark.parametrize(("block", "status"), [("contextlib.ExitStack()", 99), ("interrupts.postponed()", 7)])
+def test_one_long_call_is_cut_short_unless_signals_are_postponed_there(block, status):
+    code = """
+import contextlib, hashlib, os, signal, sys, threading
+from lc_music_vae import interrupts
+with interrupts.not_unheard(lambda number, where: os._exit(99), seconds=0.2):
+    try:
+        with %s:
+            threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+            hashlib.pbkdf2_hmac("sha256", b"a", b"b", 4000000)  # seconds, in which Python has no say
+    except KeyboardInterrupt:
+        sys.exit(7)
+"""
+    assert subprocess.run([sys.executable, "-c", code % block], cwd=REPO).returncode == status
+
+
 def test_sigterm_ends_generating_with_its_own_last_line(trained, tmp_path, script, monkeypatch):
     class Ended(BaseException):
         pass

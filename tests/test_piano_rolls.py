@@ -89,6 +89,17 @@ def test_one_note_and_a_long_song_fit(notes, tmp_path):
     assert {pitch for _, _, pitch in found} == {pitch for _, _, pitch in notes}
 
 
+def test_a_walk_of_many_steps_is_wider_than_the_screen_but_can_be_read():
+    tunes = [[(0, 8, 60)]] * 300
+    sheet = piano_rolls.draw([melody(notes) for notes in tunes], [""] * 300, columns=150)
+    panels = placed(tunes, columns=150)
+    assert len({p.left for p in panels}) == 150
+    assert all(p.width >= 24 for p in panels)
+    for panel in (panels[0], panels[149], panels[299]):
+        ((start, end, pitch),) = shown(sheet, panel)
+        assert (start, end, pitch) == (pytest.approx(0, abs=0.5), pytest.approx(8, abs=0.5), 60)
+
+
 def test_silence_is_an_empty_roll():
     silent = melody([(0, 1, 60)])
     del silent.notes[:]

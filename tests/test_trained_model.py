@@ -252,3 +252,18 @@ def test_the_batch_follows_the_work_and_changes_no_notes(trained):
     assert sizes == [1, 1, 40, 40, 3]
     assert len(answers) == 165
     assert all(answer == answers[0] for answer in answers)
+
+
+def test_a_new_decoder_does_not_begin_the_same_noise_again(trained):
+    def answers():
+        with lc_music_vae.TrainedModel(trained, seed=1) as model:
+            z = model.center[np.newaxis]
+            rounds = []
+            for _ in range(6):
+                rounds.append(notes_of(model.decode(z, temperature=2.0)[0]))
+                model.decode(np.repeat(z, 40, 0), temperature=2.0)
+            return rounds
+
+    first = answers()
+    assert len({tuple(notes) for notes in first}) > 3
+    assert answers() == first
