@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import melody, tune
 
-from lc_music_vae import audio, nearness, outputs, piano_rolls
+from lc_music_vae import audio, generating, nearness, outputs, piano_rolls
 from lc_music_vae.errors import InputError
 
 
@@ -108,3 +108,13 @@ def test_an_index_that_is_not_ours_is_left_alone(tmp_path, text):
     with pytest.raises(InputError, match="index.json: not an index of generated files; move it away or choose"):
         outputs.make_folder(str(tmp_path))
     assert (tmp_path / "index.json").read_text() == text
+
+
+def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(generating, "_MOST_DRAWN", 3)
+    made = [outputs.Output("%03d" % i, melody(tune(2, i))) for i in range(5)]
+    with caplog.at_level("INFO"):
+        sheet = generating._draw("sample", made, [], [], 5)
+    assert "the sheet shows the first 3 of 5" in caplog.text
+    alone = piano_rolls.draw([output.note_sequence for output in made[:3]], ["000", "001", "002"])
+    assert sheet.tobytes() == alone.tobytes()
