@@ -7,7 +7,7 @@ TensorFlow's to check; here it is read, and no number in it is trusted.
 
 import os
 import struct
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
@@ -22,13 +22,14 @@ class Place(NamedTuple):
     """Where a tensor is: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size."""
 
     name: str
+    shape: Tuple[int, ...]
     suffix: str
     start: int
     size: int
 
 
 def places(prefix: str) -> List[Place]:
-    """Returns where each tensor of a checkpoint is.
+    """Returns the shape of each tensor of a checkpoint, and where it is.
 
     Raises:
         ValueError: One has an impossible shape, or does not lie within the checkpoint's data; or they overlap.
@@ -53,13 +54,13 @@ def places(prefix: str) -> List[Place]:
     found = []
     for key, value in entries:
         entry = parsed(tensor_bundle_pb2.BundleEntryProto, value)
-        name, shape = key.decode("utf-8", "replace"), [dim.size for dim in entry.shape.dim]
+        name, shape = key.decode("utf-8", "replace"), tuple(dim.size for dim in entry.shape.dim)
         if not _is_possible(shape, sum(sizes)):
-            raise ValueError("%s of shape %s is larger than the data" % (name, shape))
+            raise ValueError("%s of shape %s is larger than the data" % (name, list(shape)))
         inside = 0 <= entry.shard_id < len(sizes) and min(entry.offset, entry.size) >= 0
         if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
             raise ValueError("%s is past the end of the data" % name)
-        found.append(Place(name, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
+        found.append(Place(name, shape, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
     if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
         raise ValueError("its tensors overlap")
     return found
@@ -75,7 +76,7 @@ def _shard_sizes(prefix: str, shards: int) -> List[int]:
     return [os.path.getsize(path) for path in paths]
 
 
-def _is_possible(shape: List[int], data_bytes: int) -> bool:
+def _is_possible(shape: Sequence[int], data_bytes: int) -> bool:
     """Returns whether so much data may hold a tensor of this shape: no element takes less than a byte."""
     count = 1
     for size in shape:

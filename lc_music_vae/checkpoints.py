@@ -359,13 +359,11 @@ class Weights:
         self._prefix: Optional[str] = None
         with self._damage_is_an_input_error():
             self._prefix = unbundle(checkpoint)
-            checkpoint_index.places(self._prefix)
+            places = checkpoint_index.places(self._prefix)
             self._reader = tf.train.NewCheckpointReader(self._prefix)
-        everything = self._reader.get_variable_to_shape_map()
+        # Not the reader's own map: each that TensorFlow 1.15 makes of it is never freed.
         self.shapes: Dict[str, Tuple[int, ...]] = {
-            name: tuple(shape)
-            for name, shape in everything.items()
-            if not (_SLOT.search(name) or _COUNTER.search(name))
+            place.name: place.shape for place in places if not (_SLOT.search(place.name) or _COUNTER.search(place.name))
         }
 
     def get(self, name: str):
