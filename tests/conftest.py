@@ -1,5 +1,6 @@
 """What the tests share: songs, cut-down MusicVAEs with their checkpoints, and the scripts as functions."""
 
+import collections
 import copy
 import glob
 import logging
@@ -19,6 +20,28 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 EXAMPLE = os.path.join(REPO, "examples", "ode_to_joy.mid")
 # Songs that lie beside the checkout where the project is developed; users do not have them.
 SONGS = sorted(glob.glob(os.path.join(REPO, "..", "shared", "music", "*.mid")))
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("faults"):
+        item.user_properties.append(("faults", mark.args[0]))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Shows how many faults were tried and survived: by a test as many as it records as "tried", else one."""
+    tried, survived = collections.Counter(), collections.Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            kinds = [value for name, value in report.user_properties if name == "faults"]
+            if kinds and report.when == "call":
+                count = sum(value for name, value in report.user_properties if name == "tried") or 1
+                tried[kinds[0]] += count
+                survived[kinds[0]] += count * (outcome == "passed")
+    if tried:
+        terminalreporter.section("faults tried and survived")
+        for kind in sorted(tried) + ["all"]:
+            counts = [sum(c.values()) if kind == "all" else c[kind] for c in (tried, survived)]
+            terminalreporter.line("%-48s %5d %5d" % (kind, *counts))
 
 
 @pytest.fixture(autouse=True)

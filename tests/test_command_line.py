@@ -272,6 +272,7 @@ TRAIN_ERRORS = [
 ]
 
 
+@pytest.mark.faults("wrong flags and arguments")
 @pytest.mark.parametrize(("arguments", "message"), TRAIN_ERRORS, ids=[m[:40] for _, m in TRAIN_ERRORS])
 def test_training_errors_are_one_line(arguments, message, script, places):
     check_error(script, "midime_train", arguments, message, places)
@@ -338,6 +339,7 @@ GENERATE_ERRORS = [
 ]
 
 
+@pytest.mark.faults("wrong flags and arguments")
 @pytest.mark.parametrize(("arguments", "message"), GENERATE_ERRORS, ids=[m[:40] for _, m in GENERATE_ERRORS])
 def test_generating_errors_are_one_line(arguments, message, script, places):
     check_error(script, "midime_generate", arguments, message, places)

@@ -87,6 +87,7 @@ def test_text_round_trips():
         ("latent_encoder_layers=64,inf", "not whole numbers"),
     ],
 )
+@pytest.mark.faults("wrong hyperparameters")
 def test_wrong_overrides_are_one_line(text, message):
     with pytest.raises(InputError, match=message) as e:
         hparams.override(HParams(), text)
@@ -146,6 +147,7 @@ def test_each_range_ends_where_it_says(name, allowed, refused):
         ("learning_rate=1e-6", "learning_rate=1e-06 is below min_learning_rate=1e-05; lower that too"),
     ],
 )
+@pytest.mark.faults("wrong hyperparameters")
 def test_what_is_said_is_this(text, line):
     with pytest.raises(InputError) as e:
         hparams.override(HParams(), text)

@@ -20,6 +20,8 @@ from conftest import REPO
 from lc_music_vae import checkpoint_index, checkpoints, trained_model
 from lc_music_vae.errors import InputError, printable
 
+pytestmark = pytest.mark.faults("hostile and damaged checkpoints")
+
 RUN = os.path.join(REPO, "tests", "goldens", "run_tf1")
 INDEX, DATA = "x.ckpt.index", "x.ckpt.data-00000-of-00001"
 

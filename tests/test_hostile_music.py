@@ -29,6 +29,7 @@ from lc_music_vae import data, examples
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.examples import Song
 
+pytestmark = pytest.mark.faults("damaged and absurd music")
 REPEATABLE = settings(
     max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -172,13 +173,14 @@ def test_a_record_that_lies_after_one_that_does_not(converter, tmp_path):
         next(songs)
 
 
-def test_damage_is_read_or_refused(converter, tmp_path):
+def test_damage_is_read_or_refused(converter, tmp_path, record_property):
     rng = random.Random(7)  # noqa: S311 - the same damage each time
     whole = originals()
     found = [
         outcome(damaged_file(name, whole[name], str(tmp_path), rng), converter)
         for name in (rng.choice(sorted(whole)) for _ in range(400))
     ]
+    record_property("tried", len(found))
     assert max(o.seconds for o in found) < 5
     assert 40 < sum(bool(o.refused) for o in found) < 360
 
@@ -193,7 +195,8 @@ CHANGES = st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(-9, 1 << 30), st.inte
 
 @REPEATABLE
 @given(NOTES, CHANGES, st.text(max_size=5))
-def test_any_note_sequence_is_read_or_refused(converter, notes, changes, name):
+def test_any_note_sequence_is_read_or_refused(converter, record_property, notes, changes, name):
+    record_property("tried", 1)
     sequence = note_seq.NoteSequence()
     for start, end, pitch, velocity, program, is_drum in notes:
         sequence.notes.add(
@@ -224,7 +227,8 @@ EVENTS = st.lists(
 
 @REPEATABLE
 @given(EVENTS, st.integers(0, 0xFFFF))
-def test_any_midi_events_are_read_or_refused(converter, tmp_path_factory, events, ticks):
+def test_any_midi_events_are_read_or_refused(converter, tmp_path_factory, record_property, events, ticks):
+    record_property("tried", 1)
     path = tmp_path_factory.getbasetemp() / "events.mid"
     path.write_bytes(midi(b"".join(number(d) + bytes([status]) + rest for d, status, rest in events), ticks))
     assert outcome(str(path), converter).seconds < 5

@@ -30,7 +30,11 @@ def chosen(sequence, wanted="auto"):
 
 @pytest.mark.parametrize("name", ["MELODY", "Lead vocals", "the tune", "Voice", "lead"])
 def test_a_name_wins(name):
-    song = band(melody(tune(8), name="flute"), melody(tune(2, 1), instrument=3, name=name))
+    song = band(
+        melody(tune(8), name="flute"),
+        melody(tune(2, 1), instrument=3, name=name),
+        melody(tune(8, 2), instrument=4, name=name),
+    )
     assert chosen(song) == ([3], "by its name")
 
 
@@ -49,16 +53,38 @@ def test_a_number_or_a_name_that_was_asked_for_or_all():
     song = band(melody(tune(4), name="MELODY"), melody(tune(4, 1), instrument=7, name="oboe"))
     assert chosen(song, "7") == chosen(song, "oboe") == ([7], "as asked")
     assert chosen(song, "all") == ([0, 7], "all tracks")
-    with pytest.raises(InputError, match="--melody_track=violin: its tracks are 0 MELODY, 7 oboe"):
+    with pytest.raises(InputError, match="^--melody_track=violin: its tracks are 0 MELODY, 7 oboe$"):
         chosen(song, "violin")
+
+
+def track(notes, number=0):
+    return melody_lib.Track(number, "", 0, tuple(melody_lib.Note(*note, 80, number, 0, False) for note in notes))
+
+
+def test_bars_are_four_quarters():
+    four = track([(start, start + 1, 60) for start in (0, 5, 10, 15)])
+    five = track([(start, start + 1, 60) for start in (0, 4, 8, 12, 16)], number=1)
+    assert melody_lib.choose([four, five]) == ([five], "sounds alone most")
+
+
+def test_half_of_the_notes_alone_is_enough():
+    notes = [(0, 1, 60), (0, 1, 64), (1, 2, 65), (2, 3, 67)]
+    assert melody_lib.choose([track(notes)]) == ([track(notes)], "the only track")
+    assert melody_lib.choose([track(notes[:3])])[1] == "inferred from chords"
+
+
+def test_what_is_too_long_to_infer_from_gives_its_highest_notes():
+    """note_seq looks at no more than 10,000 frames."""
+    long = track([(0.5 * i, 0.5 * i + 0.5, pitch) for i in range(10001) for pitch in (60, 64)])
+    assert melody_lib.choose([long]) == ([long], "highest notes")
 
 
 def test_legato_still_sounds_alone_and_chords_do_not():
     def share(notes):
-        track = data.WindowConverter("cat-mel_2bar_small", "all").score(Song("song", melody(notes))).tracks[0]
-        return melody_lib.alone(track)
+        return melody_lib.alone(track(notes))
 
-    assert share([(0, 1.1, 60), (1, 2.1, 62), (2, 3, 64)]) == 1
+    assert share([(0, 1.2, 60), (1, 2.2, 62), (2, 3, 64)]) == 1
+    assert share([(0, 1.25, 60), (1, 2, 62)]) == 0
     assert share([(0, 2, 60), (1, 2, 62), (4, 5, 64)]) == pytest.approx(1 / 3)
     assert share([(0, 1, 60), (0, 1, 64)]) == 0
 
