@@ -12,7 +12,7 @@ import re
 import struct
 import warnings
 import zipfile
-from typing import Any, Iterator, List, NamedTuple
+from typing import Any, Iterator, List, NamedTuple, Optional
 from xml.parsers import expat
 
 from lc_music_vae import interrupts, midi
@@ -141,17 +141,20 @@ def load(source: Source) -> Song:
     Raises:
         InputError: It cannot be read.
     """
-    try:
-        # What note_seq reads with may take Ctrl-C for damage in the song: it comes afterwards.
-        with interrupts.postponed(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
+    refusal: Optional[InputError] = None
+    # What note_seq reads with may take Ctrl-C for damage in the song: it comes afterwards, whatever became of that.
+    with interrupts.postponed(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
+        try:
             return Song(printable(source.name), check_notes(_READERS[source.kind](source)))
-    except InputError:
-        raise
-    # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
-    except Exception as e:
-        lines = str(e).strip().splitlines() or [type(e).__name__]
-        raise InputError("%s: not readable as %s (%s)" % (source.name, source.kind, lines[0][:200])) from e
+        except InputError as e:
+            refusal = e
+        # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
+        except Exception as e:
+            lines = str(e).strip().splitlines() or [type(e).__name__]
+            refusal = InputError("%s: not readable as %s (%s)" % (source.name, source.kind, lines[0][:200]))
+            refusal.__cause__ = e
+    raise refusal
 
 
 def _starts_as_midi(path: str) -> bool:
