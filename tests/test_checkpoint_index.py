@@ -30,12 +30,12 @@ def block(entries, restarts=(0,), kind=0):
 
 
 def table(*blocks, handles=None, magic=0xDB4775248B80FB57, end=b""):
-    """Returns a table of these blocks; `handles` are their (start, size) where the index is to say something else."""
+    """Returns a table of these blocks; `handles` are what the index is to say instead of their starts and sizes."""
     content, found = b"", []
     for size, written in ((len(content), written) for content, written in blocks):
-        found.append((len(content), size))
+        found.append(varint(len(content)) + varint(size))
         content += written
-    pointers = [entry(0, b"k%d" % i, varint(start) + varint(size)) for i, (start, size) in enumerate(handles or found)]
+    pointers = [entry(0, b"k%d" % i, handle) for i, handle in enumerate(handles or found)]
     index, written = block(pointers)
     footer = varint(0) + varint(0) + varint(len(content)) + varint(len(index))
     return content + written + footer.ljust(40, b"\0") + struct.pack("<Q", magic) + end
@@ -152,7 +152,7 @@ def test_an_index_of_more_than_a_megabyte(places):
 
     def of(size):
         """Most of it is between the block and the index."""
-        return table(head, (b"", bytes(size)), handles=[(0, len(head[0]))])
+        return table(head, (b"", bytes(size)), handles=[b"\0" + varint(len(head[0]))])
 
     most = of((1 << 20) - len(of(0)))
     assert len(most) == 1 << 20
@@ -166,8 +166,14 @@ def test_a_compressed_block(places):
         places(table(block([header()], kind=1)))
 
 
-@pytest.mark.parametrize("handle", [(0, 3), (0, 10**6), (10**6, 8), (10**6, 0), (2**62, 8)])
-def test_a_block_that_is_not_in_the_table(places, handle):
+@pytest.mark.parametrize(("start", "size"), [(0, 3), (0, 10**6), (10**6, 8), (10**6, 0), (2**62, 8)])
+def test_a_block_that_is_not_in_the_table(places, start, size):
+    with pytest.raises(ValueError, match="^its index is damaged$"):
+        places(table(block([header()]), handles=[varint(start) + varint(size)]))
+
+
+@pytest.mark.parametrize("handle", [b"", b"\x80", b"\0", b"\0\x80"])
+def test_a_number_that_is_cut_off(places, handle):
     with pytest.raises(ValueError, match="^its index is damaged$"):
         places(table(block([header()]), handles=[handle]))
 
@@ -176,7 +182,7 @@ def test_a_block_that_ends_after_the_table(places):
     content, size = block([header()]), len(table(block([header()])))
     for start in (size // 2, size // 2 + 1):
         with pytest.raises(ValueError, match="^its index is damaged$"):
-            places(table(content, handles=[(start, size - start)]))
+            places(table(content, handles=[varint(start) + varint(size - start)]))
 
 
 def test_the_first_name_of_a_block_shares_nothing(places):
@@ -189,7 +195,7 @@ def test_blocks_that_are_one_another(places):
     content = block([header(), entry(0, b"v", tensor(size=0))])
     assert places(table(content)) == [("v", (2,), SHARD, 0, 0)]
     with pytest.raises(ValueError, match="^its index is damaged$"):
-        places(table(content, handles=[(0, len(content[0]))] * 30))
+        places(table(content, handles=[b"\0" + varint(len(content[0]))] * 30))
 
 
 @pytest.mark.parametrize(
