@@ -24,10 +24,13 @@ def _scratch(path: str) -> Iterator[str]:
     temporary = os.path.join(folder, ".%s.%d" % (name, os.getpid()))
     try:
         os.makedirs(folder, exist_ok=True)
+    except OSError as e:
+        raise cannot_write(path, e) from e
+    try:
         yield temporary
     except OSError as e:
         # What is read meanwhile speaks for itself.
-        if isinstance(e, FileExistsError) or e.filename not in (None, temporary, folder):
+        if isinstance(e, FileExistsError) or e.filename not in (None, temporary):
             raise
         raise cannot_write(path, e) from e
     finally:

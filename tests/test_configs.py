@@ -23,9 +23,24 @@ def test_every_entry_names_a_config_of_magenta():
         assert entry.checkpoint_url or entry.shipped_checkpoint
 
 
-def test_unknown_config_suggests_the_nearest():
-    with pytest.raises(InputError, match="did you mean lc-cat-mel_2bar_big"):
-        configs.get_config("cat-mel_2bar_big")
+def test_the_registry():
+    published = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
+    expected = {
+        "lc-cat-mel_2bar_small": ("cat-mel_2bar_small", HParams(), None, "cat-mel_2bar_small_folk.tar"),
+        "lc-cat-mel_2bar_big": ("cat-mel_2bar_big", HParams(), published + "cat-mel_2bar_big.tar", None),
+        "lc-hierdec-mel_16bar": ("hierdec-mel_16bar", HParams(), published + "hierdec-mel_16bar.tar", None),
+    }
+    assert expected == configs.CONFIG_MAP
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("cat-mel_2bar_big", "did you mean lc-cat-mel_2bar_big? "), ("MusicTransformer", "")]
+)
+def test_an_unknown_config_is_told_the_nearest(name, hint):
+    known = "lc-cat-mel_2bar_big, lc-cat-mel_2bar_small, lc-hierdec-mel_16bar"
+    with pytest.raises(InputError) as e:
+        configs.get_config(name)
+    assert str(e.value) == "--config=%s is not known; %schoose from %s" % (name, hint, known)
 
 
 def test_overrides():

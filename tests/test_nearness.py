@@ -54,6 +54,32 @@ def test_similarity_is_the_share_of_notes_in_common(shards):
     assert found[7] is None
 
 
+def test_of_equally_near_windows_the_first_but_a_copy_before_all(monkeypatch):
+    def window(song, bars, *notes):
+        return {
+            "song": song,
+            "first_bar": bars[0],
+            "last_bar": bars[1],
+            "transpositions": [0],
+            "notes": np.array(notes),
+        }
+
+    whole, short = ([0, 24, 60], [24, 48, 62]), ([0, 24, 60], [24, 36, 62])
+    windows = [
+        window("songs/a", (2, 2), whole[0]),
+        window("songs/b", (3, 3), whole[0]),
+        window("songs/c", (0, 1), *short),
+        window("songs/d", (4, 5), *whole),
+        window("songs/e", (6, 7), *whole),
+        window("songs/f", (8, 9), *short),
+    ]
+    monkeypatch.setattr(nearness.latents, "read", lambda shards: iter(windows))
+    half = np.array([[0, 96, 60], [96, 120, 61], [120, 144, 61]])
+    found = nearness.find([np.array(whole), np.array(short), half], [])
+    assert found == [("songs/d", (5, 6), 1, True), ("songs/c", (1, 2), 1, True), ("songs/a", (3, 3), 0.5, False)]
+    assert [f.label() for f in found] == ["bars 5-6 of d", "bars 1-2 of c", "bar 3 of a"]
+
+
 def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_path):
     shifted = data.notes_of(bars_of_the_example(3, 4, shift=3))
     assert not nearness.find([shifted], shards)[0].copy
