@@ -102,7 +102,7 @@ def locked(folder: str) -> Iterator[None]:
 
 def cannot_write(path: str, error: Exception) -> InputError:
     """Returns the error to raise where `path` cannot be written, by Python or by TensorFlow."""
-    said = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     why = said.splitlines()[0].split("; ")[-1]  # TensorFlow says the file's name first
     return InputError("%s cannot be written (%s); when it can be, give the same command again" % (path, why))
 

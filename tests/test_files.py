@@ -29,6 +29,9 @@ def test_a_file_is_there_when_it_is_whole(way, folder):
     with way(path) as temporary:
         assert os.path.dirname(temporary) == folder
         assert os.listdir(folder) == []
+        write(temporary, "killed")
+        files.tidy(folder)
+        assert os.listdir(folder) == []
         write(temporary, "whole")
         assert not os.path.exists(path)
     assert os.listdir(folder) == ["song.mid"]

@@ -133,3 +133,6 @@ def test_the_newest_checkpoint_is_the_one_that_is_named(run):
         with open(os.path.join(run.train, "checkpoint"), "w") as f:
             f.write('model_checkpoint_path: "model.ckpt-%d"\n' % step)
         assert run.latest() == (os.path.join(run.train, "model.ckpt-%d" % step), step)
+    for step in (5, 12):
+        os.remove(os.path.join(run.train, "model.ckpt-%d.index" % step))
+    assert one_line(run.latest).startswith("--run_dir=%s" % run.train)
