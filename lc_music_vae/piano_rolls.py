@@ -112,9 +112,10 @@ def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], colu
 
 
 def _named(panel: Panel) -> List[int]:
-    """Returns the pitches that have a line: every C, or E and G too where there is room."""
+    """Returns the pitches that have a line: every C, or E and G too where there is room; if none, the lowest note."""
     named = (0,) if panel.high - panel.low > 36 else (0, 4, 7)
-    return [pitch for pitch in range(panel.low + 1, panel.high) if pitch % 12 in named]
+    found = [pitch for pitch in range(panel.low + 1, panel.high) if pitch % 12 in named]
+    return found or [panel.low + _MARGIN]
 
 
 def _draw_roll(pen: ImageDraw.ImageDraw, panel: Panel, roll: Roll) -> None:

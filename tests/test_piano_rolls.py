@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from conftest import melody, tune
-from PIL import ImageColor
+from PIL import ImageColor, ImageDraw
 
 from lc_music_vae import data, piano_rolls
 
@@ -107,6 +107,78 @@ def test_silence_is_an_empty_roll():
     (panel,) = placed([[]])
     assert shown(sheet, panel) == []
 
+    assert (panel.bars, panel.low, panel.high) == (1, 58, 62)  # around C4
+
 
 def test_pitch_names():
-    assert [piano_rolls.pitch_name(p) for p in (21, 60, 69, 73, 108)] == ["A0", "C4", "A4", "C#5", "C8"]
+    octave = ["C4", "C#4", "D4", "D#4", "E4", "F4", "F#4", "G4", "G#4", "A4", "A#4", "B4"]
+    assert [piano_rolls.pitch_name(p) for p in range(60, 72)] == octave
+    assert [piano_rolls.pitch_name(p) for p in (0, 21, 59, 108, 127)] == ["C-1", "A0", "B3", "C8", "G9"]
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The texts that are drawn: {(x, y): text}."""
+    texts = {}
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, at, text, **kwargs: texts.update({at: text}))
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("notes", "pitches", "bars"),
+    [
+        (NOTES, ["C4", "E4"], [1, 2]),
+        ([(0, 4, 48), (4, 8, 80)], ["C3", "E3", "G3", "C4", "E4", "G4", "C5", "E5", "G5"], [1, 2]),
+        ([(0, 4, 48), (4, 8, 81)], ["C3", "C4", "C5"], [1, 2]),  # more than three octaves
+        ([(0, 4, 70), (96, 100, 70)], ["A#4"], list(range(1, 26))),
+        ([(0, 4, 62), (124, 128, 62)], ["D4"], list(range(1, 33, 2))),
+    ],
+)
+def test_which_pitches_and_bars_are_named(notes, pitches, bars, written):
+    piano_rolls.draw([melody(notes)] * 2, ["x", "y"], columns=1)
+    first, second = placed([notes] * 2, columns=1)
+    beside = {y: text for (x, y), text in written.items() if x < first.left and text != "bar"}
+    names = {panel.y(p): piano_rolls.pitch_name(p) for panel in (first, second) for p in range(40, 90)}
+    assert sorted(beside.values()) == sorted(pitches * 2)
+    assert all(names[y] == text for y, text in beside.items())
+    below = {x: text for (x, y), text in written.items() if y > second.y(second.low) and text != "bar"}
+    assert below == {second.x(4 * bar - 2): str(bar) for bar in bars}
+    (label,) = [at for at, text in written.items() if text == "bar"]
+    assert label[0] < second.left
+    assert label[1] > second.y(second.low)
+    titles = {text: at for at, text in written.items() if text in ("x", "y")}
+    assert titles["x"][1] < first.top
+    assert first.y(first.low) < titles["y"][1] < second.top
+
+
+@pytest.mark.parametrize(("bars", "quarters"), [(8, True), (9, False)])
+def test_quarters_have_lines_where_there_is_room(bars, quarters):
+    notes = [(0, 1, 60), (4 * bars - 1, 4 * bars, 72)]
+    sheet = np.array(piano_rolls.draw([melody(notes)], ["x"]).convert("L")).astype(int)
+    (panel,) = placed([notes])
+    lines = [q for q in range(1, 4 * bars) if sheet[panel.y(66) - 1, panel.x(q)] < 250]
+    assert lines == [q for q in range(1, 4 * bars) if quarters or q % 4 == 0]
+
+
+def test_a_white_pixel_is_left_before_what_comes_next_and_the_shortest_note_is_seen():
+    notes = NOTES + [(4, 4.001, 67)]
+    pixels = np.all(np.array(piano_rolls.draw([melody(notes)], ["x"])) == BLUE, axis=2)
+    (panel,) = placed([notes])
+    for pitch, times in ((64, [(1, 2.5), (2.5, 3)]), (67, [(4, 4.001)])):
+        expected = [x for a, b in times for x in range(panel.x(a) + 1, max(panel.x(a) + 2, panel.x(b)))]
+        assert np.flatnonzero(pixels[panel.y(pitch)]).tolist() == expected
+
+
+def test_a_title_is_as_long_as_there_is_room():
+    font = piano_rolls._font(12)
+    assert font.getname()[0] == "DejaVu Sans"
+
+    def shortened(title, room):
+        return piano_rolls._shortened(title, font, font.getlength(room))
+
+    assert shortened("a title", "a title") == "a title"
+    for room in ("m…", "mm…", "mmmmm…"):
+        assert shortened("m" * 9, room) == room
+    assert shortened("a title", "a ti…") == "a ti…"
+    assert shortened("a title", "a …") == "a…"
+    assert shortened("mmm", "…") == shortened("", "") == ""
