@@ -40,7 +40,7 @@ def write(folder: str) -> str:
     """
     index = files.read_json(os.path.join(folder, INDEX)) or {"runs": []}
     runs = [_run(folder, run) for run in reversed(index["runs"])]
-    shown = json.dumps([run for run in runs if run["outputs"]], sort_keys=True, separators=(",", ":"))
+    shown = json.dumps([run for run in runs if run["outputs"]], separators=(",", ":"))
     with open(_TEMPLATE, encoding="utf-8") as f:
         template = f.read()
     path = os.path.join(folder, PAGE)

@@ -78,6 +78,7 @@ def test_of_equally_near_windows_the_first_but_a_copy_before_all(monkeypatch):
     found = nearness.find([np.array(whole), np.array(short), half], [])
     assert found == [("songs/d", (5, 6), 1, True), ("songs/c", (1, 2), 1, True), ("songs/a", (3, 3), 0.5, False)]
     assert [f.label() for f in found] == ["bars 5-6 of d", "bars 1-2 of c", "bar 3 of a"]
+    assert nearness.find([np.array([[256, 280, 59]])], []) == [None]
 
 
 def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_path):

@@ -40,17 +40,44 @@ def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
         assert all(map(os.path.isfile, paths))
         assert (run["seed"], run["temperature"]) == (1, 0.5)
     nearest = {"song": "a.mid", "bars": [5, 6], "similarity": 0.75, "copy": False}
+    assert [output["title"] for output in index["runs"][0]["outputs"]] == ["000", "001"]
     assert index["runs"][0]["outputs"][1]["latent"] == [0.1235, -1.0]
     assert index["runs"][0]["outputs"][1]["nearest"] == nearest
 
 
-def test_a_page_that_is_not_ours_is_left_alone(tmp_path):
+def test_names_are_magentas_and_a_second_later_where_anything_of_that_name_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1.6e9)
     folder = outputs.make_folder(str(tmp_path))
-    write(folder)
-    outputs.make_folder(folder)  # ours
+    stem = os.path.join(folder, "lc-cat-mel_2bar_small_sample_")
+    first, second, third, fourth = (time.strftime("%Y-%m-%d_%H%M%S", time.localtime(1.6e9 + i)) for i in range(4))
+    open("%s%s-001-of-002.wav" % (stem, first), "w").close()
+    open("%s%s.png" % (stem, second), "w").close()
+    for stamp in (third, fourth):
+        names = ["%s-000-of-002.mid", "%s-001-of-002.mid", "%s.png"]
+        assert write(folder) == [stem + name % stamp for name in names]
+
+
+def test_one_name_for_all_of_a_run():
+    assert outputs.pattern(["a/x_1-000-of-012.mid", "a/x_1-001-of-012.mid"]) == "a/x_1-*-of-012.mid"
+    assert outputs.pattern(["a/x_1-000-of-001.mid"]) == "a/x_1-000-of-001.mid"
+
+
+def test_a_folder_that_cannot_be_made_or_written_to(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for path, message in (
+        (str(tmp_path / "file"), "--output_dir=%s cannot be made: File exists"),
+        (str(tmp_path), "--output_dir=%s cannot be written to; choose another"),
+    ):
+        monkeypatch.setattr(os, "access", lambda folder, rights: rights != os.W_OK)  # as for others than root
+        with pytest.raises(InputError) as e:
+            outputs.make_folder(path)
+        assert str(e.value) == message % path
+
+
+def test_a_page_that_is_not_ours_is_left_alone(tmp_path):
     (tmp_path / "index.html").write_text("<h1>my home page</h1>")
-    with pytest.raises(InputError, match="index.html: not a page of generated files; move it away or choose"):
-        outputs.make_folder(folder)
+    with pytest.raises(InputError, match="index.html: not a page of generated files"):
+        outputs.make_folder(str(tmp_path))
     assert (tmp_path / "index.html").read_text() == "<h1>my home page</h1>"
 
 
@@ -105,8 +132,10 @@ def test_runs_at_the_same_time_are_all_listed(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 9, "runs": []}', '{"name": "a web page"}', '"x"'])
 def test_an_index_that_is_not_ours_is_left_alone(tmp_path, text):
     (tmp_path / "index.json").write_text(text)
-    with pytest.raises(InputError, match="index.json: not an index of generated files; move it away or choose"):
+    with pytest.raises(InputError) as e:
         outputs.make_folder(str(tmp_path))
+    advice = "not an index of generated files; move it away or choose another --output_dir"
+    assert str(e.value) == "%s: %s" % (tmp_path / "index.json", advice)
     assert (tmp_path / "index.json").read_text() == text
 
 

@@ -1,3 +1,4 @@
+import base64
 import html.parser
 import json
 import os
@@ -6,6 +7,7 @@ import pytest
 from conftest import drum_beat, melody, tune, write_midi
 
 from lc_music_vae import files, page
+from lc_music_vae.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 # Everything that could break out of a script element, an attribute, a URL or JSON.
@@ -84,9 +86,13 @@ def shown(folder):
 def test_every_output_is_there_with_its_notes_newest_run_first(folder):
     newest, drums, first = shown(folder)
     assert [r["mode"] for r in (newest, drums, first)] == ["reconstruct", "sample", "sample"]
+    assert newest["config"] == "lc-cat-mel_2bar_small"
+    assert base64.b64decode(newest["picture"][len("data:image/png;base64,") :]) == PNG
     assert (drums["date"], drums["seed"], drums["temperature"]) == ("2026-11-23 09:08", 2, 0.5)
     assert (drums["inputs"], drums["similarity"], first["inputs"], first["similarity"]) == (["x.mid"], 0.8, [], None)
     assert [o["title"] for o in first["outputs"]] == ["000", "001"]
+    assert [o["file"] for o in first["outputs"]] == ["a0.mid", "a1.mid"]
+    assert first["outputs"][0]["bars"] == [0, 2, 4]  # it ends where its second bar does
     assert first["outputs"][0]["latent"] == [0.1, -1.2, 0.3, 2.0]
     assert first["outputs"][0]["nearest"]["bars"] == [5, 6]
     assert first["outputs"][1]["nearest"]["copy"] is True
@@ -97,7 +103,9 @@ def test_every_output_is_there_with_its_notes_newest_run_first(folder):
         (pytest.approx(a, abs=2e-3), pytest.approx(b, abs=2e-3), p) for a, b, p in expected
     ]
     assert all(note[3:] == [80, False] for note in second["notes"])
-    assert second["bars"] == pytest.approx([0, 4 * quarter, 8 * quarter], abs=1e-3)  # it ends with its second bar
+    assert second["bars"] == pytest.approx([0, 4 * quarter, 8 * quarter], abs=1e-3)  # it ends within its second bar
+    numbers = second["bars"] + [time for note in second["notes"] for time in note[:2]]
+    assert [round(number, 4) for number in numbers] == numbers  # which is all that anybody hears
     assert second["seconds"] == second["bars"][-1]
     (beat,) = drums["outputs"]
     assert all(note[4] is True for note in beat["notes"])
@@ -134,11 +142,11 @@ def test_what_is_gone_or_damaged_is_left_out(folder, caplog):
 
 
 def test_a_song_that_is_all_rest_is_one_silent_bar(folder):
-    silent = melody([(0, 1, 60)])
+    silent = melody([(0, 1, 60)], qpm=300)
     del silent.notes[:]
     write_midi(silent, folder / "b.mid")
     (output_,) = shown(folder)[1]["outputs"]
-    assert (output_["notes"], output_["bars"]) == ([], [0, 2])
+    assert (output_["notes"], output_["bars"]) == ([], [0, 0.8])
 
 
 def test_same_bytes_again_and_not_many(folder):
@@ -150,5 +158,17 @@ def test_same_bytes_again_and_not_many(folder):
     assert not [name for name in os.listdir(str(folder)) if name.startswith(".")]
 
 
+def test_only_a_page_of_ours_is_replaced(folder):
+    page.check(str(folder))  # there is none
+    shown(folder)
+    page.check(str(folder))
+    (folder / "index.html").write_text("<h1>my home page</h1>")
+    with pytest.raises(InputError) as e:
+        page.check(str(folder))
+    advice = "not a page of generated files; move it away or choose another --output_dir"
+    assert str(e.value) == "%s: %s" % (folder / "index.html", advice)
+
+
 def test_before_the_first_run_the_page_is_empty(tmp_path):
     assert shown(tmp_path) == []
+    assert os.listdir(str(tmp_path)) == ["index.html"]
