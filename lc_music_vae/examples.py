@@ -206,7 +206,7 @@ def _check_elements(xml: bytes) -> None:
     def count(*unused):
         nonlocal left
         left -= 1
-        if not left:
+        if left < 0:
             raise ValueError("it has more than %d elements" % _MOST_ELEMENTS)
 
     def refuse(*unused):
@@ -295,7 +295,9 @@ def _tunes(path: str) -> Iterator[Source]:
         text = content.decode("latin-1")  # as most older tunebooks are
     blocks = [block.strip() for block in re.split(r"\n\s*\n", "\n".join(text.splitlines()))]
     tunes = [block for block in blocks if re.search(r"^\s*[XK]:", block, re.MULTILINE)]  # others are text between them
-    header = blocks[0] + "\n" if blocks[0] and blocks[0] not in tunes else ""
+    # The file's own header is fields alone; words may stand there, too.
+    fields = [] if blocks[0] in tunes else re.findall(r"^\s*[A-Za-z]:.*$", blocks[0], re.MULTILINE)
+    header = "".join(field + "\n" for field in fields)
     for i, tune in enumerate(tunes):
         reference = re.search(r"^\s*X:\s*(\d+)", tune, re.MULTILINE)
         yield Source("%s#%s" % (path, reference.group(1) if reference else i), "ABC", header + tune)

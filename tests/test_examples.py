@@ -1,10 +1,12 @@
+import math
 import os
+import struct
 import zipfile
 
 import pytest
 from conftest import EXAMPLE, melody, tune, write_midi
 
-from lc_music_vae import examples
+from lc_music_vae import examples, midi
 from lc_music_vae.errors import InputError
 
 
@@ -62,15 +64,28 @@ def test_musicxml_is_read(compressed, tmp_path):
     assert in_quarters(song.note_sequence) == [(0, 1, 60), (1, 2, 62), (2, 3, 64), (3, 4, 65)]
 
 
+NAMED = "give a .mid, .xml, .mxl, .abc or .tfrecord file named as what it is"
+
+
+def refusal(call, *arguments, kind=InputError):
+    with pytest.raises(kind) as e:
+        call(*arguments)
+    return str(e.value)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("none.mid", None, "no such file or folder"),
+        ("none.mid", None, "no such file or folder; give a music file, a TFRecord or a folder"),
         ("empty.mid", b"", "the file is empty"),
         ("empty.tfrecord", b"", "the file is empty"),
-        ("midi.tfrecord", "midi", "looks like MIDI"),
-        ("noise.mid", b"x" * 200, "neither MIDI, MusicXML, ABC nor a whole TFRecord"),
-        ("short.tfrecord", b"\x08\x00\x00", "neither MIDI"),
+        ("midi.tfrecord", "midi", "the file looks like MIDI; " + NAMED),
+        ("noise.mid", b"x" * 200, "the file looks like neither MIDI, MusicXML, ABC nor a whole TFRecord; " + NAMED),
+        (
+            "short.tfrecord",
+            b"\x08\x00\x00",
+            "the file looks like neither MIDI, MusicXML, ABC nor a whole TFRecord; " + NAMED,
+        ),
     ],
 )
 def test_unusable_paths_are_found_before_anything_is_loaded(tmp_path, name, content, message):
@@ -78,15 +93,143 @@ def test_unusable_paths_are_found_before_anything_is_loaded(tmp_path, name, cont
     if content is not None:
         with open(EXAMPLE, "rb") as f:
             path.write_bytes(f.read() if content == "midi" else content)
-    with pytest.raises(InputError, match=message) as e:
-        examples.find(str(path))
-    assert str(path) in str(e.value)
-    assert "\n" not in str(e.value)
+    assert refusal(examples.find, str(path)) == "--examples_path=%s: %s" % (path, message)
+    assert refusal(examples.find, str(path), "--input_midi_1") == "--input_midi_1=%s: %s" % (path, message)
 
 
 def test_folder_without_music(tmp_path):
-    with pytest.raises(InputError, match="no music file in this folder"):
-        examples.find(str(tmp_path))
+    kinds = ".mid .midi .kar .xml .musicxml .mxl .abc .tfrecord .tfrecords"
+    message = "--examples_path=%s: no music file in this folder; looked for %s" % (tmp_path, kinds)
+    assert refusal(examples.find, str(tmp_path)) == message
+    names = ["x" + kind.upper() for kind in kinds.split()]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    assert [os.path.basename(path) for path in examples.find(str(tmp_path))] == sorted(names)
+
+
+def test_midi_under_any_name(tmp_path):
+    for name in ("song", "song.bin"):
+        path = write_midi(melody(tune(2)), tmp_path / name)
+        assert examples.find(path) == [path]
+        assert [s.name for s in examples.read(path)] == [path]
+    assert [s.kind for s in examples.sources(write_midi(melody(tune(2)), tmp_path / "x.kar"))] == ["MIDI"]
+
+
+def test_one_song_in_a_tfrecord_and_none(tmp_path):
+    path = write_tfrecord(tmp_path / "songs.tfrecords", [melody(tune(2))])
+    assert examples.find(path) == [path]
+    assert [s.name for s in examples.read(path)] == [path + "#0"]
+    (tmp_path / "songs.tfrecords").write_bytes(b"")
+    assert refusal(list, examples.read(path)) == path + ": the TFRecord is empty"
+
+
+def test_a_file_that_has_gone(tmp_path):
+    path = str(tmp_path / "song.mid")
+    assert refusal(list, examples.read(path)) == path + ": No such file or directory"
+
+
+@pytest.mark.parametrize(("name", "most"), [("a.mid", 32), ("a.xml", 32), ("a.MXL", 8), ("a.abc", 32)])
+def test_the_size_of_a_file(name, most, tmp_path):
+    path = str(tmp_path / name)
+    with open(path, "wb") as f:
+        f.truncate(most << 20)
+    assert "split it" not in refusal(list, examples.read(path))
+    with open(path, "ab") as f:
+        f.write(b"x")
+    size = (most << 20) + 1
+    message = "%s: of %d bytes; a song has at most %d MiB here; split it" % (path, size, most)
+    assert refusal(list, examples.read(path)) == message
+
+
+def test_the_size_of_what_is_zipped(tmp_path):
+    path = str(tmp_path / "a.mxl")
+    for size, refused in ((16 << 20, False), ((16 << 20) + 1, True)):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+            z.writestr("a", bytes(16 << 20))
+            z.writestr("b", bytes(size))
+        message = "%s: not readable as MusicXML (it unpacks to more than 32 MiB)" % path
+        assert (refusal(list, examples.read(path)) == message) is refused
+
+
+def test_the_size_of_a_record(tmp_path, monkeypatch):
+    """A TFRecord itself may be of any size."""
+    monkeypatch.setattr(examples, "_LARGEST_FILE", 10)
+    assert examples._LARGEST_RECORD == 4 << 20
+    songs = [melody(tune(2)), melody(tune(3))]
+    path = write_tfrecord(tmp_path / "songs.tfrecord", songs)
+    monkeypatch.setattr(examples, "_LARGEST_RECORD", songs[1].ByteSize())
+    assert len(list(examples.read(path))) == 2
+    monkeypatch.setattr(examples, "_LARGEST_RECORD", songs[1].ByteSize() - 1)
+    read = examples.read(path)
+    next(read)
+    message = "%s: a record of %d bytes; a NoteSequence has at most 0 MiB here" % (path, songs[1].ByteSize())
+    assert refusal(next, read) == message
+
+
+def test_the_elements_of_musicxml(tmp_path, monkeypatch):
+    assert examples._MOST_ELEMENTS == 1000000
+    monkeypatch.setattr(examples, "_MOST_ELEMENTS", 3)
+    path = tmp_path / "a.xml"
+    path.write_text("<a><b/><b/></a>")
+    assert len(list(examples.read(str(path)))) == 1
+    path.write_text("<a><b/><b/><b/></a>")
+    message = "%s: not readable as MusicXML (it has more than 3 elements)" % path
+    assert refusal(list, examples.read(str(path))) == message
+    path.write_text('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
+    message = "%s: not readable as MusicXML (it declares entities, which no MusicXML needs)" % path
+    assert refusal(list, examples.read(str(path))) == message
+
+
+def test_notes_of_this_world(monkeypatch):
+    assert examples.MOST_NOTES == 50000
+    monkeypatch.setattr(examples, "MOST_NOTES", 2)
+    song = melody([(0, 1, 60), (1, 2, 60)])
+    for value in (0, 127):
+        song.notes[1].pitch = song.notes[1].velocity = song.notes[1].program = value
+        assert examples.check_notes(song) is song
+    for what, value, message in (
+        ("pitch", 128, "note 1 has pitch 128, not 0 to 127"),
+        ("velocity", -1, "note 1 has velocity -1, not 0 to 127"),
+        ("program", 128, "note 1 has program 128, not 0 to 127"),
+        ("start_time", math.nan, "note 1 is from nan to 1.0 seconds"),
+        ("end_time", math.inf, "note 1 is from 0.5 to inf seconds"),
+    ):
+        bad = melody([(0, 1, 60), (1, 2, 60)])
+        setattr(bad.notes[1], what, value)
+        assert refusal(examples.check_notes, bad, kind=ValueError) == message
+    song.notes.add()
+    assert refusal(examples.check_notes, song, kind=ValueError) == "3 notes; a song has at most 2 here; split it"
+
+
+def test_what_note_seq_says_is_one_line_and_not_without_end(tmp_path, monkeypatch):
+    def fails(content):
+        raise KeyError("x" * 300 + "\nmore")
+
+    path = write_midi(melody(tune(2)), tmp_path / "a.mid")
+    monkeypatch.setattr(midi, "put_right", fails)
+    with pytest.raises(InputError) as e:
+        list(examples.read(path))
+    assert str(e.value) == "%s: not readable as MIDI ('%s)" % (path, "x" * 199)
+    assert isinstance(e.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(("name", "coded"), [("Grüße", "utf-8"), ("Grüße", "latin-1"), ("旋律", "utf-8")])
+def test_names_of_tracks_are_utf_8_or_latin_1(name, coded, tmp_path):
+    name_event = name.encode(coded)
+    track = b"\0\xff\3%c%s\0\x90\x3c\x40\x60\x80\x3c\0\0\xff\x2f\0" % (len(name_event), name_event)
+    header = b"MThd" + struct.pack(">IHHH", 6, 1, 1, 96)
+    (tmp_path / "a.mid").write_bytes(header + b"MTrk" + struct.pack(">I", len(track)) + track)
+    (song,) = examples.read(str(tmp_path / "a.mid"))
+    assert [info.name for info in song.note_sequence.instrument_infos] == [name]
+
+
+def test_a_record_goes_on_after_its_end(tmp_path):
+    import tensorflow.compat.v1 as tf
+
+    path = str(tmp_path / "a.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(melody(tune(2)).SerializeToString() + b"\x0c")  # the end of a group that never began
+    assert refusal(list, examples.read(path)) == path + "#0: the record is not a NoteSequence"
 
 
 def test_a_cut_off_tfrecord_yields_what_is_whole_and_then_says_so(tmp_path):
@@ -120,6 +263,7 @@ def test_damaged_files_are_named(tmp_path):
 TUNES = """M:4/4
 L:1/4
 Z:what stands before the first X: is of all tunes
+but words are not.
 
 X:1
 T:Plain
@@ -165,7 +309,15 @@ def test_abc_tunes_are_read_as_they_are_played(tmp_path):
 
 @pytest.mark.parametrize(
     ("metre", "music", "upbeat"),
-    [("6/8", "D|G3 A3|B6|", 2.5), ("4/4", "|:G2 A2 B2 c2|d8:|", 0), ("3/4", "D2|G6|", 2), ("none", "D2|G8|", 0)],
+    [
+        ("6/8", "D|G3 A3|B6|", 2.5),
+        ("6/8", "% words | : more\nD % upbeat |\n|G3 A3|B6|", 2.5),
+        ("6/8", '"A|m"D|G3 A3|B6|', 2.5),
+        ("6/8", "D\nE|G3 A3|B6|", 2),
+        ("4/4", "|:G2 A2 B2 c2|d8:|", 0),
+        ("3/4", "D2|G6|", 2),
+        ("none", "D2|G8|", 0),
+    ],
 )
 def test_the_bars_of_abc_start_after_the_upbeat(metre, music, upbeat, tmp_path):
     path = tmp_path / "tune.abc"
@@ -181,5 +333,32 @@ def test_abc_of_any_encoding_and_without_a_tune(tmp_path):
     path.write_bytes("X:1\nT:Gr\u00fc\u00df\nK:C\nC8\n".encode("latin-1"))
     assert next(examples.read(str(path))).note_sequence.sequence_metadata.title == "Gr\u00fc\u00df"
     path.write_text("Dear friends,\n\nhere are no tunes.\n")
-    with pytest.raises(InputError, match="no tune in it"):
-        list(examples.read(str(path)))
+    message = "%s: no tune in it; in ABC each starts with a line X:" % path
+    assert refusal(list, examples.read(str(path))) == message
+
+
+def test_a_tune_that_stands_first_is_no_header(tmp_path):
+    path = tmp_path / "tune.abc"
+    for before in ("", "\n\n", "My tunes:\nas I play them.\n\n"):
+        path.write_text(before + "X:3\nK:C\nC8\n\nT:no number\nK:C\nD8\n")
+        assert [in_quarters(s.note_sequence) for s in examples.read(str(path))] == [[(0, 4, 60)], [(0, 4, 62)]]
+        assert [s.name for s in examples.read(str(path))] == ["%s#3" % path, "%s#1" % path]
+
+
+def test_the_size_of_a_tune(tmp_path):
+    path = tmp_path / "tune.abc"
+    for size, refused in ((64 << 10, False), ((64 << 10) + 1, True)):
+        path.write_text("X:3\nK:C\n%".ljust(size - 3, "-") + "\nC8")
+        message = "%s#3: not readable as ABC (a tune of more than 64 kB)" % path
+        if refused:
+            assert refusal(list, examples.read(str(path))) == message
+        else:
+            assert len(list(examples.read(str(path)))) == 1
+
+
+def test_what_changes_in_a_tune_moves_with_its_upbeat(tmp_path):
+    path = tmp_path / "tune.abc"
+    path.write_text("X:1\nM:4/4\nL:1/4\nQ:1/4=60\nK:C\nD|G2 A2|\nK:G\nF4|\n")
+    (song,) = examples.read(str(path))
+    assert in_quarters(song.note_sequence, 60) == [(3, 4, 62), (4, 6, 67), (6, 8, 69), (8, 12, 66)]
+    assert [key.time for key in song.note_sequence.key_signatures] == [0, 8]

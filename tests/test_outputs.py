@@ -27,6 +27,10 @@ def index_of(folder):
         return json.load(f)
 
 
+def test_an_output_may_be_no_point_and_near_to_nothing():
+    assert outputs.Output("x", None) == ("x", None, None, None)
+
+
 def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
     folder = outputs.make_folder(str(tmp_path / "out"))
     written = [write(folder), write(folder, "walk", 3)]
