@@ -237,8 +237,17 @@ def test_a_cut_off_tfrecord_yields_what_is_whole_and_then_says_so(tmp_path):
     os.truncate(path, os.path.getsize(path) - 20)
     songs = examples.read(examples.find(path)[0])
     assert next(songs).name.endswith("#0")
-    with pytest.raises(InputError, match="cut off or damaged"):
-        next(songs)
+    assert refusal(next, songs) == path + ": the TFRecord is cut off or damaged"
+
+
+def test_a_record_that_its_checksum_says_is_damaged(tmp_path):
+    path = write_tfrecord(tmp_path / "songs.tfrecord", [melody(tune(2)), melody(tune(9))])
+    with open(path, "rb+") as f:
+        f.seek(-20, os.SEEK_END)
+        f.write(b"\xff")
+    songs = examples.read(path)
+    next(songs)
+    assert refusal(next, songs) == path + ": the TFRecord is cut off or damaged"
 
 
 def test_damaged_files_are_named(tmp_path):
