@@ -148,7 +148,7 @@ def _set_up_logging(level: str) -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("lc_music_vae")
     logger.handlers = [handler]
-    logger.setLevel({"WARN": "WARNING", "FATAL": "CRITICAL"}.get(level, level))
+    logger.setLevel(level)
     logger.propagate = False
     if level != "DEBUG":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -20,7 +20,7 @@ import pytest
 from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae import command_line, files
+from lc_music_vae import files
 from lc_music_vae import run_dir as run_dir_lib
 
 SMALL = "lc-cat-mel_2bar_small"
@@ -426,28 +426,6 @@ def test_at_info_only_our_own_lines_reach_the_screen_and_the_last_one_is_a_comma
     done = run_process("midime_train.py", "--mode=eval", "--run_dir=%s" % run_dir)
     seen = r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*\n$"
     assert re.match(r"11 .*\n.*\nstep 10 on 11 windows: %s a window\n%s" % (numbers, seen), done.stderr)
-
-
-@pytest.mark.parametrize(
-    ("started_as", "on_path", "expected"),
-    [
-        ("midime_train.py", None, "{python} midime_generate.py '--run_dir=my run'"),
-        ("../a b/midime_train.py", None, "{python} '../a b/midime_generate.py' '--run_dir=my run'"),
-        ("/opt/bin/midime_train", "/opt/bin/midime_generate", "midime_generate '--run_dir=my run'"),
-        ("/opt/bin/midime_train", "/usr/bin/midime_generate", "/opt/bin/midime_generate '--run_dir=my run'"),
-    ],
-)
-def test_the_next_command_is_started_as_this_one_was(started_as, on_path, expected, monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "argv", [started_as])
-    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
-    monkeypatch.setattr(shutil, "which", lambda name: on_path)
-    for cwd, python in ((tmp_path, ".venv/bin/python"), (tmp_path.parent, tmp_path.name + "/.venv/bin/python")):
-        monkeypatch.chdir(cwd)
-        found = command_line.other_command("midime_train", "midime_generate", "--run_dir=my run")
-        assert found == expected.format(python=python)
-    monkeypatch.chdir("/usr")
-    found = command_line.other_command("midime_train", "midime_generate", "--run_dir=my run")
-    assert found == expected.format(python=sys.executable)
 
 
 @pytest.fixture

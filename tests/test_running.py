@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -73,7 +74,7 @@ def test_help_says_what_it_does_and_does_nothing(flag, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["song.mid", "more"], "unexpected argument 'song.mid'; flags are written --name=value"),
+        (["song.mid", "more"], "prog: error: unexpected argument 'song.mid'; flags are written --name=value"),
         (["--steps=0"], "flag --steps=0: 0 is not a positive integer"),
         (["--stepz=1"], "Unknown command line flag 'stepz'. Did you mean: steps ?"),
     ],
@@ -150,10 +151,19 @@ def test_a_process_of_its_own_is_left_at_once_after_exit_functions(monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["prog", "--steps=3"])
     found = command_line.new_flags()
     found.integer("steps", 5, "How many.")
+    listening = []
+
+    def main(values):
+        print(values.steps)
+        listening.append(signal.set_wakeup_fd(-1))
+        signal.set_wakeup_fd(listening[-1])
+
     with pytest.raises(Left) as e:
-        command_line.run("prog", "What.", found.values, lambda values: print(values.steps))
+        command_line.run("prog", "What.", found.values, main)
     assert (e.value.args, capsys.readouterr().out) == ((0,), "3\nexit functions\n")
-    assert signal.set_wakeup_fd(-1) == -1  # nobody listens any more
+    run(main)  # in a process that is somebody else's
+    assert listening[0] != -1
+    assert listening[1] == -1
 
 
 @pytest.mark.parametrize(
@@ -169,9 +179,12 @@ def test_a_process_of_its_own_is_left_at_once_after_exit_functions(monkeypatch, 
 def test_what_is_logged(level, shown, capsys, monkeypatch):
     for name in ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"):
         monkeypatch.delenv(name)
-    logging.getLogger("absl").setLevel(logging.NOTSET)
+    libraries = [logging.getLogger("absl"), logging.getLogger("tensorflow")]
+    for library in libraries:
+        library.setLevel(logging.NOTSET)
 
     def main(values):
+        assert not logging.getLogger("lc_music_vae").propagate
         for name in ("debug", "info", "warning", "error", "critical"):
             getattr(logging.getLogger("lc_music_vae.x"), name)(name)
         warnings.warn("a library's", stacklevel=1)
@@ -184,7 +197,7 @@ def test_what_is_logged(level, shown, capsys, monkeypatch):
     assert len(warned) == (0 if quiet else 1)
     assert os.environ.get("TF_CPP_MIN_LOG_LEVEL") == ("2" if quiet else None)
     assert os.environ.get("PYTHONWARNINGS") == ("ignore" if quiet else None)
-    assert logging.getLogger("absl").level == (logging.ERROR if quiet else logging.NOTSET)
+    assert [one.level for one in libraries] == [logging.ERROR if quiet else logging.NOTSET] * 2
 
 
 def test_what_the_user_set_stays():
@@ -193,9 +206,31 @@ def test_what_the_user_set_stays():
 
 
 @pytest.mark.parametrize(
+    ("started_as", "on_path", "expected"),
+    [
+        ("midime_train.py", None, "{python} midime_generate.py '--run_dir=my run'"),
+        ("../a b/midime_train.py", None, "{python} '../a b/midime_generate.py' '--run_dir=my run'"),
+        ("/opt/bin/midime_train", "/opt/bin/midime_generate", "midime_generate '--run_dir=my run'"),
+        ("/opt/bin/midime_train", "/usr/bin/midime_generate", "/opt/bin/midime_generate '--run_dir=my run'"),
+    ],
+)
+def test_the_next_command_is_started_as_this_one_was(started_as, on_path, expected, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", [started_as])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(shutil, "which", lambda name: on_path)
+    for cwd, python in ((tmp_path, ".venv/bin/python"), (tmp_path.parent, tmp_path.name + "/.venv/bin/python")):
+        monkeypatch.chdir(cwd)
+        found = command_line.other_command("midime_train", "midime_generate", "--run_dir=my run")
+        assert found == expected.format(python=python)
+    monkeypatch.chdir("/usr")
+    found = command_line.other_command("midime_train", "midime_generate", "--run_dir=my run")
+    assert found == expected.format(python=sys.executable)
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("Grüße, 旋律 ♪ a\u00a0b", "Grüße, 旋律 ♪ a\u00a0b"),
+        ("XYZ Grüße, 旋律 ♪ a\u00a0b", "XYZ Grüße, 旋律 ♪ a\u00a0b"),
         ("a\nb\r\tc", r"a\nb\r\tc"),
         ("\x1b[31m\x07\x9b", r"\x1b[31m\x07\x9b"),
         ("\u2028\u2029", r"\u2028\u2029"),
