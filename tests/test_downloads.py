@@ -22,7 +22,8 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, content=CONTENT):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.tag, self.ranges, self.status = content, '"one"', [], None
+        self.content, self.tag, self.tag_name, self.status = content, '"one"', "ETag", None
+        self.ranges, self.accepted = [], set()
         self.sends = lambda handler, body: handler.wfile.write(body)
         self.url = "http://127.0.0.1:%d/models/model.tar" % self.server_address[1]
 
@@ -37,10 +38,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("If-Range") != server.tag:
             wanted = None
         server.ranges.append(wanted)
+        server.accepted.add(self.headers.get("Accept-Encoding"))
         start = int(wanted[6:-1]) if wanted else 0
         body = server.content[start:]
-        self.send_response(server.status or (206 if wanted else 200))
-        self.send_header("ETag", server.tag)
+        self.send_response(server.status or ((206 if body else 416) if wanted else 200))
+        self.send_header(server.tag_name, server.tag)
         self.send_header("Content-Length", str(len(body)))
         if wanted:
             total = len(server.content)
@@ -73,6 +75,7 @@ def test_it_is_downloaded_once(server, tmp_path):
     assert os.listdir(str(tmp_path)) == ["model.tar"]
     assert fetch(server, tmp_path) == (path, CONTENT)
     assert server.ranges == [None]
+    assert server.accepted == {"identity"}  # else lengths and ranges would be those of what is packed
 
 
 def test_a_connection_that_breaks_off_goes_on_where_it_stopped(server, tmp_path):
@@ -88,6 +91,50 @@ def test_a_connection_that_breaks_off_goes_on_where_it_stopped(server, tmp_path)
     starts = [int(r[6:-1]) for r in server.ranges[1:]]
     assert starts == sorted(starts)
     assert starts[0] > 0
+
+
+@pytest.mark.parametrize("tag_name", ["ETag", "Last-Modified"])
+def test_what_is_whole_already_but_was_not_renamed(tag_name, server, tmp_path):
+    """The process was killed between the two."""
+    server.tag_name = tag_name
+    path, _ = fetch(server, tmp_path)
+    record = '{"tag": "\\"one\\"", "total": "%d"}'
+    for total, whole in ((len(CONTENT), True), (len(CONTENT) + 1, False)):
+        os.replace(path, path + ".part")
+        (tmp_path / "model.tar.part.json").write_text(record % total)
+        if whole:
+            assert fetch(server, tmp_path) == (path, CONTENT)
+            assert os.listdir(str(tmp_path)) == ["model.tar"]
+        else:
+            with pytest.raises(InputError, match=r"\(the server says 416 "):
+                fetch(server, tmp_path)
+    assert server.ranges == [None] + ["bytes=%d-" % len(CONTENT)] * 2
+
+
+@pytest.mark.parametrize("record", [None, '{"tag": null, "total": null}'])
+def test_what_is_there_of_nobody_knows_what_is_not_gone_on_with(record, server, tmp_path):
+    (tmp_path / "model.tar.part").write_bytes(b"x" * 1000)
+    if record:
+        (tmp_path / "model.tar.part.json").write_text(record)
+    assert fetch(server, tmp_path)[1] == CONTENT
+    assert server.ranges == [None]
+
+
+def test_pauses_grow_while_nothing_comes(server, tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(downloads, "_PAUSE", 1.0)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    sizes = [0, 300000, 0, 0]
+
+    def breaks(handler, body):
+        handler.wfile.write(body[: sizes.pop(0) if sizes else None])
+        handler.wfile.flush()
+        handler.connection.close()
+
+    server.sends = breaks
+    assert fetch(server, tmp_path)[1] == CONTENT
+    assert pauses == [1, 1, 2]
+    assert len(server.ranges) == 5
 
 
 def test_a_stalled_connection_is_taken_up_again(server, tmp_path):
@@ -106,8 +153,11 @@ def test_a_stalled_connection_is_taken_up_again(server, tmp_path):
 
 def test_a_server_that_lies_about_the_length_is_an_error_and_leaves_no_file(server, tmp_path):
     server.sends = lambda handler, body: None
-    with pytest.raises(InputError, match="--pretrained_path: http.* could not be downloaded .*try again to go on"):
+    with pytest.raises(InputError) as e:
         fetch(server, tmp_path)
+    advice = "try again to go on, or fetch it another way and give its path"
+    reason = "could not be downloaded (the connection ended early)"
+    assert str(e.value) == "--pretrained_path: %s %s; %s" % (server.url, reason, advice)
     assert len(server.ranges) == downloads.TRIES
     assert "model.tar" not in os.listdir(str(tmp_path))
 
