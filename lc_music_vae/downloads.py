@@ -54,7 +54,8 @@ def fetch(url: str, folder: str, flag: str) -> str:
             reason = "the server says %d %s" % (e.response.status_code, e.response.reason)
             break
         except requests.RequestException as e:
-            reason = "no connection" if isinstance(e, requests.ConnectionError) and not before else type(e).__name__
+            never = isinstance(e, requests.ConnectionError) and not _size(partial)
+            reason = "no connection" if never else "the connection ended early"
         if _size(partial) > before:
             tries = 0
         else:
