@@ -29,7 +29,10 @@ for note in pretty_midi.PrettyMIDI(midi).instruments[0].notes:
     sound[a:b, 0] += 3 * np.sin(2 * np.pi * hertz * np.arange(b - a) / 44100)
 if os.environ.get("FAKE_SILENT"):
     sound[:] = 0
-sound.tofile(raw)
+if os.environ.get("FAKE_SHORT"):
+    sound = sound[: int(44100 * float(os.environ["FAKE_SHORT"]))]
+if not os.environ.get("FAKE_NOTHING"):
+    sound.tofile(raw)
 """
 
 
@@ -104,7 +107,10 @@ def test_fluidsynth_is_given_the_notes_and_its_sound_is_cut_to_length_and_never_
     assert np.mean(np.abs(sound) > 0.89) < 0.05  # three times full scale was turned down, not cut off
     sounding = melody([(0, 8, 60)])
     audio.render(sounding, str(tmp_path / "b.wav"), engine)
-    assert np.abs(read(tmp_path / "b.wav")[-20:]).max() < 0.03  # a note that rings on at the end is faded
+    sound = read(tmp_path / "b.wav")
+    assert np.abs(sound[-20:]).max() < 0.03  # a note that rings on at the end is faded
+    assert np.abs(sound).max() == pytest.approx(0.9, abs=1e-3)
+    assert np.abs(sound[-4410:-2205]).max() > 0.85  # in no time
 
 
 def test_same_sequence_same_bytes_and_no_file_is_overwritten(tmp_path):
@@ -135,6 +141,40 @@ def test_drums_are_heard_without_fluidsynth(tmp_path):
     assert np.abs(both).max() == pytest.approx(0.9, abs=1e-3)
 
 
+def drums(tmp_path, *notes):
+    """What is heard of drums: (seconds, pitch, velocity)."""
+    sequence = drum_beat(1)
+    del sequence.notes[:]
+    for start, pitch, velocity in notes:
+        sequence.notes.add(start_time=start, end_time=start + 0.1, pitch=pitch, velocity=velocity, is_drum=True)
+    sequence.total_time = max(start for start, _, _ in notes) + 0.5
+    path = str(tmp_path / ("%d.wav" % len(os.listdir(str(tmp_path)))))
+    audio.render(sequence, path, audio.Engine())
+    return read(path)[:, 0]
+
+
+@pytest.mark.parametrize("pitch", [35, 36])
+def test_a_bass_drum_is_a_thump_and_a_soft_one_softer(pitch, tmp_path):
+    sound = drums(tmp_path, (0, pitch, 100), (1, pitch, 50))
+    assert loudest_hertz(np.pad(sound[:8820], [(0, 44100)], mode="constant")) == pytest.approx(60, abs=5)
+    peaks = [np.abs(sound[at : at + 8820]).max() for at in (0, 44100)]
+    assert peaks == [pytest.approx(0.9, abs=1e-3), pytest.approx(0.45, abs=1e-3)]
+    assert np.abs(sound[6615:8820]).max() < 0.15  # it is over
+    assert not sound[8820:44100].any()
+
+
+def test_other_drums_are_noise_that_is_not_louder_and_all_sound_at_once(tmp_path):
+    sound = drums(tmp_path, (0, 42, 100), (1, 36, 100))
+    hat, bass = (np.abs(sound[at : at + 8820]).max() for at in (0, 44100))
+    assert 0.3 < hat / bass < 0.6
+    assert np.abs(sound[4410:8820]).max() < 0.1 * hat
+    for pair in ((36, 42), (42, 36)):
+        both = drums(tmp_path, *((0, pitch, 100) for pitch in pair))[:4410]
+        spectrum = np.abs(np.fft.rfft(both))
+        assert spectrum[4:9].max() > 300  # 40 to 90 Hz
+        assert spectrum[100:].max() > 10
+
+
 @pytest.mark.parametrize("total_time", [0.0, 2.0])
 def test_silence_is_silence_of_its_length(total_time, tmp_path):
     silent = melody([(0, 1, 60)])
@@ -156,6 +196,20 @@ def test_the_soundfont_asked_for_is_taken_or_its_absence_said(fake, tmp_path, mo
             audio.find_engine()
     own.write_bytes(b"RIFF\0\0\0\0sfbk")
     assert audio.find_engine() == audio.Engine(fake, str(own))
+
+
+def test_soundfonts_that_a_distribution_calls_its_default_come_first(fake, tmp_path, monkeypatch):
+    places = ["/usr/share/%s.sf2" % name for name in ("sounds/sf2/default*", "soundfonts/default*")]
+    places += ["/usr/share/%s.sf2" % name for name in ("sounds/sf2/*", "soundfonts/*")]
+    found = {}
+    monkeypatch.setattr(audio.glob, "glob", lambda place: found.get(place, []))
+    for i, place in reversed(list(enumerate(places))):
+        damaged, good = str(tmp_path / ("%da.sf2" % i)), str(tmp_path / ("%db.sf2" % i))
+        for path, content in ((damaged, b"RIFF"), (good, b"RIFF\0\0\0\0sfbk and more")):
+            with open(path, "wb") as f:
+                f.write(content)
+        found[place] = [good, damaged]
+        assert audio.find_engine().soundfont == good
 
 
 def test_without_a_soundfont_in_the_usual_places_pretty_midis_own_is_taken(fake, monkeypatch):
@@ -180,6 +234,24 @@ def test_when_fluidsynth_fails_its_last_line_is_said_and_no_file_is_left(fake, t
         audio.render(melody([(0, 1, 60)]), str(path), audio.find_engine())
     monkeypatch.delenv("FAKE_FAILS")
     monkeypatch.setenv("FAKE_SILENT", "1")
-    with pytest.raises(InputError, match=r"rendered silence with .*; choose another by \$LC_MUSIC_VAE_SOUNDFONT"):
+    with pytest.raises(
+        InputError, match=r"^%s rendered silence with .*; choose another by \$%s$" % (fake, audio.VARIABLE)
+    ):
+        audio.render(melody([(0, 1, 60)]), str(path), audio.find_engine())
+    monkeypatch.delenv("FAKE_SILENT")
+    monkeypatch.setenv("FAKE_NOTHING", "1")
+    with pytest.raises(InputError, match="fluidsynth ended with status 0 and said: nothing$"):
         audio.render(melody([(0, 1, 60)]), str(path), audio.find_engine())
     assert not path.exists()
+
+
+def test_when_fluidsynth_had_no_room(fake, tmp_path, monkeypatch):
+    """It says nothing of that. A tenth of a second may be missing before the last note's end."""
+    path = tmp_path / "a.wav"
+    monkeypatch.setenv("FAKE_SHORT", "3.85")
+    with pytest.raises(InputError, match=r"out.raw: %s wrote only part of the sound; see that there is room$" % fake):
+        audio.render(melody([(0, 8, 60)]), str(path), audio.find_engine())
+    assert not path.exists()
+    monkeypatch.setenv("FAKE_SHORT", "3.91")
+    audio.render(melody([(0, 8, 60)]), str(path), audio.find_engine())
+    assert len(read(path)) == 4 * 44100
