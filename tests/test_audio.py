@@ -141,13 +141,13 @@ def test_drums_are_heard_without_fluidsynth(tmp_path):
     assert np.abs(both).max() == pytest.approx(0.9, abs=1e-3)
 
 
-def drums(tmp_path, *notes):
-    """What is heard of drums: (seconds, pitch, velocity)."""
+def drums(tmp_path, *notes, rest=0.5):
+    """What is heard of drums, (seconds, pitch, velocity), and of so many seconds after the last begins."""
     sequence = drum_beat(1)
     del sequence.notes[:]
     for start, pitch, velocity in notes:
-        sequence.notes.add(start_time=start, end_time=start + 0.1, pitch=pitch, velocity=velocity, is_drum=True)
-    sequence.total_time = max(start for start, _, _ in notes) + 0.5
+        sequence.notes.add(start_time=start, end_time=start + 0.05, pitch=pitch, velocity=velocity, is_drum=True)
+    sequence.total_time = max(start for start, _, _ in notes) + rest
     path = str(tmp_path / ("%d.wav" % len(os.listdir(str(tmp_path)))))
     audio.render(sequence, path, audio.Engine())
     return read(path)[:, 0]
@@ -161,6 +161,7 @@ def test_a_bass_drum_is_a_thump_and_a_soft_one_softer(pitch, tmp_path):
     assert peaks == [pytest.approx(0.9, abs=1e-3), pytest.approx(0.45, abs=1e-3)]
     assert np.abs(sound[6615:8820]).max() < 0.15  # it is over
     assert not sound[8820:44100].any()
+    assert len(drums(tmp_path, (1, pitch, 100), rest=0.1)) == 1.1 * 44100  # its end is cut off
 
 
 def test_other_drums_are_noise_that_is_not_louder_and_all_sound_at_once(tmp_path):
