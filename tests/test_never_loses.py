@@ -188,15 +188,32 @@ def test_one_long_call_is_cut_short_unless_signals_are_postponed_there(block, st
     code = """
 import contextlib, hashlib, os, signal, sys, threading
 from lc_music_vae import interrupts
-with interrupts.not_unheard(lambda number, where: os._exit(99), seconds=0.2):
+
+def give_up(number, where):
+    print(number, where, flush=True)
+    os._exit(99)
+
+with interrupts.not_unheard(give_up, seconds=0.2):
     try:
-        with %s:
+        with interrupts.saying(lambda: "in the run"), interrupts.saying(lambda: "at step 5"), %s:
             threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
             hashlib.pbkdf2_hmac("sha256", b"a", b"b", 4000000)  # seconds, in which Python has no say
     except KeyboardInterrupt:
         sys.exit(7)
 """
-    assert subprocess.run([sys.executable, "-c", code % block], cwd=REPO).returncode == status
+    done = subprocess.run([sys.executable, "-c", code % block], cwd=REPO, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (status, b"2 at step 5\n" if status == 99 else b"")
+
+
+def test_listening_ends_without_a_word(capfd):
+    before = threading.active_count()
+    with interrupts.not_unheard(lambda number, where: os._exit(99)):
+        assert threading.active_count() == before + 1
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+    assert capfd.readouterr() == ("", "")
 
 
 def test_sigterm_ends_generating_with_its_own_last_line(trained, tmp_path, script, monkeypatch):

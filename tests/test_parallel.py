@@ -53,17 +53,21 @@ def test_results_come_in_order_a_bounded_number_ahead_and_workers_end():
         assert len(workers_of(os.getpid())) == 2
         assert len(list(results)) == 999
         assert list(ordered(operator.neg, range(100))) == [-i for i in range(100)]
-        names = ["CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"]
-        assert list(ordered(os.getenv, names)) == ["", "1", "1", "1"]
+        names = ["CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+        names += ["TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"]
+        assert list(ordered(os.getenv, names)) == ["", "1", "1", "1", "1", "3", "ignore"]
         with pytest.raises(InputError, match="--config=x is not known"):
             list(ordered(configs.get_config, ["x"]))
     assert workers_of(os.getpid()) == set()
 
 
 def test_a_killed_worker_is_one_line():
-    with pytest.raises(InputError, match="was killed.*LOKY_MAX_CPU_COUNT=1") as e, parallel.ordered_map(1) as ordered:
+    with pytest.raises(InputError) as e, parallel.ordered_map(1) as ordered:
         list(ordered(os._exit, [9]))
-    assert "\n" not in str(e.value)
+    assert str(e.value) == (
+        "a process that reads songs was killed, most likely for want of memory: free some and try again, or allow fewer "
+        "processes with LOKY_MAX_CPU_COUNT=1"
+    )
     assert workers_of(os.getpid()) == set()
 
 
