@@ -65,8 +65,8 @@ def test_a_killed_worker_is_one_line():
     with pytest.raises(InputError) as e, parallel.ordered_map(1) as ordered:
         list(ordered(os._exit, [9]))
     assert str(e.value) == (
-        "a process that reads songs was killed, most likely for want of memory: free some and try again, or allow fewer "
-        "processes with LOKY_MAX_CPU_COUNT=1"
+        "a process that reads songs was killed, most likely for want of memory: free some and try again, or allow "
+        "fewer processes with LOKY_MAX_CPU_COUNT=1"
     )
     assert workers_of(os.getpid()) == set()
 
