@@ -59,9 +59,12 @@ class TempoMap:
         return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self.qpms[i]
 
     def main_qpm(self, end: float) -> float:
-        """Returns the tempo that holds for the most quarters up to `end`."""
+        """Returns the tempo that holds for the most quarters up to `end`, all its stretches together."""
         edges = np.append(np.minimum(self._quarters, end), end)
-        return float(self.qpms[np.argmax(np.diff(edges))])
+        held: Dict[float, float] = {}
+        for qpm, quarters in zip(self.qpms.tolist(), np.diff(edges).tolist()):
+            held[qpm] = held.get(qpm, 0) + quarters
+        return max(held, key=held.get)
 
     def changes(self) -> List[Tuple[float, float]]:
         """Returns the tempo changes as (seconds, quarters per minute)."""
