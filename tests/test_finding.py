@@ -159,6 +159,7 @@ NO_NAME = "is too long a name, or no text"
         (member("a\u2028b"), "a\u2028b", NO_NAME),
         (member("a\x9bb"), "a\x9bb", NO_NAME),
         (member("n" * 1001), "n" * 80, NO_NAME),
+        (member("a", size=-512), "a", "is smaller than nothing"),
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
@@ -249,6 +250,14 @@ def test_members_are_read_where_they_are_and_headers_no_further(bundle, monkeypa
     monkeypatch.setattr(checkpoints._Headers, "read", counted)
     find(bundle(member(INDEX, content=bytes(300000)), member(SHARD, content=bytes(900000))))
     assert sum(seen) <= 512 * 5
+
+
+def test_what_fails_while_a_bundle_is_open_says_so_itself(bundle):
+    path = str(bundle(WHOLE))
+    for error in (OSError(28, "No space left on device"), InputError("--run_dir is full")):
+        with pytest.raises(type(error)) as e, checkpoints._opened(path, path, FLAG):
+            raise error
+        assert e.value is error
 
 
 def test_a_bundle_that_may_not_be_read(bundle, monkeypatch):
