@@ -301,9 +301,10 @@ def _unpack(checkpoint: Checkpoint, folder: str) -> None:
 def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
     """Copies bytes of `source` to where `target` is."""
     source.seek(start)
-    for start in range(0, size, 1 << 20):
-        block = source.read(min(1 << 20, size - start))
-        if not block:
+    for done in range(0, size, 1 << 20):
+        expected = min(1 << 20, size - done)
+        block = source.read(expected)
+        if len(block) < expected:
             raise EOFError("it is cut off")
         target.write(block)
 

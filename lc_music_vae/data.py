@@ -380,7 +380,7 @@ class WindowConverter:
             return melody.choose(self._melodic_tracks(score), self._melody_track)
         notes = score.notes
         if self._is_drums:
-            known = getattr(self._converter, "pitch_class_map", None) or self._converter._pitch_class_map
+            known = self._converter._pitch_class_map
             # How long a drum is held means nothing, and must not bridge a rest.
             step = 1 / self._steps_per_quarter
             notes = tuple(n._replace(end=n.start + step) for n in notes if n.is_drum and n.pitch in known)

@@ -274,3 +274,51 @@ def test_shipped_checkpoint_is_a_whole_cat_mel_2bar_small():
     assert weights.shapes["encoder/mu/kernel"] == (1024, 256)
     assert weights.shapes["decoder/output_projection/kernel"] == (256, 90)
     assert sum(np.prod(s) for s in weights.shapes.values()) == pytest.approx(4.4e6, rel=0.01)
+
+
+def test_a_cache_that_cannot_be_written_is_named(forms, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "file"))
+    found = find(forms["tar"])
+    with pytest.raises(InputError) as e:
+        checkpoints.unbundle(found)
+    where = "%s=%s: cannot unpack into %s" % (found.flag, found.path, tmp_path / "file")
+    assert str(e.value) == where + " (Not a directory); set LC_MUSIC_VAE_CACHE to a folder with room"
+
+
+def test_another_process_may_have_been_faster(forms, tmp_path, monkeypatch):
+    monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
+    rename = os.rename
+
+    def late(scratch, version):
+        shutil.copytree(scratch, version)
+        rename(scratch, version)
+
+    monkeypatch.setattr(os, "rename", late)
+    found = find(forms["tar"])
+    prefix = checkpoints.unbundle(found)
+    assert sorted(os.listdir(os.path.dirname(os.path.dirname(prefix)))) == [os.path.basename(os.path.dirname(prefix))]
+    assert checkpoints.Weights(found).shapes
+
+
+def test_so_many_bytes_are_copied_or_none():
+    content = bytes(range(256)) * 10000
+    for start, size in ((0, len(content)), (5, 3), (100, (1 << 20) + 1), (7, 0)):
+        target = io.BytesIO()
+        checkpoints._copy(io.BytesIO(content), target, start, size)
+        assert target.getvalue() == content[start : start + size]
+    with pytest.raises(EOFError, match="^it is cut off$"):
+        checkpoints._copy(io.BytesIO(content), io.BytesIO(), 10, len(content))
+
+
+def test_the_first_variable_that_does_not_fit_is_named(forms):
+    weights = checkpoints.Weights(find(forms["prefix"]))
+    names = sorted(weights.shapes)
+    for i in (0, len(names) - 1):
+        wanted = dict(weights.shapes)
+        wanted[names[i]] = (1, 2, 3)
+        with pytest.raises(InputError) as e:
+            weights.check(wanted, "cat-x")
+        has = "has %s with shape %s, not [1, 2, 3]" % (names[i], list(weights.shapes[names[i]]))
+        assert str(e.value).endswith("=%s %s, which cat-x needs; give a checkpoint of cat-x" % (forms["prefix"], has))
+    weights.check(weights.shapes, "cat-x")

@@ -288,14 +288,72 @@ def test_other_families_of_configs_give_windows(config, bars, shape):
     assert windows[0].first_bar == 0
 
 
+@pytest.mark.parametrize(
+    ("config", "reads", "depth", "transpositions"),
+    [
+        (SMALL, "melody", 90, (-5, 5)),
+        ("hierdec-mel_16bar", "melody", 90, (-5, 5)),
+        ("cat-drums_2bar_small", "drums", 10, None),
+        ("groovae_4bar", "drums", 27, None),
+        ("hierdec-trio_16bar", "band", 692, None),
+        ("hier-multiperf_vel_1bar_med", "band", 490, (-3, 3)),  # magenta's own
+    ],
+)
+def test_what_a_config_reads(config, reads, depth, transpositions):
+    converter = data.WindowConverter(config)
+    assert (converter.reads, converter.input_depth, converter.transpose_range) == (reads, depth, transpositions)
+
+
 def test_configs_with_controls_are_refused():
-    with pytest.raises(data.InputError, match="cat-mel_2bar_med_chords needs controls"):
+    with pytest.raises(data.InputError) as e:
         data.WindowConverter("cat-mel_2bar_med_chords")
+    said = "MusicVAE config cat-mel_2bar_med_chords needs controls (chords or hits), which are not supported yet"
+    assert str(e.value) == said
 
 
 def test_a_metre_that_is_no_choice_is_refused():
-    with pytest.raises(data.InputError, match="--metre=3/4 must be one of any, 4/4"):
+    with pytest.raises(data.InputError) as e:
         data.WindowConverter(SMALL, metre="3/4")
+    assert str(e.value) == "--metre=3/4 must be one of any, 4/4"
+
+
+def test_strict_metre_names_what_it_leaves_out():
+    sequence = melody(tune(12), time_signature=(3, 4))
+    for quarter, signature in ((12, (4, 4)), (28, (6, 8)), (34, (3, 4))):
+        sequence.time_signatures.add(time=quarter / 2, numerator=signature[0], denominator=signature[1])
+    score = data.WindowConverter(SMALL, metre="4/4").score(Song("song", sequence))
+    left_out = "left out by --metre=4/4: 3/4 from bar 1, 6/8 from bar 9; --metre=any reads it"
+    assert score.remarks == (left_out,)
+
+
+def test_how_long_a_drum_is_held_means_nothing():
+    score = score_of(drum_beat(1), "cat-drums_2bar_small")
+    (track,) = score.tracks
+    assert track[:3] == (0, "drums", 0)
+    assert (track.octaves, score.choice) == (0, "drums")
+    assert {n.end - n.start for n in track.notes} == {0.25}
+    band = score_of(drum_and_band(2), "flat-trio_16bar")
+    assert (band.choice, [t[:3] for t in band.tracks]) == ("all tracks", [(0, "all tracks", 0)])
+    assert score_of(melody(tune(2)), "cat-drums_2bar_small").tracks == ()
+
+
+def test_windows_in_which_no_note_starts_are_passed_over():
+    assert [w.first_bar for w in windows_of(melody([(0, 12, 60), (12, 16, 62)]))] == [0, 2]
+
+
+def test_a_first_bar_that_is_whole_is_no_upbeat():
+    sequence = melody(tune(6))
+    sequence.time_signatures.add(time=2, numerator=3, denominator=4)
+    assert [w.first_bar for w in windows_of(sequence)][:2] == [0, 1]
+
+
+def test_where_no_phrase_is_long_enough_every_bar_that_has_a_note_may_be_meant():
+    converter = data.WindowConverter(SMALL)
+    score = score_of(melody([(0, 1, 60), (9, 10, 62), (18, 19, 64)]))
+    assert converter.windows(score) == []
+    found = [(w.first_bar, onsets(w)) for w in converter.candidates(score)]
+    assert found == [(0, [(0, 60)]), (1, [(20, 62)]), (2, [(4, 62)]), (3, [(24, 64)]), (4, [(8, 64)])]
+    assert [w.first_bar for w in converter.candidates(score_of(melody(tune(3))))] == [0, 1]
 
 
 @pytest.mark.parametrize("path", SONGS + [EXAMPLE], ids=os.path.basename)
