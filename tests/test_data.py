@@ -347,6 +347,20 @@ def test_a_first_bar_that_is_whole_is_no_upbeat():
     assert [w.first_bar for w in windows_of(sequence)][:2] == [0, 1]
 
 
+def test_tensors_become_notes_at_any_tempo():
+    notes = [(0, 1, 60), (1, 2.5, 64), (3, 8, 62)]
+    (window,) = windows_of(melody(notes))
+    converter = data.WindowConverter(SMALL)
+    for qpm, kwargs, program, down in ((120, {}, 0, 0), (60, {}, 0, 0), (90, {"program": 73, "octaves": 1}, 73, 12)):
+        (sequence,) = converter.to_note_sequences([window.outputs], qpm, **kwargs)
+        found = [(n.start_time * qpm / 60, n.end_time * qpm / 60, n.pitch, n.program) for n in sequence.notes]
+        expected = [(a, b, pitch - down, program) for a, b, pitch in notes]
+        assert [tuple(round(x, 9) for x in row) for row in found] == expected
+        assert sequence.total_time == pytest.approx(8 * 60 / qpm)
+        assert [t.qpm for t in sequence.tempos] == [qpm]
+        assert [(t.numerator, t.denominator) for t in sequence.time_signatures] == [(4, 4)]
+
+
 def test_where_no_phrase_is_long_enough_every_bar_that_has_a_note_may_be_meant():
     converter = data.WindowConverter(SMALL)
     score = score_of(melody([(0, 1, 60), (9, 10, 62), (18, 19, 64)]))
