@@ -60,8 +60,15 @@ def published(cut_down, tmp_path_factory):
     return forms
 
 
-@pytest.mark.parametrize("form", ["tar", "prefix", "folder"])
-@pytest.mark.parametrize("name", ["cat-mel_2bar_big", "hierdec-mel_16bar"])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("cat-mel_2bar_big", "tar"),
+        ("cat-mel_2bar_big", "prefix"),
+        ("cat-mel_2bar_big", "folder"),
+        ("hierdec-mel_16bar", "tar"),
+    ],
+)
 def test_the_first_programs_commands_for_both_published_models(name, form, published, script, tmp_path):
     """Train on a TFRecord for 10 steps, sample 5, interpolate 5, with MusicVAE's checkpoint in every form."""
     import tensorflow.compat.v1 as tf
