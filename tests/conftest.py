@@ -5,6 +5,7 @@ import copy
 import glob
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,9 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, REPO)
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell started this in the background: commands that the tests stop with SIGINT would be deaf to it as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXAMPLE = os.path.join(REPO, "examples", "ode_to_joy.mid")
 # Songs that lie beside the checkout where the project is developed; users do not have them.
