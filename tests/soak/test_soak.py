@@ -133,6 +133,37 @@ def test_killed_generating(whole, tmp_path):
     show("killed generating of %.1f s, by the stage it was in:" % took, survived)
 
 
+def test_killed_before_the_first_step(tmp_path, monkeypatch):
+    """While TensorFlow is loaded, the bundle unpacked and songs are read and encoded: each time from nothing."""
+    songs, chance = tmp_path / "songs", np.random.RandomState(2)
+    songs.mkdir()
+    for i in range(30):
+        write_midi(melody(tune(40, i)), songs / ("%02d.mid" % i))
+    flags = ["--config=" + CONFIG, "--examples_path=%s" % songs, "--hparams=" + HPARAMS, "--num_steps=1"]
+
+    def started(name):
+        monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / ("cache" + name)))
+        return command("midime_train.py", "--run_dir=%s" % (tmp_path / ("run" + name)), *flags)
+
+    began = time.monotonic()
+    subprocess.check_call(started("whole"))
+    took = time.monotonic() - began
+    survived = collections.Counter()
+    for i in range(max(1, KILLS // 2)):
+        name = str(i)
+        if kill_after(started(name), chance.uniform(0.1, 0.9) * took):
+            run_dir, cache = tmp_path / ("run" + name), tmp_path / ("cache" + name)
+            unpacked, encoded = list(cache.glob("*/*/*.index")), list((run_dir / "latents").glob("latents-*"))
+            stage = "training" if encoded else "reading, encoding" if unpacked else "loading, unpacking"
+            survived[stage if run_dir.exists() else "starting"] += 1
+            check_whole(str(run_dir))
+        subprocess.check_call(started(name))
+        assert weights_at(str(tmp_path / ("run" + name))) == weights_at(str(tmp_path / "runwhole"))
+        for folder in ("run" + name, "cache" + name):
+            subprocess.check_call(["rm", "-rf", str(tmp_path / folder)])
+    show("killed before the first step of %.1f s, by the stage they were in:" % took, survived)
+
+
 class _MallInfo(ctypes.Structure):
     """glibc's `struct mallinfo`."""
 
