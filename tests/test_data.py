@@ -337,6 +337,16 @@ def test_how_long_a_drum_is_held_means_nothing():
     assert score_of(melody(tune(2)), "cat-drums_2bar_small").tracks == ()
 
 
+def test_a_bar_without_drums_inside_a_window_stays():
+    beat = drum_beat(1)
+    del beat.notes[:]
+    for start in (0.0, 3.5):
+        beat.notes.add(pitch=36, velocity=90, start_time=start, end_time=start + 0.1, instrument=9, is_drum=True)
+    score = score_of(beat, "cat-drums_2bar_small")
+    (window,) = data.WindowConverter("cat-drums_2bar_small").candidates(score)
+    assert [(start, pitch) for start, _, pitch in window.notes.tolist()] == [(0, 164), (7 * 24, 164)]
+
+
 def test_windows_in_which_no_note_starts_are_passed_over():
     assert [w.first_bar for w in windows_of(melody([(0, 12, 60), (12, 16, 62)]))] == [0, 2]
 
