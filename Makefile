@@ -35,7 +35,7 @@ test-page: $(VENV)/stamp
 test-audio: $(VENV)/stamp
 	@$(PY) -m pytest tests/system/test_fluidsynth.py
 
-# Commands killed at random, songs without end, damaged files, full disks, no network: two hours. Tables say what became
+# Commands killed at random, songs without end, damaged files, full disks, no network: up to two hours. Tables say what became
 # of them; SOAK_KILLS and SOAK_SONGS say how many (50 and 1,000). Some of it needs root and Linux.
 soak: $(VENV)/stamp
 	@$(PY) -m pytest -s tests/soak

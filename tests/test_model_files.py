@@ -167,7 +167,7 @@ def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tm
     url = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/%s.tar" % name
     assert asked == [(url, str(tmp_path / "cache" / "downloads"), "--vae_checkpoint_file")]
     for there in (str(tmp_path / name), str(tmp_path / name / "model.ckpt")):
-        make_checkpoint(there) if not os.path.exists(there) else None
+        make_checkpoint(there)
         assert model_files.find(run_path=folder, vae_checkpoint_file=name).pretrained.path == name
         for suffix in (".index", ".data-00000-of-00001"):
             os.remove(there + suffix)
