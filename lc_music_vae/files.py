@@ -1,11 +1,19 @@
-"""Writing files so that each appears whole or not at all; locks."""
+"""Reading plain files; writing files so that each appears whole or not at all; locks.
+
+What is being written lies in a scratch folder beside its place: a new folder with a name that nobody else has, which its
+process holds a lock on. Nothing but such folders is ever tidied away, and none of them while its process lives.
+"""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
-from typing import Any, Iterator, List, Optional
+import shutil
+import stat
+import tempfile
+from typing import Any, BinaryIO, Iterator, List, Optional
 
 try:
     import fcntl
@@ -14,35 +22,78 @@ except ImportError:  # Windows: nothing is locked there
 
 from lc_music_vae.errors import InputError
 
-# Names by `_scratch`, and TensorFlow's own.
-_HALF_WRITTEN = re.compile(r"\..+\.\d+$|.+\.tmp[0-9a-f]{32}$|.+\.tempstate\d+$")
+_PREFIX = ".lc_music_vae-scratch-"
+_SCRATCH = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}$")  # as `tempfile` draws names
+# What `os.link` says on file systems that have no hard links, such as FAT, exFAT and some of networks.
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
+# Where a folder may not be listed, or a file system has nothing to flush.
+_NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+_BLOCK = 1 << 20
+_MOST_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: str) -> Iterator[str]:
+    """Yields a new folder in `folder`; removes it with all that is in it when the block ends.
+
+    Nobody else can have made it, or be led by a link in it: its name is drawn, its creation exclusive, and only this
+    user may enter it.
+    """
+    while True:
+        scratch = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
+        descriptor = os.open(scratch, os.O_RDONLY) if fcntl else None
+        try:
+            if descriptor is not None:
+                _try_lock(descriptor)
+            if os.path.isdir(scratch):  # else `tidy` took it for a dead process's, in this very moment
+                yield scratch
+                return
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def tidy(folder: str) -> None:
+    """Removes the scratch folders that killed processes left in `folder`."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if fcntl and _SCRATCH.match(name) and os.path.isdir(path) and not os.path.islink(path):
+                descriptor = os.open(path, os.O_RDONLY)
+                try:
+                    if lock(descriptor, wait=False):
+                        shutil.rmtree(path, ignore_errors=True)
+                finally:
+                    os.close(descriptor)
 
 
 @contextlib.contextmanager
 def _scratch(path: str) -> Iterator[str]:
     folder, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(folder, ".%s.%d" % (name, os.getpid()))
+    temporary = None
     try:
         os.makedirs(folder, exist_ok=True)
-    except OSError as e:
-        raise cannot_write(path, e) from e
-    try:
-        yield temporary
+        with scratch_folder(folder) as scratch:
+            temporary = os.path.join(scratch, name)
+            yield temporary
+            flush(folder)
     except OSError as e:
         # What is read meanwhile speaks for itself.
-        if isinstance(e, FileExistsError) or e.filename not in (None, temporary):
+        if temporary and (isinstance(e, FileExistsError) or e.filename not in (None, temporary)):
             raise
         raise cannot_write(path, e) from e
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
 
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Yields a path beside `path`; what is written there takes its place when the block ends well."""
+    """Yields a path to write to; what is written there takes the place of `path` when the block ends well.
+
+    It is on the disk then, not only on its way there.
+    """
     with _scratch(path) as temporary:
         yield temporary
+        flush(temporary)
         os.replace(temporary, path)
 
 
@@ -51,7 +102,34 @@ def creating(path: str) -> Iterator[str]:
     """Like `replacing`, but raises `FileExistsError` rather than touch a file that is there."""
     with _scratch(path) as temporary:
         yield temporary
-        os.link(temporary, path)
+        flush(temporary)
+        try:
+            os.link(temporary, path)
+        except OSError as e:
+            if e.errno not in _NO_LINKS:
+                raise
+            # The name is taken first, by an empty file that none but this process puts another in place of.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            os.replace(temporary, path)
+
+
+def flush(path: str) -> None:
+    """Has the disk keep what was written to a file, or what a folder lists, before more is done.
+
+    Raises:
+        OSError: It does not.
+    """
+    if fcntl is None and os.path.isdir(path):  # Windows: folders cannot be opened
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY if fcntl else os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as e:
+        if e.errno not in _NO_FLUSH:
+            raise
 
 
 @contextlib.contextmanager
@@ -67,14 +145,6 @@ def all_or_none() -> Iterator[List[str]]:
         raise
 
 
-def tidy(folder: str) -> None:
-    """Removes what killed processes left half-written in `folder`; only where nobody else writes."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for name in os.listdir(folder):
-            if _HALF_WRITTEN.match(name):
-                os.remove(os.path.join(folder, name))
-
-
 def lock(file: int, wait: bool = True) -> bool:
     """Locks a descriptor's file or folder until it is closed; a dead process holds nothing.
 
@@ -87,6 +157,12 @@ def lock(file: int, wait: bool = True) -> bool:
         except BlockingIOError:
             return False
     return True
+
+
+def _try_lock(descriptor: int) -> None:
+    """Locks a descriptor where its file system can; a scratch folder that is not locked is never tidied away there."""
+    with contextlib.suppress(OSError):
+        lock(descriptor)
 
 
 @contextlib.contextmanager
@@ -114,19 +190,46 @@ def write_json(path: str, value: Any) -> None:
         f.write("\n")
 
 
-def read_json(path: str) -> Optional[Any]:
-    """Returns the JSON value in `path`, or None if there is no such file."""
+def opened(path: str) -> BinaryIO:
+    """Opens a plain file for reading, and waits for nobody: a pipe, a device or a socket is refused.
+
+    Raises:
+        OSError: It is not there, cannot be read, or is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        with open(path, encoding="utf-8") as f:
-            return json.load(f)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_json(path: str, most: int = _MOST_JSON) -> Optional[Any]:
+    """Returns the JSON value in `path`, or None if there is no such file.
+
+    Raises:
+        ValueError: It is no JSON, or more than `most` bytes of it.
+        OSError: It cannot be read, or is no plain file.
+    """
+    try:
+        with opened(path) as f:
+            content = f.read(most + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if len(content) > most:
+        raise ValueError("more than %d MiB" % (most >> 20))
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def sha256(path: str) -> str:
-    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
+    """Returns the SHA-256 of a plain file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
-    with open(path, "rb") as f:
-        for block in iter(lambda: f.read(1 << 20), b""):
+    with opened(path) as f:
+        for block in iter(lambda: f.read(_BLOCK), b""):
             digest.update(block)
     return digest.hexdigest()

@@ -10,6 +10,8 @@ from lc_music_vae import checkpoints, files
 from lc_music_vae.errors import InputError
 
 FORMAT = 1
+# What it writes first is called as the file will be, and so on.
+_LEFT_BY_TENSORFLOW = re.compile(r"(checkpoint|model\.ckpt-\d+\.\S+)\.(tmp[0-9a-f]{32}|tempstate\d+)$")
 
 
 class RunDir(NamedTuple):
@@ -88,11 +90,18 @@ class RunDir(NamedTuple):
                 os.write(file, b"%d" % os.getpid())
             except OSError as e:
                 raise files.cannot_write("--run_dir=" + self.path, e) from e
-            for folder in (self.path, self.train, self.latents):
-                files.tidy(folder)
+            self._tidy()
             yield
         finally:
             os.close(file)
+
+    def _tidy(self) -> None:
+        """Removes what killed trainings left half-written here."""
+        for folder in (self.path, self.train, self.latents):
+            files.tidy(folder)
+        for name in os.listdir(self.train) if os.path.isdir(self.train) else ():
+            if _LEFT_BY_TENSORFLOW.match(name):
+                os.remove(os.path.join(self.train, name))
 
     def read(self) -> Optional[Dict[str, Any]]:
         """Returns what `run.json` records, or None before the first training.

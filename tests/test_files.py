@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 
@@ -27,12 +29,10 @@ def folder(tmp_path):
 def test_a_file_is_there_when_it_is_whole(way, folder):
     path = os.path.join(folder, "song.mid")
     with way(path) as temporary:
-        assert os.path.dirname(temporary) == folder
-        assert os.listdir(folder) == []
-        write(temporary, "killed")
-        files.tidy(folder)
-        assert os.listdir(folder) == []
+        assert os.path.dirname(os.path.dirname(temporary)) == folder
+        assert [files._SCRATCH.match(name) is None for name in os.listdir(folder)] == [False]
         write(temporary, "whole")
+        files.tidy(folder)  # another process does, while this one lives
         assert not os.path.exists(path)
     assert os.listdir(folder) == ["song.mid"]
     assert open(path).read() == "whole"  # noqa: SIM115
@@ -45,6 +45,66 @@ def test_a_file_is_there_when_it_is_whole(way, folder):
     pytest.raises(ZeroDivisionError, fails)
     assert os.listdir(folder) == ["song.mid"]
     assert open(path).read() == "whole"  # noqa: SIM115
+
+
+def test_scratch_can_neither_be_foreseen_nor_led_elsewhere(folder, tmp_path):
+    """Whoever may write to the folder, too, cannot have a link of theirs followed."""
+    path = os.path.join(folder, "index.json")
+    names, modes = set(), set()
+    for _ in range(20):
+        with files.replacing(path) as temporary:
+            names.add(os.path.dirname(temporary))
+            modes.add(os.stat(os.path.dirname(temporary)).st_mode & 0o777)
+            assert not os.path.lexists(temporary)
+            write(temporary, "")
+    assert len(names) == 20
+    assert modes == {0o700}
+    (tmp_path / "target").write_text("precious")
+    os.remove(path)
+    os.symlink(str(tmp_path / "target"), path)  # a link at the place itself is replaced, not written through
+    with files.replacing(path) as temporary:
+        write(temporary, "new")
+    assert (tmp_path / "target").read_text() == "precious"
+    assert not os.path.islink(path)
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(folder, monkeypatch):
+    path = os.path.join(folder, "run.json")
+    seen = []
+    fsync = os.fsync
+
+    def watching(descriptor):
+        seen.append((os.readlink("/proc/self/fd/%d" % descriptor), os.path.exists(path)))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watching)
+    with files.replacing(path) as temporary:
+        write(temporary, "")
+    assert seen == [(temporary, False), (folder, True)]
+
+    def fails(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(InputError, match=r"run.json cannot be written \(Input/output error\)"):
+        files.write_json(path, 1)
+    monkeypatch.undo()
+    assert open(path).read() == ""  # noqa: SIM115
+
+
+@pytest.mark.parametrize("said", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_hard_links(said, folder, monkeypatch):
+    def refuses(source, target):
+        raise OSError(said, "no links here", source, None, target)
+
+    monkeypatch.setattr(os, "link", refuses)
+    path = os.path.join(folder, "song.mid")
+    with files.creating(path) as temporary:
+        write(temporary, "first")
+    with pytest.raises(FileExistsError), files.creating(path) as temporary:
+        write(temporary, "second")
+    assert os.listdir(folder) == ["song.mid"]
+    assert open(path).read() == "first"  # noqa: SIM115
 
 
 def test_one_takes_the_place_of_a_file_and_one_does_not(folder):
@@ -62,7 +122,7 @@ def test_the_folder_it_is_in_may_be_this_one(folder, monkeypatch):
     os.makedirs(folder)
     monkeypatch.chdir(folder)
     with files.replacing("song.mid") as temporary:
-        assert os.path.dirname(temporary) == folder
+        assert os.path.dirname(os.path.dirname(temporary)) == folder
         write(temporary, "")
     assert os.listdir(folder) == ["song.mid"]
 
@@ -123,31 +183,49 @@ def test_all_or_none(tmp_path):
     assert sorted(os.listdir(str(tmp_path))) == ["a", "not ours"]
 
 
+LEAVES = """
+import os, signal, sys
+from lc_music_vae import files
+with files.replacing(os.path.join(sys.argv[1], "run.json")) as temporary:
+    open(temporary, "w").write("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
-    left = [
-        ".run.json.123",
-        ".a.mid.4",
-        "model.ckpt-5.index.tmp0123456789abcdef0123456789abcdef",
-        "model.ckpt-5_temp.tempstate123",
-    ]
+    """Names as shells, editors and backups give them, in a home folder, and names that look like ours."""
+    ours = subprocess.call([sys.executable, "-c", LEAVES, str(tmp_path)], cwd=REPO)
+    assert ours == -signal.SIGKILL
+    (left,) = os.listdir(str(tmp_path))
     kept = [
-        "run.json",
+        ".zcompdump-vm-5.8",
+        ".bash_history.1",
+        ".viminfo.2024",
+        ".backup.20240101",
+        ".run.json.123",
+        "x.tmp0123456789abcdef0123456789abcdef",
+        "x.tempstate1",
         ".lock",
-        ".123",
-        ".a.mid.x4",
-        ".a.mid.4.mid",
-        "a.mid.4",
-        "x.tmp0123456789abcdef0123456789abcde",
-        "x.tmp0123456789abcdef0123456789abcdef0",
-        "x.tempstate",
-        "x.tempstate1x",
+        left + ".1",
+        left[:-1],
+        ".lc_music_vae-scratch-mine_1_2",
     ]
-    for name in left + kept:
+    folders = [".cache.1", ".lc_music_vae-scratch", ".lc_music_vae-scratch-by_hand"]
+    for name in kept:
         write(str(tmp_path / name), "")
+    for name in folders:
+        (tmp_path / name).mkdir()
+        write(str(tmp_path / name / "file"), "")
+    (tmp_path / "elsewhere").mkdir()
+    write(str(tmp_path / "elsewhere" / "file"), "")
+    link = ".lc_music_vae-scratch-12345678"
+    os.symlink("elsewhere", str(tmp_path / link))
     files.tidy(str(tmp_path))
-    assert sorted(os.listdir(str(tmp_path))) == sorted(kept)
+    assert sorted(os.listdir(str(tmp_path))) == sorted(kept + folders + ["elsewhere", link])
+    for name in folders + ["elsewhere"]:
+        assert os.listdir(str(tmp_path / name)) == ["file"]
     files.tidy(str(tmp_path / "none"))
-    files.tidy(str(tmp_path / "run.json"))
+    files.tidy(str(tmp_path / ".lock"))
 
 
 def test_a_lock_holds_until_its_file_is_closed(tmp_path):
@@ -187,6 +265,29 @@ def test_json_comes_back_and_is_written_for_people_in_one_order(tmp_path):
         files.read_json(path)
     assert files.read_json(str(tmp_path / "none")) is None
     assert files.read_json(os.path.join(path, "below")) is None
+
+
+def test_only_plain_files_are_opened_and_nobody_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    os.mkfifo("pipe")
+    socket.socket(socket.AF_UNIX).bind("socket")
+    os.mkdir("folder")
+    os.symlink("/dev/zero", "endless")
+    os.symlink("loop", "loop")
+    for name in ("pipe", "socket", "folder", "endless", "loop"):
+        with pytest.raises(OSError, match=name) as e:
+            files.opened(name)
+        assert e.value.strerror
+        pytest.raises(OSError, files.sha256, name)
+    write("plain", "{}")
+    os.symlink("plain", "link")
+    with files.opened("link") as f:
+        assert f.read() == b"{}"
+    with pytest.raises(ValueError, match="more than 0 MiB"):
+        files.read_json("plain", most=1)
+    write("deep", "[" * 100000)
+    with pytest.raises(ValueError, match="nested too deep"):
+        files.read_json("deep")
 
 
 def test_sha256(tmp_path):

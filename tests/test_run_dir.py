@@ -58,13 +58,18 @@ def test_a_folder_is_made_once_or_not_at_all(run, tmp_path):
 
 
 def test_one_training_holds_it_and_tidies_up(run):
-    """What is half-written in its folders is left from processes that are dead: nobody else writes there."""
+    """What is half-written in its folders is left from processes that are dead; what is somebody's own stays."""
     held = "--run_dir=%s: process %d is training there; wait until it ends, or give another --run_dir"
     run.make()
     os.makedirs(run.train)
     os.makedirs(run.latents)
+    scratch = ".lc_music_vae-scratch-a1b2c3d4"
     for folder in (run.path, run.train, run.latents):
-        open(os.path.join(folder, ".x.json.123"), "w").close()
+        os.makedirs(os.path.join(folder, scratch))
+    tensorflow = ["checkpoint.tmp" + "0a" * 16, "model.ckpt-5.data-00000-of-00001.tempstate123"]
+    others = ["mine.tmp" + "0a" * 16, "model.ckpt-5.index", "x.tempstate12", "model.ckpt-5.tempstate1.bak"]
+    for name in tensorflow + others:
+        open(os.path.join(run.train, name), "w").close()
     lock = os.path.join(run.path, ".lock")
     with open(lock, "w") as f:
         f.write("123456789 and more")  # of one that ended
@@ -73,7 +78,8 @@ def test_one_training_holds_it_and_tidies_up(run):
         with open(lock) as f:
             assert f.read() == str(os.getpid())
         for folder in (run.path, run.train, run.latents):
-            assert ".x.json.123" not in os.listdir(folder)
+            assert scratch not in os.listdir(folder)
+        assert sorted(os.listdir(run.train)) == sorted(others)
     with run.held():
         pass
     os.remove(lock)
