@@ -1,7 +1,7 @@
 """Reading plain files; writing files so that each appears whole or not at all; locks.
 
-What is being written lies in a scratch folder beside its place: a new folder with a name that nobody else has, which its
-process holds a lock on. Nothing but such folders is ever tidied away, and none of them while its process lives.
+What is being written lies in a scratch folder beside its place: a new folder with a name that nobody else has, which
+its process holds a lock on. Nothing but such folders is ever tidied away, and none of them while its process lives.
 """
 
 import contextlib
