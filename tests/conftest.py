@@ -22,8 +22,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXAMPLE = os.path.join(REPO, "examples", "ode_to_joy.mid")
-# Songs that lie beside the checkout where the project is developed; users do not have them.
-SONGS = sorted(glob.glob(os.path.join(REPO, "..", "shared", "music", "*.mid")))
+# Real songs; tests/songs/README.md says where they are from.
+SONGS = sorted(glob.glob(os.path.join(REPO, "tests", "songs", "*.mid")))
 
 
 def pytest_runtest_setup(item):
