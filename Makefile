@@ -5,9 +5,9 @@ VENV ?= $(if $(filter tf2,$(PLATFORM)),.venv-tf2,.venv)
 PY = $(VENV)/bin/python
 export PLATFORM PYTHON VENV
 
-.PHONY: demo test coverage test-page test-audio soak lint format bench clean
+.PHONY: demo test test-install coverage test-page test-audio soak lint format bench clean
 
-$(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt tools/bootstrap.sh
+$(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt pyproject.toml tools/bootstrap.sh
 	@tools/bootstrap.sh
 
 demo: $(VENV)/stamp
@@ -27,6 +27,10 @@ test: lint
 # The tests again, and which lines and branches of the package they do not reach; fails below 90 %.
 coverage: $(VENV)/stamp
 	@$(PY) -m pytest -n 2 --dist loadfile --cov=lc_music_vae --cov-report=term
+
+# The README's install, in an environment that nobody upgraded: it asks pip's index for every package.
+test-install: $(VENV)/stamp
+	@$(PY) -m pytest tests/system/test_install.py
 
 # These two need a browser and FluidSynth, and say how to get them where they are not there.
 test-page: $(VENV)/stamp

@@ -18,10 +18,12 @@ import traceback
 import warnings
 from typing import Callable, List, NamedTuple, Optional
 
-from absl import flags
-
-from lc_music_vae import interrupts
+from lc_music_vae import interrupts, requirements
 from lc_music_vae.errors import InputError
+
+requirements.check()  # before anything is imported that may not be there
+
+from absl import flags  # noqa: E402
 
 _LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 

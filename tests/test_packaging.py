@@ -14,7 +14,8 @@ from conftest import EXAMPLE, REPO
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     source = tmp_path_factory.mktemp("source") / "repo"
-    names = ["setup.py", "README.md", "midime_train.py", "midime_generate.py", "configs.py", "lc_music_vae", "tests"]
+    modules = ["midime_train.py", "midime_generate.py", "configs.py", "lc_music_vae", "tests"]
+    names = ["pyproject.toml", "setup.py", "README.md"] + modules
     source.mkdir()
     for name in names:
         path = os.path.join(REPO, name)

@@ -82,6 +82,13 @@ if ! "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps 
   echo "bootstrap: error: pip could not install the locked packages; all it said is in $venv/pip.log" >&2
   exit 1
 fi
+# The package itself, so that notebooks and scripts find it from any folder; edits count without installing it again.
+if ! "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+  >>"$venv/pip.log" 2>&1; then
+  tail -n 5 "$venv/pip.log" >&2
+  echo "bootstrap: error: pip could not install the package itself; all it said is in $venv/pip.log" >&2
+  exit 1
+fi
 "$venv/bin/python" -W ignore -c 'import note_seq, pytest, tensorflow' >"$venv/import.log" 2>&1 || {
   tail -n 1 "$venv/import.log" >&2
   echo "bootstrap: error: the packages do not import; remove $venv and try again" >&2
