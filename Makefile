@@ -49,5 +49,6 @@ bench: $(VENV)/stamp
 	@$(PY) benchmarks/real_size.py
 	@$(PY) benchmarks/many_files.py --runs=1
 
+# Not demo/: there is music in it.
 clean:
-	rm -rf .venv .venv-tf2 demo build dist *.egg-info
+	rm -rf .venv .venv-tf2 build dist *.egg-info

@@ -1,4 +1,4 @@
-"""What the README says, checked against the program."""
+"""What the README and docs/ say, checked against the program."""
 
 import io
 import json
@@ -18,8 +18,18 @@ import midime_train
 from lc_music_vae import configs
 from lc_music_vae.hparams import HParams
 
-with open(os.path.join(REPO, "README.md"), encoding="utf-8") as _f:
-    README = _f.read()
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(os.path.join("docs", n) for n in os.listdir(REPO + "/docs"))]
+TEXTS = {}
+for _page in PAGES:
+    with open(os.path.join(REPO, _page), encoding="utf-8") as _f:
+        TEXTS[_page] = _f.read()
+README = TEXTS["README.md"]
+FLAGS = TEXTS["docs/flags.md"]
+
+
+def test_the_readme_is_short_enough_to_be_read():
+    assert 150 <= README.count("\n") <= 180
+    assert max(map(len, README.splitlines())) <= 200
 
 
 @pytest.mark.parametrize("module", [midime_train, midime_generate])
@@ -29,10 +39,17 @@ def test_every_flag_has_its_row_with_its_help_and_default(module):
         flag = values[name]
         default = "" if flag.default in (None, "") else "`%s`" % flag.default
         text = flag.help.split(">: ")[-1]  # absl puts the choices before it
-        assert "| `--%s` | %s | %s |" % (name, default, text) in README
+        assert "| `--%s` | %s | %s |" % (name, default, text) in FLAGS
 
 
-def test_no_flag_in_the_readme_is_unknown():
+@pytest.mark.parametrize("page", PAGES)
+def test_no_flag_on_a_page_is_unknown(page):
+    known = set(midime_train._flags()) | set(midime_generate._flags())
+    others = {"no-deps", "logdir", "help"}  # pip's, TensorBoard's and everybody's
+    assert set(re.findall(r"(?<![\w-])--([a-z][a-z_0-9-]+)", TEXTS[page])) <= known | others
+
+
+def test_the_readmes_commands_give_flags():
     known = set(midime_train._flags()) | set(midime_generate._flags())
     commands = re.findall(r"^(?:python midime|midime|--)[^\n]*", README.replace("\\\n", ""), re.MULTILINE)
     shown = {flag for command in commands for flag in re.findall(r"--([a-z_0-9]+)", command)}
@@ -43,19 +60,20 @@ def test_no_flag_in_the_readme_is_unknown():
 def test_hyperparameters_and_configs_are_all_there():
     for name, default in HParams()._asdict().items():
         text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-        assert "| `%s` | `%s` |" % (name, text) in README
+        assert "| `%s` | `%s` |" % (name, text) in FLAGS
     for name, entry in configs.CONFIG_MAP.items():
         assert "`%s`" % name in README
         assert entry.checkpoint_url is None or entry.checkpoint_url in README
 
 
-def test_links_to_files_lead_somewhere():
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
-        assert os.path.exists(os.path.join(REPO, target)), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links_to_files_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", TEXTS[page]):
+        assert os.path.exists(os.path.join(REPO, os.path.dirname(page), target)), target
 
 
 def test_each_promise_names_a_test_that_is_there():
-    promises = README.split("## What it promises")[1].split("##")[0]
+    promises = TEXTS["docs/promises.md"].split("\n- ", 1)[1]
     named = re.findall(r"`(tests/[a-z_/]+\.py)::(test_\w+)`", promises)
     assert len(named) >= promises.count("\n- ")
     for file, name in named:

@@ -5,7 +5,6 @@ cd "$(dirname "$0")/.."
 python=$1
 out=${OUT:-demo}
 song=examples/ode_to_joy.mid
-rm -rf "$out"
 step() { echo "\$ python $*"; "$python" "$@"; echo; }
 
 step midime_train.py --config=lc-cat-mel_2bar_small --examples_path=$song --run_dir="$out"
