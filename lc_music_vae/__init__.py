@@ -10,7 +10,7 @@ from lc_music_vae import light_imports
 
 light_imports.install()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["CONFIG_MAP", "Config", "InputError", "TrainedModel", "evaluate", "train"]
 
 _HOMES = {

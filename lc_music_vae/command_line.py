@@ -18,7 +18,7 @@ import traceback
 import warnings
 from typing import Callable, List, NamedTuple, Optional
 
-from lc_music_vae import interrupts, requirements
+from lc_music_vae import __version__, interrupts, requirements, results
 from lc_music_vae.errors import InputError
 
 requirements.check()  # before anything is imported that may not be there
@@ -50,6 +50,7 @@ def new_flags() -> FlagSet:
     found = FlagSet(values, *(functools.partial(define, flag_values=values) for define in kinds))
     found.enum("log", "INFO", _LEVELS, "Threshold of what is logged; DEBUG also shows tracebacks.")
     found.boolean("help", False, "Show this help.", short_name="h")
+    found.boolean("version", False, "Show the toolkit's version.")
     return found
 
 
@@ -86,8 +87,10 @@ def run(
             raise InputError("unexpected argument %r; flags are written --name=value" % rest[0])
     except (flags.Error, InputError) as e:
         _fail(program, e)
-    if values.help:
-        print("%s\n%s" % (description.strip(), values.get_help()))
+    if values.help or values.version:
+        results.show(
+            "%s\n%s" % (description.strip(), values.get_help()) if values.help else "lc_music_vae " + __version__
+        )
         return
     _set_up_logging(values.log)
     # TensorFlow and magenta make a million objects as they are imported and build graphs, and few of them are garbage.
@@ -152,6 +155,7 @@ def _set_up_logging(level: str) -> None:
     logger.handlers = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    results.on_stdout()
     if level != "DEBUG":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         for library in ("tensorflow", "absl"):  # note_seq warns through absl of fields in ABC that it does not know

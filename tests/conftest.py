@@ -149,8 +149,9 @@ def script(capsys):
         except SystemExit as e:
             status = e.code
         finally:
-            logger = logging.getLogger("lc_music_vae")  # the script set it up for a process of its own
-            logger.handlers, logger.propagate = [], True
+            for name in ("lc_music_vae", "lc_music_vae.results"):  # the script set them up for a process of its own
+                logger = logging.getLogger(name)
+                logger.handlers, logger.propagate = [], True
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

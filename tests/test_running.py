@@ -5,21 +5,26 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import warnings
 
 import pytest
 from absl import flags
+from conftest import REPO
 
-from lc_music_vae import command_line, interrupts, progress
+import lc_music_vae
+from lc_music_vae import command_line, interrupts, progress, results
 from lc_music_vae.errors import InputError, printable
+
+OURS = ("lc_music_vae", "lc_music_vae.results")
 
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch):
     """What a script sets for its process is taken back; leaving it at once is an exception here."""
-    logger, libraries = logging.getLogger("lc_music_vae"), [logging.getLogger(name) for name in ("tensorflow", "absl")]
-    levels = [(one, one.level) for one in [logger] + libraries]
+    ours, libraries = ([logging.getLogger(name) for name in names] for names in (OURS, ("tensorflow", "absl")))
+    levels = [(one, one.level) for one in ours + libraries]
     threshold = gc.get_threshold()
 
     def left(status):
@@ -32,7 +37,8 @@ def as_it_was(monkeypatch):
     with warnings.catch_warnings():
         yield
     gc.set_threshold(*threshold)
-    logger.handlers, logger.propagate = [], True
+    for one in ours:
+        one.handlers, one.propagate = [], True
     for one, level in levels:
         one.setLevel(level)
 
@@ -60,6 +66,32 @@ def test_main_is_given_its_flags(capsys):
     assert seen == [(7, "WARN")]
     assert capsys.readouterr() == ("", "")
     assert gc.get_threshold()[0] == 100000
+
+
+def test_results_are_on_stdout_and_talk_on_stderr(capsys):
+    def main(values):
+        logging.getLogger("lc_music_vae.training").info("talk")
+        results.logger.info("a result")
+
+    run(main, "--log=INFO")
+    assert capsys.readouterr() == ("a result\n", "talk\n")
+    run(main, "--log=ERROR")
+    assert capsys.readouterr() == ("a result\n", "")
+
+
+def test_the_version(capsys):
+    run(lambda values: 1 / 0, "--version")
+    assert capsys.readouterr().out == "lc_music_vae %s\n" % lc_music_vae.__version__
+
+
+@pytest.mark.parametrize("program", ["midime_train.py", "midime_generate.py"])
+def test_who_reads_the_help_may_have_seen_enough(program, monkeypatch):
+    monkeypatch.delenv("PYTHONWARNINGS")
+    command = "%s %s --help | true; echo ${PIPESTATUS[0]}" % (sys.executable, program)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])

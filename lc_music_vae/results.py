@@ -1,0 +1,31 @@
+"""What a command is for, beside what it says of its work: paths that were written, numbers that were found.
+
+The scripts show results on stdout, whatever `--log` says; talk is on stderr. In Python they are log records as others.
+"""
+
+import logging
+import os
+import sys
+
+logger = logging.getLogger(__name__)
+
+
+def show(text: str) -> None:
+    """Prints to stdout, where who reads it may have seen enough (`--help | head`)."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        show(self.format(record))
+
+
+def on_stdout() -> None:
+    """Sends results to stdout from now on, and nowhere else."""
+    logger.handlers = [_Handler()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
