@@ -19,9 +19,13 @@ _SUFFIX = ".data-%05d-of-%05d"
 
 
 class Place(NamedTuple):
-    """Where a tensor is: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size."""
+    """Where a tensor is: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size.
+
+    `dtype` is its name in lower case, such as `float32`.
+    """
 
     name: str
+    dtype: str
     shape: Tuple[int, ...]
     suffix: str
     start: int
@@ -35,7 +39,11 @@ def places(prefix: str) -> List[Place]:
         ValueError: One has an impossible shape, or does not lie within the checkpoint's data; or they overlap.
     """
     from google.protobuf import message
+    from tensorflow.core.framework import types_pb2
     from tensorflow.core.protobuf import tensor_bundle_pb2
+
+    names_of_dtypes = {number: name[len("DT_") :].lower() for name, number in types_pb2.DataType.items()}
+    names_of_dtypes[types_pb2.DT_FLOAT] = "float32"
 
     def parsed(kind, value: bytes):
         try:
@@ -60,7 +68,8 @@ def places(prefix: str) -> List[Place]:
         inside = 0 <= entry.shard_id < len(sizes) and min(entry.offset, entry.size) >= 0
         if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
             raise ValueError("%s is past the end of the data" % name)
-        found.append(Place(name, shape, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
+        dtype = names_of_dtypes.get(entry.dtype, "dtype %d" % entry.dtype)
+        found.append(Place(name, dtype, shape, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
     if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
         raise ValueError("its tensors overlap")
     return found

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from lc_music_vae import checkpoints, files, run_dir
+from lc_music_vae import cache, checkpoints, files, run_dir
 from lc_music_vae.checkpoints import Checkpoint
 from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
@@ -207,4 +207,4 @@ def _downloaded(name: str, flag: str) -> Optional[str]:
         return None
     from lc_music_vae import downloads  # here, because who downloads nothing need not wait for it
 
-    return downloads.fetch(urls[name], os.path.join(checkpoints.cache_dir(), "downloads"), flag)
+    return downloads.fetch(urls[name], os.path.join(cache.cache_dir(), "downloads"), flag)

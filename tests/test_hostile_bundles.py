@@ -352,7 +352,7 @@ def test_tensors_that_lie_over_one_another_are_not_copied(tmp_path):
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
     shard = ".data-00000-of-00001"
-    expected = [("a", (10,), shard, 0, 40), ("b", (10,), shard, 40, 40)]
+    expected = [("a", "float32", (10,), shard, 0, 40), ("b", "float32", (10,), shard, 40, 40)]
     assert checkpoint_index.places(prefix) == expected
     index = (tmp_path / INDEX).read_bytes()
     assert index.count(b"\x20\x28\x28\x28") == 1  # offset 40, size 40
