@@ -265,7 +265,7 @@ def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
         ValueError: The checkpoint's index is damaged.
     """
     if checkpoint.bundle is None:
-        with plain_paths.folder(os.path.dirname(checkpoint.prefix) or os.curdir) as folder:
+        with plain_paths.named(os.path.dirname(checkpoint.prefix) or os.curdir) as folder:
             yield os.path.join(folder, os.path.basename(checkpoint.prefix))
         return
     stem = os.path.basename(checkpoint.prefix)
@@ -273,7 +273,7 @@ def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
         stem = "model.ckpt"
     place, descriptor = _hold_unpacked(checkpoint, stem)
     try:
-        with plain_paths.folder(place) as folder:
+        with plain_paths.named(place) as folder:
             yield os.path.join(folder, stem)
     finally:
         os.close(descriptor)
