@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import threading
 import time
 
 import pytest
-from conftest import REPO, run_process
+from conftest import EXAMPLE, REPO, run_process
 
-from lc_music_vae import cache, files
+from benchmarks.random_checkpoints import save_random_checkpoint
+from lc_music_vae import cache, checkpoints, files
 
 pytestmark = pytest.mark.faults("several processes, one cache")
 
@@ -153,7 +155,8 @@ def test_many_processes_that_make_read_and_remove_the_same(folder, record_proper
         _, error = process.communicate(timeout=60)
         assert process.returncode == 0, error
     record_property("tried", 240)
-    assert not any(name.startswith(".") for name in os.listdir(str(folder / "entry")) if folder.exists())
+    left = versions(folder) if (folder / "entry").exists() else []
+    assert not any(name.startswith(".") for name in left)
 
 
 def test_killed_while_it_is_made(folder, record_property):
@@ -212,3 +215,110 @@ def test_a_file_s_identity_is_seen_to_change(tmp_path):
         with open(path, "wb") as f:
             f.write(b"a" * size)
         assert files.identity(path)[0] == size
+
+
+UNPACK = """
+import sys, time
+from lc_music_vae import checkpoints
+import tensorflow
+for turn in range(25):
+    sys.stdin.readline()
+    found = checkpoints.find(sys.argv[1], "--pretrained_path")
+    with checkpoints.unbundled(found) as prefix:
+        with open(prefix + ".index", "rb") as f:
+            f.read()
+        weights = checkpoints.Weights(found)
+        weights.fingerprint("encoder/")
+    print(turn, flush=True)
+"""
+
+
+def test_four_processes_unpack_one_bundle_at_once(folder, cut_down, tmp_path, record_property):
+    """25 rounds, each with an empty cache: what the other processes still read may be taken away before the next."""
+    bundle = str(tmp_path / "b.tar")
+    checkpoints.write_bundle(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", UNPACK, bundle],
+            cwd=REPO,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        for _ in range(4)
+    ]
+    for turn in range(25):
+        shutil.rmtree(str(folder), ignore_errors=True)
+        for process in processes:
+            process.stdin.write("go\n")
+        for process in processes:
+            assert process.stdout.readline() == "%d\n" % turn, process.communicate(timeout=60)[1]
+        (entry,) = [name for name in os.listdir(str(folder)) if name != "fingerprints"]
+        assert len(os.listdir(str(folder / entry))) == 1
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    record_property("tried", 100)
+
+
+def test_commands_that_begin_at_once_with_an_empty_cache(trained, tmp_path, folder, record_property):
+    commands = [
+        ["midime_generate.py", "--run_dir=" + trained, "--num_outputs=1", "--output_dir=%s" % (tmp_path / "out")],
+        ["midime_generate.py", "--run_dir=" + trained, "--num_outputs=1", "--output_dir=%s" % (tmp_path / "out")],
+        ["midime_train.py", "--config=lc-cat-mel_2bar_small", "--examples_path=" + EXAMPLE]
+        + ["--num_steps=1", "--run_dir=%s" % (tmp_path / "run")],
+    ]
+    processes = [
+        subprocess.Popen([sys.executable] + command, cwd=REPO, stderr=subprocess.PIPE, text=True)
+        for command in commands
+    ]
+    for process in processes:
+        _, error = process.communicate(timeout=100)
+        assert process.returncode == 0, error
+    record_property("tried", len(commands))
+
+
+def test_killed_while_unpacking(folder, cut_down, tmp_path, record_property):
+    bundle = str(tmp_path / "b.tar")
+    checkpoints.write_bundle(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    code = """
+import os, signal, sys
+from lc_music_vae import checkpoints
+copy, left = checkpoints._copy, [int(sys.argv[2])]
+def killed(*arguments):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    copy(*arguments)
+checkpoints._copy = killed
+with checkpoints.unbundled(checkpoints.find(sys.argv[1], "--pretrained_path")):
+    pass
+"""
+    for copied in (0, 1, 7):
+        assert run_process("-c", code, bundle, str(copied)).returncode == -signal.SIGKILL
+        (entry,) = os.listdir(str(folder))
+        (left,) = os.listdir(str(folder / entry))
+        assert left.startswith(".")
+        weights = checkpoints.Weights(checkpoints.find(bundle, "--pretrained_path"))
+        (version,) = os.listdir(str(folder / entry))
+        assert os.path.basename(os.path.dirname(weights._prefix)) == version
+        weights._forget()
+    record_property("tried", 3)
+
+
+def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
+    """As `cp -p` leaves them."""
+    bundle, prefix = str(tmp_path / "b.tar"), str(tmp_path / "x.ckpt")
+    prints = []
+    for seed in (1, 2):
+        save_random_checkpoint("cat-mel_2bar_big", prefix, seed, slots=False)
+        other = str(tmp_path / "other.tar")
+        checkpoints.write_bundle(other, prefix, "x.ckpt", {})
+        shutil.copyfile(other, bundle)
+        os.utime(bundle, ns=(10**18, 10**18))
+        found = checkpoints.find(bundle, "--pretrained_path")
+        prints.append((checkpoints.Weights(found).fingerprint("encoder/"), os.path.getsize(bundle)))
+    assert prints[0][1] == prints[1][1]
+    assert prints[0][0] != prints[1][0]
