@@ -15,6 +15,7 @@ _FOOTER = 48
 _MOST_BYTES = 1 << 20
 _MOST_SHARDS = 1000
 _LONGEST_KEY = 1024
+_DTYPES = {"half": "float16", "float": "float32", "double": "float64"}  # by their names in TensorFlow's files
 _SUFFIX = ".data-%05d-of-%05d"
 
 
@@ -42,8 +43,7 @@ def places(prefix: str) -> List[Place]:
     from tensorflow.core.framework import types_pb2
     from tensorflow.core.protobuf import tensor_bundle_pb2
 
-    names_of_dtypes = {number: name[len("DT_") :].lower() for name, number in types_pb2.DataType.items()}
-    names_of_dtypes[types_pb2.DT_FLOAT] = "float32"
+    dtypes = {number: name[len("DT_") :].lower() for name, number in types_pb2.DataType.items()}
 
     def parsed(kind, value: bytes):
         try:
@@ -68,8 +68,8 @@ def places(prefix: str) -> List[Place]:
         inside = 0 <= entry.shard_id < len(sizes) and min(entry.offset, entry.size) >= 0
         if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
             raise ValueError("%s is past the end of the data" % name)
-        dtype = names_of_dtypes.get(entry.dtype, "dtype %d" % entry.dtype)
-        found.append(Place(name, dtype, shape, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
+        dtype = dtypes.get(entry.dtype, "dtype %d" % entry.dtype)
+        found.append(Place(name, _DTYPES.get(dtype, dtype), shape, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
     if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
         raise ValueError("its tensors overlap")
     return found

@@ -78,6 +78,8 @@ def find(path: str, flag: str) -> Checkpoint:
         return _find_in_bundle(expanded, path, flag)
     shard = _SHARD.match(expanded)
     prefix = shard.group("prefix") if shard else re.sub(r"\.index$", "", expanded)
+    if os.path.lexists(expanded) and not os.path.isfile(expanded):
+        raise InputError("%s=%s: neither a folder nor a plain file, or a link to nothing" % (flag, path))
     if not os.path.isfile(prefix + ".index"):
         raise InputError(
             "%s=%s: no checkpoint there; give a .tar bundle, a prefix (what stands before .index) or a folder"

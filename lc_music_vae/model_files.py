@@ -117,6 +117,8 @@ def _read_run(path: str) -> Any:
         return files.read_json(path)
     except (ValueError, RecursionError):
         raise InputError("%s: not readable as JSON; restore it, or give the bundle in its folder" % path) from None
+    except OSError as e:
+        raise InputError("%s cannot be read (%s); give the bundle in its folder" % (path, e.strerror)) from e
 
 
 def _check_recorded(run: Dict[str, Any], path: str) -> None:

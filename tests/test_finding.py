@@ -1,9 +1,14 @@
 """What names mean which checkpoint, and what a bundle may hold: by names and tar headers alone."""
 
+import contextlib
 import gzip
 import json
 import os
+import shutil
+import socket
 import tarfile
+import tempfile
+import time
 
 import pytest
 
@@ -293,3 +298,58 @@ def test_a_stamp_is_of_each_file(tmp_path):
         after = checkpoints.stamp(found)
         assert after != before
         before = after
+
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(path)
+
+
+def make_sparse(path):
+    with open(path, "wb") as f:
+        f.truncate(100 << 30)
+
+
+NO_PLAIN_FILES = {
+    "a pipe": make_fifo,
+    "a socket": make_socket,
+    "a device": lambda path: os.symlink("/dev/zero", path),
+    "a link to nothing": lambda path: os.symlink("nothing", path),
+    "a link to itself": lambda path: os.symlink(os.path.basename(path), path),
+    "a folder": os.mkdir,
+    "100 GB of nothing": make_sparse,
+}
+
+
+@pytest.mark.faults("hostile and damaged checkpoints")
+@pytest.mark.parametrize("kind", NO_PLAIN_FILES)
+def test_what_is_no_plain_file_is_one_line_at_once(kind, monkeypatch, script, record_property):
+    make, tried = NO_PLAIN_FILES[kind], 0
+    started = time.time()
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is too long for a socket
+        monkeypatch.chdir(folder)
+        make("x")
+        for flag in ("--checkpoint_file=x", "--run_dir=.", "--vae_checkpoint_file=x"):
+            status, _, error = script("midime_generate", flag, "--output_dir=out")
+            assert (status, error.count("\n")) == (1, 1), error
+            tried += 1
+        for name in ("checkpoint", INDEX, SHARD, "../run.json"):
+            os.makedirs("run/train")
+            for good in (INDEX, SHARD):
+                open(os.path.join("run", "train", good), "w").close()
+            bad = os.path.normpath(os.path.join("run", "train", name))
+            if os.path.exists(bad):
+                os.remove(bad)
+            make(bad)
+            if kind != "100 GB of nothing" or name == "../run.json":
+                status, _, error = script("midime_generate", "--checkpoint_file=run/train", "--output_dir=out")
+                assert (status, error.count("\n")) == (1, 1), error
+                assert os.path.basename(name) in error or (name, kind) == ("../run.json", "a link to nothing"), error
+                tried += 1
+            shutil.rmtree("run")
+    assert time.time() - started < 10
+    record_property("tried", tried)
