@@ -69,7 +69,8 @@ def places(prefix: str) -> List[Place]:
         if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
             raise ValueError("%s is past the end of the data" % name)
         dtype = dtypes.get(entry.dtype, "dtype %d" % entry.dtype)
-        found.append(Place(name, _DTYPES.get(dtype, dtype), shape, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
+        suffix = _SUFFIX % (entry.shard_id, len(sizes))
+        found.append(Place(name, _DTYPES.get(dtype, dtype), shape, suffix, entry.offset, entry.size))
     if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
         raise ValueError("its tensors overlap")
     return found

@@ -30,13 +30,14 @@ _SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})
 _SLOT = re.compile(r"/Adam(_\d+)?$")
 _COUNTER = re.compile(r"^beta\d_power(_\d+)?$|^global_step$")
 # Limits of what a bundle may claim. The largest published one holds 2.1 GB in five members.
-_MOST_BYTES = 16 << 30
+MOST_BYTES = 16 << 30
 _MOST_MEMBERS = 1000
 _MOST_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
 _MOST_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
 _MOST_RUN_BYTES = 4 << 20
 _MOST_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
 _LONGEST_NAME = 1000
+_BLOCK = 1 << 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _STATE = re.compile(r'^model_checkpoint_path:\s*"(?P<path>[^"]+)"', re.MULTILINE)
@@ -178,7 +179,7 @@ def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfil
             zipped = f.read(2) == b"\x1f\x8b"
             f.seek(0)
             headers = _Headers(gzip.GzipFile(fileobj=f) if zipped else f)
-            most = min(_MOST_BYTES, max(_MOST_TIMES * os.path.getsize(bundle), 1 << 20))
+            most = min(MOST_BYTES, max(_MOST_TIMES * os.path.getsize(bundle), 1 << 20))
             with tarfile.open(fileobj=headers, mode="r:") as tar:
                 yield _checked(tar, most), headers.data
     except _UnsafeError as e:
@@ -242,6 +243,28 @@ def _find_in_bundle(bundle: str, path: str, flag: str) -> Checkpoint:
         raise InputError("%s=%s: the bundle %s; unpack it and give the prefix of the one to use" % (flag, path, found))
     _check_shards(prefixes[0], names, path, flag)
     return Checkpoint(path, prefixes[0], bundle, run, flag)
+
+
+def why_not_whole(bundle: str) -> str:
+    """Returns why a file is no whole bundle with one checkpoint in it; empty if it is. Reads headers, of gzip all.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        _find_in_bundle(bundle, bundle, "file")
+        with _opened(bundle, bundle, "file") as (members, data):
+            last = list(members)[-1]
+            data.seek(last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+            if data.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                return "it is cut off"
+            if isinstance(data, gzip.GzipFile):  # which checks what it was made from at its end
+                for _ in range(0, MOST_BYTES, _BLOCK):
+                    if not data.read(_BLOCK):
+                        break
+    except InputError as e:
+        return str(e).split(": ", 1)[-1].split("; ")[0]
+    return ""
 
 
 def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
@@ -339,8 +362,8 @@ def _unpack(checkpoint: Checkpoint, folder: str, stem: str) -> None:
 def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
     """Copies bytes of `source` to where `target` is."""
     source.seek(start)
-    for done in range(0, size, 1 << 20):
-        expected = min(1 << 20, size - done)
+    for done in range(0, size, _BLOCK):
+        expected = min(_BLOCK, size - done)
         block = source.read(expected)
         if len(block) < expected:
             raise EOFError("it is cut off")
