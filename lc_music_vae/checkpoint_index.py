@@ -15,13 +15,18 @@ _FOOTER = 48
 _MOST_BYTES = 1 << 20
 _MOST_SHARDS = 1000
 _LONGEST_KEY = 1024
+_DTYPES = {"half": "float16", "float": "float32", "double": "float64"}  # by their names in TensorFlow's files
 _SUFFIX = ".data-%05d-of-%05d"
 
 
 class Place(NamedTuple):
-    """Where a tensor is: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size."""
+    """Where a tensor is: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size.
+
+    `dtype` is its name in lower case, such as `float32`.
+    """
 
     name: str
+    dtype: str
     shape: Tuple[int, ...]
     suffix: str
     start: int
@@ -35,7 +40,10 @@ def places(prefix: str) -> List[Place]:
         ValueError: One has an impossible shape, or does not lie within the checkpoint's data; or they overlap.
     """
     from google.protobuf import message
+    from tensorflow.core.framework import types_pb2
     from tensorflow.core.protobuf import tensor_bundle_pb2
+
+    dtypes = {number: name[len("DT_") :].lower() for name, number in types_pb2.DataType.items()}
 
     def parsed(kind, value: bytes):
         try:
@@ -60,7 +68,9 @@ def places(prefix: str) -> List[Place]:
         inside = 0 <= entry.shard_id < len(sizes) and min(entry.offset, entry.size) >= 0
         if not inside or entry.offset + entry.size > sizes[entry.shard_id]:
             raise ValueError("%s is past the end of the data" % name)
-        found.append(Place(name, shape, _SUFFIX % (entry.shard_id, len(sizes)), entry.offset, entry.size))
+        dtype = dtypes.get(entry.dtype, "dtype %d" % entry.dtype)
+        suffix = _SUFFIX % (entry.shard_id, len(sizes))
+        found.append(Place(name, _DTYPES.get(dtype, dtype), shape, suffix, entry.offset, entry.size))
     if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
         raise ValueError("its tensors overlap")
     return found

@@ -13,15 +13,16 @@ import json
 import math
 import os
 import re
-import shutil
 import tarfile
-from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+import weakref
+from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from lc_music_vae import checkpoint_index, files
+from lc_music_vae import cache, checkpoint_index, files, plain_paths
 from lc_music_vae.errors import InputError
 
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checkpoints")
 RUN_JSON = "run.json"
+_DTYPE = "float32"  # of MusicVAE's variables and the small VAE's
 # What an encoder's variables are called under, in every MusicVAE config.
 ENCODER_SCOPE = "encoder/"
 
@@ -29,12 +30,14 @@ _SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})
 _SLOT = re.compile(r"/Adam(_\d+)?$")
 _COUNTER = re.compile(r"^beta\d_power(_\d+)?$|^global_step$")
 # Limits of what a bundle may claim. The largest published one holds 2.1 GB in five members.
-_MOST_BYTES = 16 << 30
+MOST_BYTES = 16 << 30
 _MOST_MEMBERS = 1000
 _MOST_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
 _MOST_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
 _MOST_RUN_BYTES = 4 << 20
+_MOST_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
 _LONGEST_NAME = 1000
+_BLOCK = 1 << 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _STATE = re.compile(r'^model_checkpoint_path:\s*"(?P<path>[^"]+)"', re.MULTILINE)
@@ -58,12 +61,6 @@ class Checkpoint(NamedTuple):
     flag: str
 
 
-def cache_dir() -> str:
-    """Returns the folder for unpacked bundles: `$LC_MUSIC_VAE_CACHE`, else the XDG cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.environ.get("LC_MUSIC_VAE_CACHE") or os.path.join(base, "lc_music_vae")
-
-
 def shipped(name: str) -> Checkpoint:
     """Returns the checkpoint `name` that ships with the package."""
     return find(os.path.join(SHIPPED, name), "--pretrained_path")
@@ -77,28 +74,56 @@ def find(path: str, flag: str) -> Checkpoint:
     """
     expanded = os.path.expanduser(path)
     if os.path.isdir(expanded):
-        return Checkpoint(path, _latest(expanded, path, flag), None, None, flag)
+        return _on_disk(_latest(expanded, path, flag), path, flag)
     if os.path.isfile(expanded) and not expanded.endswith(".index") and not _SHARD.match(expanded):
         return _find_in_bundle(expanded, path, flag)
     shard = _SHARD.match(expanded)
     prefix = shard.group("prefix") if shard else re.sub(r"\.index$", "", expanded)
-    folder, name = os.path.split(prefix)
+    if os.path.lexists(expanded) and not os.path.isfile(expanded):
+        raise InputError("%s=%s: neither a folder nor a plain file, or a link to nothing" % (flag, path))
     if not os.path.isfile(prefix + ".index"):
         raise InputError(
             "%s=%s: no checkpoint there; give a .tar bundle, a prefix (what stands before .index) or a folder"
             % (flag, path)
         )
-    _check_shards(name, os.listdir(folder or "."), path, flag)
+    return _on_disk(prefix, path, flag)
+
+
+def _on_disk(prefix: str, path: str, flag: str) -> Checkpoint:
+    """Returns the checkpoint at `prefix`, whose files must all be there and be plain files."""
+    folder, name = os.path.split(prefix)
+    if not plain_paths.is_plain(name):
+        raise InputError(
+            "%s=%s: TensorFlow cannot read a checkpoint with [, *, ?, \\ or bytes that are no UTF-8 in its name; "
+            "rename its files" % (flag, path)
+        )
+    _check_shards(name, _names_in(folder or os.curdir, path, flag), path, flag)
+    for file in _own_files(prefix):
+        try:
+            files.opened(file).close()
+        except OSError as e:
+            raise _cannot_read(file, path, flag, e) from e
     return Checkpoint(path, prefix, None, None, flag)
+
+
+def _names_in(folder: str, path: str, flag: str) -> List[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as e:
+        raise InputError("%s=%s: its folder cannot be read (%s)" % (flag, path, e.strerror)) from e
 
 
 def _latest(folder: str, path: str, flag: str) -> str:
     """Returns the prefix of the checkpoint that a folder's `checkpoint` file names, or of its only one."""
-    names = os.listdir(folder)
+    names = _names_in(folder, path, flag)
     prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
     if "checkpoint" in names:
-        with open(os.path.join(folder, "checkpoint"), encoding="utf-8", errors="replace") as f:
-            state = _STATE.search(f.read())
+        state_file = os.path.join(folder, "checkpoint")
+        try:
+            with files.opened(state_file) as f:
+                state = _STATE.search(f.read(_MOST_STATE_BYTES).decode("utf-8", "replace"))
+        except OSError as e:
+            raise _cannot_read(state_file, path, flag, e) from e
         # The file may hold an absolute path from before the folder was moved: its name is what counts.
         named = os.path.basename(state.group("path")) if state else None
         if named in prefixes:
@@ -108,7 +133,6 @@ def _latest(folder: str, path: str, flag: str) -> str:
             "no checkpoint (*.index) in this folder" if not prefixes else "several checkpoints: " + ", ".join(prefixes)
         )
         raise InputError("%s=%s: %s; give the prefix of the one to use" % (flag, path, found))
-    _check_shards(prefixes[0], names, path, flag)
     return os.path.join(folder, prefixes[0])
 
 
@@ -151,11 +175,11 @@ def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfil
         OSError: It cannot be read, or what the caller did failed.
     """
     try:
-        with open(bundle, "rb") as f:
+        with files.opened(bundle) as f:
             zipped = f.read(2) == b"\x1f\x8b"
             f.seek(0)
             headers = _Headers(gzip.GzipFile(fileobj=f) if zipped else f)
-            most = min(_MOST_BYTES, max(_MOST_TIMES * os.path.getsize(bundle), 1 << 20))
+            most = min(MOST_BYTES, max(_MOST_TIMES * os.path.getsize(bundle), 1 << 20))
             with tarfile.open(fileobj=headers, mode="r:") as tar:
                 yield _checked(tar, most), headers.data
     except _UnsafeError as e:
@@ -221,6 +245,28 @@ def _find_in_bundle(bundle: str, path: str, flag: str) -> Checkpoint:
     return Checkpoint(path, prefixes[0], bundle, run, flag)
 
 
+def why_not_whole(bundle: str) -> str:
+    """Returns why a file is no whole bundle with one checkpoint in it; empty if it is. Reads headers, of gzip all.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        _find_in_bundle(bundle, bundle, "file")
+        with _opened(bundle, bundle, "file") as (members, data):
+            last = list(members)[-1]
+            data.seek(last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+            if data.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                return "it is cut off"
+            if isinstance(data, gzip.GzipFile):  # which checks what it was made from at its end
+                for _ in range(0, MOST_BYTES, _BLOCK):
+                    if not data.read(_BLOCK):
+                        break
+    except InputError as e:
+        return str(e).split(": ", 1)[-1].split("; ")[0]
+    return ""
+
+
 def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
     if member.size > _MOST_RUN_BYTES:
         raise _UnsafeError("has a %s of %d bytes" % (RUN_JSON, member.size))
@@ -231,61 +277,76 @@ def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
         raise tarfile.ReadError("its %s is damaged" % RUN_JSON) from None
 
 
-def unbundle(checkpoint: Checkpoint) -> str:
-    """Returns a prefix that TensorFlow can open, unpacking a bundle into the cache the first time.
+@contextlib.contextmanager
+def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
+    """Yields a prefix that TensorFlow can open until the block ends, unpacking a bundle into the cache the first time.
 
-    The cache is keyed by the bundle's path, size and time of change; what an earlier version of the same
-    file left there is removed. Of Adam's slots, two thirds of a published bundle, it holds no data.
+    The cache is keyed by the bundle's path and `stamp`; what an earlier version of the same file left there is removed.
+    Of Adam's slots, two thirds of a published bundle, it holds no data.
 
     Raises:
         InputError: The bundle is damaged, or the cache cannot be written.
+        OSError: The checkpoint is gone.
         ValueError: The checkpoint's index is damaged.
     """
     if checkpoint.bundle is None:
-        return checkpoint.prefix
-    path = os.path.realpath(checkpoint.bundle)
-    stat = os.stat(path)
-    entry = os.path.join(cache_dir(), hashlib.sha256(path.encode()).hexdigest()[:16])
-    version = os.path.join(entry, "%d-%d" % (stat.st_size, stat.st_mtime_ns))
-    prefix = os.path.join(version, os.path.basename(checkpoint.prefix))
-    if not os.path.isfile(prefix + ".index"):
-        scratch = "%s.%d" % (version, os.getpid())
-        try:
-            _unpack(checkpoint, scratch)
-            shutil.rmtree(version, ignore_errors=True)
-            os.rename(scratch, version)
-        except OSError as e:
-            if not os.path.isfile(prefix + ".index"):  # else another process was faster, with the same bytes
-                raise InputError(
-                    "%s=%s: cannot unpack into %s (%s); set LC_MUSIC_VAE_CACHE to a folder with room"
-                    % (checkpoint.flag, checkpoint.path, cache_dir(), e.strerror or e)
-                ) from e
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                os.rmdir(entry)  # where nothing is in it
-        for other in os.listdir(entry):
-            if other != os.path.basename(version) and re.match(r"\d+-\d+$", other):
-                shutil.rmtree(os.path.join(entry, other), ignore_errors=True)
-    return prefix
+        with plain_paths.named(os.path.dirname(checkpoint.prefix) or os.curdir) as folder:
+            yield os.path.join(folder, os.path.basename(checkpoint.prefix))
+        return
+    stem = os.path.basename(checkpoint.prefix)
+    if not plain_paths.is_plain(stem):
+        stem = "model.ckpt"
+    place, descriptor = _hold_unpacked(checkpoint, stem)
+    try:
+        with plain_paths.named(place) as folder:
+            yield os.path.join(folder, stem)
+    finally:
+        os.close(descriptor)
 
 
-def _unpack(checkpoint: Checkpoint, folder: str) -> None:
-    """Copies the checkpoint's own members, less the data of Adam's slots, into `folder`, without their folders.
+def _hold_unpacked(checkpoint: Checkpoint, stem: str) -> Tuple[str, int]:
+    """Returns where a bundle's checkpoint lies unpacked, called `stem`, and what keeps it there: see `cache.hold`."""
+    before = stamp(checkpoint)
+
+    def make(folder: str) -> None:
+        _unpack(checkpoint, folder, stem)
+        if stamp(checkpoint) != before:
+            raise InputError(
+                "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
+            )
+
+    entry, version = _digest(os.path.realpath(checkpoint.bundle)), _digest(json.dumps([checkpoint.prefix, before]))
+    try:
+        return cache.hold(entry, version, stem + ".index", make)
+    except OSError as e:
+        raise InputError(
+            "%s=%s: cannot unpack into %s (%s); set LC_MUSIC_VAE_CACHE to a folder with room"
+            % (checkpoint.flag, checkpoint.path, cache.cache_dir(), e.strerror or e)
+        ) from e
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
+
+
+def _unpack(checkpoint: Checkpoint, folder: str, stem: str) -> None:
+    """Copies the checkpoint's own members, less the data of Adam's slots, into `folder`, as a checkpoint called `stem`.
 
     Each tensor stays where it is in its file; between them are holes, which take no room.
     """
     os.makedirs(folder)
-    index = checkpoint.prefix + ".index"
+    inside = {checkpoint.prefix + ".index": stem + ".index"}
     with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
             shard = _SHARD.match(member.name)
-            if member.name == index or (shard and shard.group("prefix") == checkpoint.prefix):
-                with open(os.path.join(folder, os.path.basename(member.name)), "wb") as f:
+            if shard and shard.group("prefix") == checkpoint.prefix:
+                inside[member.name] = stem + member.name[len(checkpoint.prefix) :]
+            if member.name in inside:
+                with open(os.path.join(folder, inside[member.name]), "wb") as f:
                     f.truncate(member.size)
-                    if member.name == index:
+                    if member.name == checkpoint.prefix + ".index":
                         _copy(data, f, member.offset_data, member.size)
-    places = checkpoint_index.places(os.path.join(folder, os.path.basename(checkpoint.prefix)))
+    places = checkpoint_index.places(os.path.join(folder, stem))
     kept = sorted((place for place in places if not _SLOT.search(place.name)), key=lambda place: place.start)
     with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
@@ -293,7 +354,7 @@ def _unpack(checkpoint: Checkpoint, folder: str) -> None:
             for place in of_member:
                 if place.start + place.size > member.size:  # its name is there twice
                     raise EOFError("%s is past the end of the data" % place.name)
-                with open(os.path.join(folder, os.path.basename(member.name)), "r+b") as f:
+                with open(os.path.join(folder, inside[member.name]), "r+b") as f:
                     f.seek(place.start)
                     _copy(data, f, member.offset_data + place.start, place.size)
 
@@ -301,22 +362,38 @@ def _unpack(checkpoint: Checkpoint, folder: str) -> None:
 def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
     """Copies bytes of `source` to where `target` is."""
     source.seek(start)
-    for done in range(0, size, 1 << 20):
-        expected = min(1 << 20, size - done)
+    for done in range(0, size, _BLOCK):
+        expected = min(_BLOCK, size - done)
         block = source.read(expected)
         if len(block) < expected:
             raise EOFError("it is cut off")
         target.write(block)
 
 
-def stamp(checkpoint: Checkpoint) -> List[int]:
-    """Returns sizes and times of change of a checkpoint's files: while they are the same, so are its weights."""
-    if checkpoint.bundle is not None:
-        paths = [checkpoint.bundle]
-    else:
-        shards = sorted(glob.glob(glob.escape(checkpoint.prefix) + ".data-*"))
-        paths = [checkpoint.prefix + ".index"] + shards
-    return [number for stat in map(os.stat, paths) for number in (stat.st_size, stat.st_mtime_ns)]
+def stamp(checkpoint: Checkpoint) -> List[Union[int, str]]:
+    """Returns the `files.identity` of each of a checkpoint's files: while it is the same, so are its weights.
+
+    Raises:
+        InputError: One cannot be read.
+    """
+    paths = _own_files(checkpoint.prefix) if checkpoint.bundle is None else [checkpoint.bundle]
+    found: List[Union[int, str]] = []
+    for path in paths:
+        try:
+            found += files.identity(path)
+        except OSError as e:
+            raise _cannot_read(path, checkpoint.path, checkpoint.flag, e) from e
+    return found
+
+
+def _own_files(prefix: str) -> List[str]:
+    """Returns the files of the checkpoint at `prefix`."""
+    return [prefix + ".index"] + sorted(glob.glob(glob.escape(prefix) + ".data-?????-of-?????"))
+
+
+def _cannot_read(found: str, path: str, flag: str, error: OSError) -> InputError:
+    what = "" if found == path else ": %s" % os.path.basename(found)
+    return InputError("%s=%s%s cannot be read (%s); give another checkpoint" % (flag, path, what, error.strerror))
 
 
 def write_bundle(path: str, prefix: str, name: str, run: dict) -> None:
@@ -358,19 +435,32 @@ class Weights:
         self._checkpoint = checkpoint
         self._stamp = stamp(checkpoint)
         self._prefix: Optional[str] = None
+        self._unpacked: Optional[str] = None
+        held = contextlib.ExitStack()  # keeps the files where TensorFlow finds them: it opens some of them late
+        self._let_go = weakref.finalize(self, held.close)
         with self._damage_is_an_input_error():
-            self._prefix = unbundle(checkpoint)
+            self._prefix = held.enter_context(unbundled(checkpoint))
+            self._unpacked = os.path.realpath(os.path.dirname(self._prefix)) if checkpoint.bundle is not None else None
             places = checkpoint_index.places(self._prefix)
             self._reader = tf.train.NewCheckpointReader(self._prefix)
+        trained = [place for place in places if not (_SLOT.search(place.name) or _COUNTER.search(place.name))]
         # Not the reader's own map: each that TensorFlow 1.15 makes of it is never freed.
-        self.shapes: Dict[str, Tuple[int, ...]] = {
-            place.name: place.shape for place in places if not (_SLOT.search(place.name) or _COUNTER.search(place.name))
-        }
+        self.shapes: Dict[str, Tuple[int, ...]] = {place.name: place.shape for place in trained}
+        self._dtypes = {place.name: place.dtype for place in trained}
 
     def get(self, name: str):
-        """Returns the tensor called `name` as a NumPy array."""
+        """Returns the tensor called `name` as a NumPy array of float32."""
+        self._check_dtype(name)
         with self._damage_is_an_input_error(" in " + name):
             return self._reader.get_tensor(name)
+
+    def _check_dtype(self, name: str) -> None:
+        dtype = self._dtypes[name]
+        if dtype != _DTYPE:
+            raise InputError(
+                "%s=%s has %s as %s, not %s; give a checkpoint of %s"
+                % (self._checkpoint.flag, self._checkpoint.path, name, dtype, _DTYPE, _DTYPE)
+            )
 
     def fingerprint(self, scope: str) -> str:
         """Returns the SHA-256 of names and contents of all trained variables under `scope`.
@@ -379,8 +469,7 @@ class Weights:
         the cache until the checkpoint's files change.
         """
         path = os.path.realpath(self._checkpoint.bundle or self._checkpoint.prefix)
-        key = hashlib.sha256((path + scope).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        kept = os.path.join(cache_dir(), "fingerprints", key + ".json")
+        kept = os.path.join(cache.cache_dir(), "fingerprints", _digest(path + scope) + ".json")
         with contextlib.suppress(ValueError, OSError, KeyError, TypeError):
             known = files.read_json(kept)
             if known and known["stamp"] == self._stamp:
@@ -391,7 +480,9 @@ class Weights:
                 digest.update(("%s %r\n" % (name, self.shapes[name])).encode())
                 digest.update(self.get(name).reshape(-1).data)
         with contextlib.suppress(InputError, OSError):  # a cache that cannot be written costs time alone
-            files.write_json(kept, {"stamp": self._stamp, "sha256": digest.hexdigest()})
+            if stamp(self._checkpoint) == self._stamp:
+                files.tidy(os.path.dirname(kept))
+                files.write_json(kept, {"stamp": self._stamp, "sha256": digest.hexdigest()})
         return digest.hexdigest()
 
     def check(self, shapes: Dict[str, Tuple[int, ...]], config: str) -> None:
@@ -402,6 +493,7 @@ class Weights:
             elif self.shapes[name] != tuple(shape):
                 found = "has %s with shape %s, not %s" % (name, list(self.shapes[name]), list(shape))
             else:
+                self._check_dtype(name)
                 continue
             raise InputError(
                 "%s=%s %s, which %s needs; give a checkpoint of %s"
@@ -442,8 +534,11 @@ class Weights:
         except (self._tf.errors.OpError, ValueError, RuntimeError, EOFError) as e:
             if isinstance(e, InputError):
                 raise
+            folder = os.path.dirname(self._prefix or "")
             self._forget()
             first_line = (getattr(e, "message", None) or str(e) or type(e).__name__).splitlines()[0]
+            if folder:  # the user's files have no names in there
+                first_line = first_line.replace(folder + os.sep, "")
             raise InputError(
                 "%s=%s: the checkpoint is damaged%s (%s); copy or download it again"
                 % (self._checkpoint.flag, self._checkpoint.path, where, first_line)
@@ -451,8 +546,7 @@ class Weights:
 
     def _forget(self) -> None:
         """Removes what a useless bundle left in the cache; if that alone is damaged, it is unpacked again next time."""
-        if self._checkpoint.bundle is not None and self._prefix is not None:
-            version = os.path.dirname(self._prefix)
-            shutil.rmtree(version, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(version))
+        place, self._unpacked = self._unpacked, None
+        if place is not None:
+            self._let_go()
+            cache.forget(place)

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 import tqdm
 
-from lc_music_vae import base_model, files, interrupts, latents, progress, sessions
+from lc_music_vae import base_model, files, interrupts, latents, plain_paths, progress, sessions
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
@@ -110,7 +110,7 @@ class _Saver(tf.train.Saver):
         try:
             return super().save(sess, save_path, *args, **dict(kwargs, write_meta_graph=False))
         except ValueError as e:  # so it says that the folder is gone
-            raise files.cannot_write(os.path.dirname(save_path), e) from e
+            raise files.cannot_write(plain_paths.shown(os.path.dirname(save_path)), e) from e
 
 
 class _CheckpointHook(tf.train.CheckpointSaverHook):
@@ -232,7 +232,7 @@ def _writing_to(folder: str) -> Iterator[None]:
     except (tf.errors.OpError, OSError, RuntimeError, IndexError) as e:
         if folder not in str(e):
             raise
-        raise files.cannot_write(folder, e) from e
+        raise files.cannot_write(plain_paths.shown(folder), e) from e
 
 
 class _StopWhenAsked(tf.train.SessionRunHook):
@@ -298,12 +298,16 @@ def train(
     model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
     try:
         with _writing_to(model_dir), contextlib.ExitStack() as until_the_end:
+            os.makedirs(model_dir, exist_ok=True)
+            plain = until_the_end.enter_context(plain_paths.named(model_dir))
+            until_the_end.enter_context(_writing_to(plain))
+            found = found._replace(shards=until_the_end.enter_context(latents.plainly_named(found.shards)))
             bar = until_the_end.enter_context(
                 progress.bar("training", num_steps, "step", initial=first_step, miniters=1)
             )
             shown = _Progress(first_step, num_steps, bar)
-            saving = _CheckpointHook(model_dir, _SECONDS_A_CHECKPOINT)
-            tf.estimator.Estimator(model_fn, model_dir, config).train(
+            saving = _CheckpointHook(plain, _SECONDS_A_CHECKPOINT)
+            tf.estimator.Estimator(model_fn, plain, config).train(
                 train_input_fn(found, size, seed, first_step, num_data_threads),
                 hooks=[shown, saving, _StopWhenAsked(until_the_end), _Meanwhile(meanwhile)],
                 max_steps=num_steps,
@@ -325,7 +329,12 @@ def evaluate(
     """
     config = tf.estimator.RunConfig(session_config=sessions.config())
     # Estimator insists on writing events of its own.
-    with tempfile.TemporaryDirectory() as scratch, _writing_to(scratch):
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(plain_paths.named(stack.enter_context(tempfile.TemporaryDirectory())))
+        stack.enter_context(_writing_to(scratch))
+        found = found._replace(shards=stack.enter_context(latents.plainly_named(found.shards)))
+        folder, name = os.path.split(checkpoint)
+        checkpoint = os.path.join(stack.enter_context(plain_paths.named(folder)), name)
         metrics = tf.estimator.Estimator(model_fn_builder(hparams, found.z_size, seed), scratch, config).evaluate(
             eval_input_fn(found, batch_size(hparams, found.num_windows)), num_batches, checkpoint_path=checkpoint
         )

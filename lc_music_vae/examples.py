@@ -15,7 +15,7 @@ import zipfile
 from typing import Any, Iterator, List, NamedTuple, Optional
 from xml.parsers import expat
 
-from lc_music_vae import interrupts, midi
+from lc_music_vae import interrupts, midi, plain_paths
 from lc_music_vae.errors import InputError, printable
 
 MIDI = (".mid", ".midi", ".kar")
@@ -260,8 +260,9 @@ def _records(path: str) -> Iterator[Source]:
 
     i = -1
     try:
-        for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(path))):
-            yield Source("%s#%d" % (path, i), "NoteSequence", record)
+        with plain_paths.named(path) as plain:
+            for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(plain))):
+                yield Source("%s#%d" % (path, i), "NoteSequence", record)
         if i < 0:
             yield Source(path, "unreadable", "%s: the TFRecord is empty" % path)
     except InputError as e:

@@ -13,7 +13,7 @@ import re
 import shutil
 import stat
 import tempfile
-from typing import Any, BinaryIO, Iterator, List, Optional
+from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Union
 
 try:
     import fcntl
@@ -29,6 +29,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 # Where a folder may not be listed, or a file system has nothing to flush.
 _NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 _BLOCK = 1 << 20
+_SAMPLES, _SAMPLE = 16, 1 << 16  # places of a file that `identity` reads, and bytes at each
 _MOST_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 
 
@@ -145,15 +146,20 @@ def all_or_none() -> Iterator[List[str]]:
         raise
 
 
-def lock(file: int, wait: bool = True) -> bool:
+def lock(file: int, wait: bool = True, shared: bool = False) -> bool:
     """Locks a descriptor's file or folder until it is closed; a dead process holds nothing.
+
+    `shared`, any number of processes have it, as long as nobody has it alone.
 
     Returns:
         Whether it is locked now: without `wait`, it may be that another process has it.
+
+    Raises:
+        OSError: The file system has no locks.
     """
     if fcntl is not None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
     return True
@@ -166,11 +172,17 @@ def _try_lock(descriptor: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: str) -> Iterator[None]:
-    """Keeps other processes that ask for the same folder waiting."""
+def locked(folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keeps other processes that ask for the same folder waiting, where its file system has locks.
+
+    `waiting` is called where this one has to wait.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        lock(descriptor)
+        with contextlib.suppress(OSError):
+            if not lock(descriptor, wait=False):
+                waiting()
+                lock(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -224,6 +236,26 @@ def read_json(path: str, most: int = _MOST_JSON) -> Optional[Any]:
         return json.loads(content.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def identity(path: str) -> List[Union[int, str]]:
+    """Returns what tells a plain file from another: while it is the same, the contents are taken to be.
+
+    That is the size, the times at which contents and inode were changed, the inode's number, and the SHA-256 of a
+    megabyte of the contents: beginning, end, and places between. `cp -p` and `rsync -a` set the first of the times, but
+    nothing sets the second; the sample is for file systems that keep neither it nor numbers.
+
+    Raises:
+        OSError: It cannot be read, or is no plain file.
+    """
+    digest = hashlib.sha256()
+    with opened(path) as f:
+        found = os.fstat(f.fileno())
+        last = max(0, found.st_size - _SAMPLE)
+        for start in sorted({last * i // (_SAMPLES - 1) for i in range(_SAMPLES)}):
+            f.seek(start)
+            digest.update(f.read(_SAMPLE))
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, digest.hexdigest()]
 
 
 def sha256(path: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import checkpoints, files, progress
+from lc_music_vae import checkpoints, files, plain_paths, progress
 from lc_music_vae.errors import InputError, printable
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
         "num_transpositions": ints(len(window.transpositions)),
         "length": ints(window.length),
         "controls": floats([]),
-        "song": tf.train.Feature(bytes_list=tf.train.BytesList(value=[window.song.encode()])),
+        "song": tf.train.Feature(bytes_list=tf.train.BytesList(value=[os.fsencode(window.song)])),
         "track": ints(window.track),
         "first_bar": ints(window.first_bar),
         "last_bar": ints(window.last_bar),
@@ -115,8 +115,10 @@ def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
 def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
     """Yields the writer of a TFRecord file, which appears whole or not at all."""
     try:
-        with files.replacing(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
-            yield writer
+        with contextlib.ExitStack() as stack:
+            folder, name = os.path.split(stack.enter_context(files.replacing(path)))
+            folder = stack.enter_context(plain_paths.named(folder))
+            yield stack.enter_context(tf.io.TFRecordWriter(os.path.join(folder, name)))
     except tf.errors.OpError as e:
         raise files.cannot_write(path, e) from e
 
@@ -287,17 +289,26 @@ def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
     return parsed
 
 
+@contextlib.contextmanager
+def plainly_named(shards: Sequence[str]) -> Iterator[Tuple[str, ...]]:
+    """Yields names for shards that TensorFlow takes; see `plain_paths`."""
+    with contextlib.ExitStack() as stack:
+        folders = {os.path.dirname(shard) for shard in shards}
+        named = {folder: stack.enter_context(plain_paths.named(folder or os.curdir)) for folder in folders}
+        yield tuple(os.path.join(named[os.path.dirname(shard)], os.path.basename(shard)) for shard in shards)
+
+
 def read(shards: Sequence[str]) -> Iterator[Dict[str, Any]]:
     """Yields every record as NumPy arrays, in order: for pictures and measurements, not for training."""
-    for shard in shards:
-        for record in tf.io.tf_record_iterator(shard):
+    with plainly_named(shards) as named:
+        for record in itertools.chain.from_iterable(map(tf.io.tf_record_iterator, named)):
             feature = tf.train.Example.FromString(record).features.feature
             k = len(feature["transpositions"].int64_list.value)
             yield {
                 "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
                 "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
                 "transpositions": tuple(feature["transpositions"].int64_list.value),
-                "song": feature["song"].bytes_list.value[0].decode(),
+                "song": os.fsdecode(feature["song"].bytes_list.value[0]),
                 "track": feature["track"].int64_list.value[0],
                 "first_bar": feature["first_bar"].int64_list.value[0],
                 "last_bar": feature["last_bar"].int64_list.value[0],

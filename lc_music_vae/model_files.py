@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from lc_music_vae import checkpoints, files, run_dir
+from lc_music_vae import cache, checkpoints, files, run_dir
 from lc_music_vae.checkpoints import Checkpoint
 from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
@@ -117,6 +117,8 @@ def _read_run(path: str) -> Any:
         return files.read_json(path)
     except (ValueError, RecursionError):
         raise InputError("%s: not readable as JSON; restore it, or give the bundle in its folder" % path) from None
+    except OSError as e:
+        raise InputError("%s cannot be read (%s); give the bundle in its folder" % (path, e.strerror)) from e
 
 
 def _check_recorded(run: Dict[str, Any], path: str) -> None:
@@ -202,9 +204,10 @@ def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[d
 
 def _downloaded(name: str, flag: str) -> Optional[str]:
     """Returns the downloaded checkpoint if `name` is that of a published MusicVAE and no file is called so."""
-    urls = {entry.music_vae: entry.checkpoint_url for entry in CONFIG_MAP.values() if entry.checkpoint_url}
-    if name not in urls or os.path.exists(name) or os.path.exists(name + ".index"):
+    published = {entry.music_vae: entry for entry in CONFIG_MAP.values() if entry.checkpoint_url}
+    if name not in published or os.path.exists(name) or os.path.exists(name + ".index"):
         return None
     from lc_music_vae import downloads  # here, because who downloads nothing need not wait for it
 
-    return downloads.fetch(urls[name], os.path.join(checkpoints.cache_dir(), "downloads"), flag)
+    entry, folder = published[name], os.path.join(cache.cache_dir(), "downloads")
+    return downloads.fetch(entry.checkpoint_url, folder, flag, entry.checkpoint_sha256)

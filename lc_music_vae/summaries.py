@@ -13,7 +13,8 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins import projector
 
-from lc_music_vae import files, latents
+from lc_music_vae import files, latents, plain_paths
+from lc_music_vae.errors import printable
 
 _LATENTS, _WINDOWS, _CONFIG = "projector_latents.tsv", "projector_windows.tsv", "projector_config.pbtxt"
 
@@ -24,13 +25,14 @@ def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
     A file of events that ends in the middle of one, as a killed training leaves it, is read as far as it goes.
     """
     found: Dict[str, Dict[int, float]] = {}
-    for name in sorted(os.listdir(folder)):
-        if "tfevents" in name:
-            with contextlib.suppress(tf.errors.DataLossError):
-                for event in tf.train.summary_iterator(os.path.join(folder, name)):
-                    for value in event.summary.value:
-                        if value.HasField("simple_value"):
-                            found.setdefault(value.tag, {})[event.step] = value.simple_value
+    with plain_paths.named(folder) as plain:
+        for name in sorted(os.listdir(plain)):
+            if "tfevents" in name:
+                with contextlib.suppress(tf.errors.DataLossError):
+                    for event in tf.train.summary_iterator(os.path.join(plain, name)):
+                        for value in event.summary.value:
+                            if value.HasField("simple_value"):
+                                found.setdefault(value.tag, {})[event.step] = value.simple_value
     return found
 
 
@@ -67,6 +69,6 @@ def write_projector(folder: str, points: np.ndarray, rows: Sequence[Sequence[str
     tables = {_LATENTS: [["%.6f" % x for x in point] for point in points], _WINDOWS: rows}
     for name, table in tables.items():
         with files.replacing(os.path.join(folder, name)) as temporary, open(temporary, "w", encoding="utf-8") as f:
-            f.writelines("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) + "\n" for row in table)
+            f.writelines("\t".join(map(printable, row)) + "\n" for row in table)
     with files.replacing(os.path.join(folder, _CONFIG)) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write(text_format.MessageToString(config))

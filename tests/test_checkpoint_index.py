@@ -73,15 +73,15 @@ def test_names_share_beginnings_and_blocks_follow_one_another(places):
     )
     second = block([entry(0, b"z" * 300, tensor(shape=(), shard=1, size=4))])
     assert places(table(first, second), shards=(16, 4)) == [
-        ("encoder/mu/bias", (2,), ".data-00000-of-00002", 0, 8),
-        ("encoder/mu/kernel", (1, 2), ".data-00000-of-00002", 8, 8),
-        ("z" * 300, (), ".data-00001-of-00002", 0, 4),
+        ("encoder/mu/bias", "float32", (2,), ".data-00000-of-00002", 0, 8),
+        ("encoder/mu/kernel", "float32", (1, 2), ".data-00000-of-00002", 8, 8),
+        ("z" * 300, "float32", (), ".data-00001-of-00002", 0, 4),
     ]
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1, 8), (2, 4), (8,), (8, 1), (3, 0), (0, 3)])
 def test_shapes_that_so_much_data_may_hold(places, shape):
-    assert places(one(shape=shape)) == [("v", shape, SHARD, 0, 8)]
+    assert places(one(shape=shape)) == [("v", "float32", shape, SHARD, 0, 8)]
 
 
 @pytest.mark.parametrize("shape", [(9,), (3, 3), (2, 5), (9, 0), (-1,), (2, -1), (2**40, 2**40)])
@@ -105,7 +105,7 @@ def test_shapes_that_it_cannot(places, shape):
 def test_what_is_past_the_end_of_the_data(places, kwargs):
     with pytest.raises(ValueError, match=r"^v is past the end of the data$"):
         places(one(**kwargs))
-    assert places(one(offset=8, size=0)) == [("v", (2,), SHARD, 8, 0)]
+    assert places(one(offset=8, size=0)) == [("v", "float32", (2,), SHARD, 8, 0)]
 
 
 def test_tensors_that_are_more_than_the_data(places):
@@ -156,7 +156,7 @@ def test_an_index_of_more_than_a_megabyte(places):
 
     most = of((1 << 20) - len(of(0)))
     assert len(most) == 1 << 20
-    assert places(most) == [("v", (2,), SHARD, 0, 8)]
+    assert places(most) == [("v", "float32", (2,), SHARD, 0, 8)]
     with pytest.raises(ValueError, match="^its index is larger than 1024 kB$"):
         places(most + b"\0")
 
@@ -193,7 +193,7 @@ def test_the_first_name_of_a_block_shares_nothing(places):
 def test_blocks_that_are_one_another(places):
     """Thousands of handles to one block would unfold to any size."""
     content = block([header(), entry(0, b"v", tensor(size=0))])
-    assert places(table(content)) == [("v", (2,), SHARD, 0, 0)]
+    assert places(table(content)) == [("v", "float32", (2,), SHARD, 0, 0)]
     with pytest.raises(ValueError, match="^its index is damaged$"):
         places(table(content, handles=[b"\0" + varint(len(content[0]))] * 30))
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae import checkpoints, files
+from lc_music_vae import cache, checkpoints, files
 from lc_music_vae.errors import InputError
 
 BIG = "cat-mel_2bar_big"
@@ -16,6 +16,11 @@ BIG = "cat-mel_2bar_big"
 
 def find(path):
     return checkpoints.find(str(path), "--pretrained_path")
+
+
+def unpacked(path):
+    with checkpoints.unbundled(find(path)) as prefix:
+        return prefix
 
 
 def make_tar(path, members, mode="w"):
@@ -91,14 +96,14 @@ def test_fingerprint_depends_on_contents_and_scope(forms, tmp_path):
 
 def test_a_bundle_is_unpacked_once_and_again_when_it_changes(forms, tmp_path):
     bundle = shutil.copy(forms["tar"], str(tmp_path / "b.tar"))
-    prefix = checkpoints.unbundle(find(bundle))
+    prefix = unpacked(bundle)
     before = os.stat(prefix + ".index").st_mtime_ns
-    assert prefix.startswith(checkpoints.cache_dir())
-    assert checkpoints.unbundle(find(bundle)) == prefix
+    assert prefix.startswith(cache.cache_dir())
+    assert unpacked(bundle) == prefix
     assert os.stat(prefix + ".index").st_mtime_ns == before
     assert sorted(os.listdir(os.path.dirname(prefix))) == ["x.ckpt.data-00000-of-00001", "x.ckpt.index"]
     os.utime(bundle, ns=(1, 1))
-    again = checkpoints.unbundle(find(bundle))
+    again = unpacked(bundle)
     assert again != prefix
     assert not os.path.exists(prefix + ".index")  # the older copy is gone
     assert checkpoints.Weights(find(bundle)).shapes
@@ -281,7 +286,7 @@ def test_a_cache_that_cannot_be_written_is_named(forms, tmp_path, monkeypatch):
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "file"))
     found = find(forms["tar"])
     with pytest.raises(InputError) as e:
-        checkpoints.unbundle(found)
+        checkpoints.Weights(found)
     where = "%s=%s: cannot unpack into %s" % (found.flag, found.path, tmp_path / "file")
     assert str(e.value) == where + " (Not a directory); set LC_MUSIC_VAE_CACHE to a folder with room"
 
@@ -296,7 +301,7 @@ def test_another_process_may_have_been_faster(forms, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "rename", late)
     found = find(forms["tar"])
-    prefix = checkpoints.unbundle(found)
+    prefix = unpacked(forms["tar"])
     assert sorted(os.listdir(os.path.dirname(os.path.dirname(prefix)))) == [os.path.basename(os.path.dirname(prefix))]
     assert checkpoints.Weights(found).shapes
 

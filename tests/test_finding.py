@@ -1,13 +1,18 @@
 """What names mean which checkpoint, and what a bundle may hold: by names and tar headers alone."""
 
+import contextlib
 import gzip
 import json
 import os
+import shutil
+import socket
 import tarfile
+import tempfile
+import time
 
 import pytest
 
-from lc_music_vae import checkpoints
+from lc_music_vae import cache, checkpoints, files
 from lc_music_vae.errors import InputError
 
 FLAG = "--pretrained_path"
@@ -36,11 +41,11 @@ def test_the_cache_is_where_the_environment_says(monkeypatch):
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", "/a")
     monkeypatch.setenv("XDG_CACHE_HOME", "/b")
     monkeypatch.setenv("HOME", "/c")
-    assert checkpoints.cache_dir() == "/a"
+    assert cache.cache_dir() == "/a"
     monkeypatch.delenv("LC_MUSIC_VAE_CACHE")
-    assert checkpoints.cache_dir() == "/b/lc_music_vae"
+    assert cache.cache_dir() == "/b/lc_music_vae"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert checkpoints.cache_dir() == "/c/.cache/lc_music_vae"
+    assert cache.cache_dir() == "/c/.cache/lc_music_vae"
 
 
 def test_what_ships_is_named_by_the_flag_for_it():
@@ -190,7 +195,7 @@ def test_a_bundle_unpacks_to_so_much(bundle):
     size = os.path.getsize(str(bundle(WHOLE, noise, zipped=True)))
     assert find(bundle(WHOLE, noise, member("a", content=bytes(98 * size)), zipped=True)).prefix == "m.ckpt"
     assert "unpacks to" in refusal(bundle(WHOLE, noise, member("a", content=bytes(125 * size)), zipped=True))
-    assert checkpoints._MOST_BYTES == 16 << 30
+    assert checkpoints.MOST_BYTES == 16 << 30
 
 
 def test_headers_are_read_up_to_so_much(bundle):
@@ -283,14 +288,68 @@ def test_bundles_are_the_same_whoever_packs_them(tmp_path):
 
 
 def test_a_stamp_is_of_each_file(tmp_path):
-    write(tmp_path, "m[1].index", "m[1].data-00000-of-00001", "n.data-00000-of-00001")
-    found = find(tmp_path / "m[1]")
+    write(tmp_path, "m(1).index", "m(1).data-00000-of-00001", "n.data-00000-of-00001")
+    found = find(tmp_path / "m(1)")
     before = checkpoints.stamp(found)
-    assert len(before) == 4
-    for name in ("m[1].index", "m[1].data-00000-of-00001"):
+    names = ("m(1).index", "m(1).data-00000-of-00001")
+    assert before == [value for name in names for value in files.identity(str(tmp_path / name))]
+    for name in names:
         (tmp_path / name).write_bytes(b"more" * (1 + len(name)))
         after = checkpoints.stamp(found)
         assert after != before
         before = after
-    stat = os.stat(str(tmp_path / "m[1].index"))
-    assert before[:2] == [stat.st_size, stat.st_mtime_ns]
+
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(path)
+
+
+def make_sparse(path):
+    with open(path, "wb") as f:
+        f.truncate(100 << 30)
+
+
+NO_PLAIN_FILES = {
+    "a pipe": make_fifo,
+    "a socket": make_socket,
+    "a device": lambda path: os.symlink("/dev/zero", path),
+    "a link to nothing": lambda path: os.symlink("nothing", path),
+    "a link to itself": lambda path: os.symlink(os.path.basename(path), path),
+    "a folder": os.mkdir,
+    "100 GB of nothing": make_sparse,
+}
+
+
+@pytest.mark.faults("hostile and damaged checkpoints")
+@pytest.mark.parametrize("kind", NO_PLAIN_FILES)
+def test_what_is_no_plain_file_is_one_line_at_once(kind, monkeypatch, script, record_property):
+    make, tried = NO_PLAIN_FILES[kind], 0
+    started = time.time()
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is too long for a socket
+        monkeypatch.chdir(folder)
+        make("x")
+        for flag in ("--checkpoint_file=x", "--run_dir=.", "--vae_checkpoint_file=x"):
+            status, _, error = script("midime_generate", flag, "--output_dir=out")
+            assert (status, error.count("\n")) == (1, 1), error
+            tried += 1
+        for name in ("checkpoint", INDEX, SHARD, "../run.json"):
+            os.makedirs("run/train")
+            for good in (INDEX, SHARD):
+                open(os.path.join("run", "train", good), "w").close()
+            bad = os.path.normpath(os.path.join("run", "train", name))
+            if os.path.exists(bad):
+                os.remove(bad)
+            make(bad)
+            if kind != "100 GB of nothing" or name == "../run.json":
+                status, _, error = script("midime_generate", "--checkpoint_file=run/train", "--output_dir=out")
+                assert (status, error.count("\n")) == (1, 1), error
+                assert os.path.basename(name) in error or (name, kind) == ("../run.json", "a link to nothing"), error
+                tried += 1
+            shutil.rmtree("run")
+    assert time.time() - started < 10
+    record_property("tried", tried)

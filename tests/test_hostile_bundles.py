@@ -352,7 +352,7 @@ def test_tensors_that_lie_over_one_another_are_not_copied(tmp_path):
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
     shard = ".data-00000-of-00001"
-    expected = [("a", (10,), shard, 0, 40), ("b", (10,), shard, 40, 40)]
+    expected = [("a", "float32", (10,), shard, 0, 40), ("b", "float32", (10,), shard, 40, 40)]
     assert checkpoint_index.places(prefix) == expected
     index = (tmp_path / INDEX).read_bytes()
     assert index.count(b"\x20\x28\x28\x28") == 1  # offset 40, size 40
@@ -378,3 +378,26 @@ def test_weights_that_are_no_numbers(value, honest, refused, tmp_path):
     shutil.rmtree(str(folder))
     error = refused(with_run(honest, **changes))
     assert "latent_decoder/mu/bias has values that are NaN or infinite" in error
+
+
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16, tf.float64, tf.int32])
+def test_weights_of_another_type_are_named(dtype, tmp_path):
+    prefix = str(tmp_path / "x.ckpt")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable("encoder/a", [2])
+        tf.get_variable("encoder/b", initializer=tf.cast([1, 2], dtype))
+        tf.get_variable("elsewhere", initializer=tf.cast([1, 2], dtype))
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
+    weights = checkpoints.Weights(checkpoints.find(prefix, "--pretrained_path"))
+    assert weights.get("encoder/a").dtype == np.float32
+    expected = "--pretrained_path=%s has encoder/b as %s, not float32; give a checkpoint of float32"
+    for use in (
+        lambda: weights.get("encoder/b"),
+        lambda: weights.fingerprint("encoder/"),
+        lambda: weights.check({"encoder/b": (2,)}, "x"),
+    ):
+        with pytest.raises(InputError) as e:
+            use()
+        assert str(e.value) == expected % (prefix, dtype.name)
+    weights.check({"encoder/a": (2,)}, "x")

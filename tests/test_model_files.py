@@ -165,7 +165,7 @@ def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tm
     found = model_files.find(run_path=folder, vae_checkpoint_file=name)
     assert found.pretrained.prefix == str(tmp_path / "came" / "model.ckpt")
     url = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/%s.tar" % name
-    assert asked == [(url, str(tmp_path / "cache" / "downloads"), "--vae_checkpoint_file")]
+    assert asked == [(url, str(tmp_path / "cache" / "downloads"), "--vae_checkpoint_file", None)]
     for there in (str(tmp_path / name), str(tmp_path / name / "model.ckpt")):
         make_checkpoint(there)
         assert model_files.find(run_path=folder, vae_checkpoint_file=name).pretrained.path == name

@@ -12,7 +12,7 @@ SHIPPED = "cat-mel_2bar_small"
 
 def prefix_of(name, cut_down):
     if name == SHIPPED:
-        return checkpoints.unbundle(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+        return checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))._prefix
     return cut_down[name]
 
 

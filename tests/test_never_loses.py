@@ -280,7 +280,7 @@ def test_a_run_dir_that_cannot_be_written_is_refused_at_once(tmp_path):
 @pytest.fixture(autouse=True)
 def _unpacked(_own_cache):
     """MusicVAE's weights lie in the cache before a disk is full."""
-    checkpoints.unbundle(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
 
 
 # A limit for each file in turn: the lock, latents, a checkpoint.

@@ -114,7 +114,7 @@ def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, rec
         ours = np.stack([session.run(z, {step: s}) for s in range(steps)])
     converter = data.WindowConverter("cat-mel_2bar_small")
     windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))
-    prefix = checkpoints.unbundle(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    prefix = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))._prefix
     reference = TrainedModel(CONFIG_MAP["cat-mel_2bar_small"], batch_size=n, checkpoint_dir_or_path=prefix)
     theirs = np.stack([reference.encode_tensors([w.inputs[0] for w in windows], [32] * n)[0] for _ in range(steps)])
     mean = np.stack([r["mean"][0] for r in records])
