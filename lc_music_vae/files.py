@@ -13,7 +13,8 @@ import re
 import shutil
 import stat
 import tempfile
-from typing import Any, BinaryIO, Iterator, List, Optional
+import time
+from typing import Any, BinaryIO, Callable, Iterator, List, Optional
 
 try:
     import fcntl
@@ -29,6 +30,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 # Where a folder may not be listed, or a file system has nothing to flush.
 _NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 _BLOCK = 1 << 20
+_PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds: before one says that one waits, and between two tries
 _MOST_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 
 
@@ -166,11 +168,20 @@ def _try_lock(descriptor: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: str) -> Iterator[None]:
-    """Keeps other processes that ask for the same folder waiting."""
+def locked(folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keeps other processes that ask for the same folder waiting, where its file system has locks.
+
+    `waiting` is called once where this one has waited for a second.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        lock(descriptor)
+        with contextlib.suppress(OSError):
+            began, said = time.monotonic(), False
+            while not lock(descriptor, wait=False):
+                if not said and time.monotonic() - began >= _PATIENCE:
+                    waiting()
+                    said = True
+                time.sleep(_LOOK_AGAIN)
         yield
     finally:
         os.close(descriptor)
@@ -190,13 +201,16 @@ def write_json(path: str, value: Any) -> None:
         f.write("\n")
 
 
-def opened(path: str) -> BinaryIO:
+def opened(path: str, follow: bool = True) -> BinaryIO:
     """Opens a plain file for reading, and waits for nobody: a pipe, a device or a socket is refused.
+
+    So is a link, unless it may `follow` it.
 
     Raises:
         OSError: It is not there, cannot be read, or is no plain file.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a plain file", path)

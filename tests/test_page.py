@@ -46,7 +46,7 @@ def folder(tmp_path):
     write_midi(melody([(0, 1, 69), (1, 2.5, 60), (7, 7.5, 64)], qpm=90), tmp_path / "a1.mid")
     write_midi(drum_beat(2), tmp_path / "b.mid")
     write_midi(melody(tune(3, 2), time_signature=(3, 4)), tmp_path / awkward)
-    (tmp_path / "b.wav").write_bytes(b"RIFF")
+    (tmp_path / "b.wav").write_bytes(b"RIFF\0\0\0\0WAVE")
     for name in "abc":
         (tmp_path / (name + ".png")).write_bytes(PNG)
     files.write_json(str(tmp_path / page.INDEX), {"format": 1, "runs": runs})
