@@ -24,7 +24,7 @@ PAGE = "index.html"
 _MARK = b'<meta name="generator" content="lc_music_vae">'
 _TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html")
 _DATA = re.compile(rb'<script type="application/json" id="runs">([^<]*)</script>')
-_MOST_SHOWN = 1000  # outputs; a browser takes two seconds to draw them
+_MOST_SHOWN = 1000  # outputs; a browser draws them in less than a second
 _MOST_MARKS = 200_000  # notes and bars of all of them
 _MOST_BARS = 5000  # of one of them
 _MOST_PICTURES = 32 << 20  # bytes, of all of them
@@ -95,7 +95,7 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
         more = "; and %d more" % (len(faults) - _MOST_TOLD) if len(faults) > _MOST_TOLD else ""
         logger.warning("%s leaves out %s%s", PAGE, "; ".join(map(printable, faults[:_MOST_TOLD])), more)
     data = json.dumps([run for run in shown if run["outputs"]], separators=(",", ":"))
-    said = '<p class="soft">The newest %d are shown here; %s lists %d more.</p>\n' % (maker.looked_at, INDEX, left)
+    said = f'<p class="soft">The newest {maker.looked_at:,} are shown here; {INDEX} lists {left:,} more.</p>\n'
     with open(_TEMPLATE, encoding="utf-8") as f:
         template = f.read()
     path = os.path.join(folder, PAGE)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import threading
 import time
 import wave
 
+import note_seq
 import numpy as np
 import pytest
 from conftest import melody, tune
@@ -151,3 +153,19 @@ def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
     assert "the sheet shows the first 3 of 5" in caplog.text
     alone = piano_rolls.draw([output.note_sequence for output in made[:3]], ["000", "001", "002"])
     assert sheet.tobytes() == alone.tobytes()
+
+
+@pytest.mark.faults("what no MIDI file can say")
+@pytest.mark.parametrize("qpm", [3, 99999999, 0, float("nan")])
+def test_a_tempo_that_midi_does_not_have_is_one_line_and_nothing_is_written(tmp_path, qpm):
+    notes = melody(tune(2))
+    notes.tempos[0].qpm = qpm
+    with pytest.raises(InputError, match=re.escape("a tempo of %g quarters a minute cannot be written" % qpm)):
+        outputs.write_midi([melody(tune(2)), notes], str(tmp_path), "x")
+    assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("qpm", [outputs._SLOWEST, 10, 1000, outputs._FASTEST])
+def test_every_other_tempo_comes_back(tmp_path, qpm):
+    (path,) = outputs.write_midi([melody([(0, 1, 60)], qpm=qpm)], str(tmp_path), "x")
+    assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == pytest.approx(qpm, rel=1e-3)
