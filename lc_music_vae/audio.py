@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 import subprocess
-import tempfile
 import wave
 from typing import Any, NamedTuple, Optional
 
@@ -79,7 +78,7 @@ def _usual_soundfont() -> str:
 
 def _is_soundfont(path: str) -> bool:
     try:
-        with open(path, "rb") as f:
+        with files.opened(path) as f:
             head = f.read(12)
     except OSError:
         return False
@@ -103,7 +102,10 @@ def render(sequence: Any, path: str, engine: Engine) -> None:
     length = int(round(RATE * max([sequence.total_time] + [n.end_time for n in sequence.notes])))
     sound = np.zeros((length, 1))
     if sequence.notes:
-        heard = (_by_fluidsynth(sequence, engine) if engine.program else _by_note_seq(sequence, length))[:length]
+        if engine.program:
+            heard = _by_fluidsynth(sequence, engine, os.path.dirname(os.path.abspath(path)))[:length]
+        else:
+            heard = _by_note_seq(sequence, length)
         sound = np.zeros((length, heard.shape[1]))
         sound[: len(heard)] = heard
         peak = np.abs(sound).max()
@@ -119,13 +121,13 @@ def render(sequence: Any, path: str, engine: Engine) -> None:
         out.writeframes(np.round(sound * 32767).astype("<i2").tobytes())
 
 
-def _by_fluidsynth(sequence: Any, engine: Engine) -> Any:
-    """Returns [samples, 2], floats; longer than the sequence, as its last notes ring on."""
+def _by_fluidsynth(sequence: Any, engine: Engine, folder: str) -> Any:
+    """Returns [samples, 2], floats; longer than the sequence, as its last notes ring on. Works in `folder`."""
     import note_seq
     import numpy as np
 
-    with tempfile.TemporaryDirectory() as folder:
-        midi, raw = os.path.join(folder, "in.mid"), os.path.join(folder, "out.raw")
+    with files.scratch_folder(folder) as scratch:
+        midi, raw = os.path.join(scratch, "in.mid"), os.path.join(scratch, "out.raw")
         note_seq.note_sequence_to_midi_file(sequence, midi)
         # The user's own configuration file could load other soundfonts or effects: none is read.
         command = [engine.program, "-f", os.devnull, "-n", "-i", "-r", str(RATE)]

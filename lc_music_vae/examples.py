@@ -33,6 +33,9 @@ _LARGEST_RECORD = 4 << 20
 _LARGEST_TUNE = 64 << 10
 _MOST_ELEMENTS = 1000000
 
+# Quarters a minute that a song is believed to have, and may be given. Beyond, it is a slip or damage.
+LEAST_QPM, MOST_QPM = 10, 500
+
 
 class Song(NamedTuple):
     """One NoteSequence and where it is from.

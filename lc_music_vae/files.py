@@ -13,6 +13,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Union
 
 try:
@@ -30,6 +31,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 _NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 _BLOCK = 1 << 20
 _SAMPLES, _SAMPLE = 16, 1 << 16  # places of a file that `identity` reads, and bytes at each
+_PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds: before one says that one waits, and between two tries
 _MOST_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 
 
@@ -175,14 +177,17 @@ def _try_lock(descriptor: int) -> None:
 def locked(folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Keeps other processes that ask for the same folder waiting, where its file system has locks.
 
-    `waiting` is called where this one has to wait.
+    `waiting` is called once where this one has waited for a second.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):
-            if not lock(descriptor, wait=False):
-                waiting()
-                lock(descriptor)
+            began, said = time.monotonic(), False
+            while not lock(descriptor, wait=False):
+                if not said and time.monotonic() - began >= _PATIENCE:
+                    waiting()
+                    said = True
+                time.sleep(_LOOK_AGAIN)
         yield
     finally:
         os.close(descriptor)
@@ -202,13 +207,16 @@ def write_json(path: str, value: Any) -> None:
         f.write("\n")
 
 
-def opened(path: str) -> BinaryIO:
+def opened(path: str, follow: bool = True) -> BinaryIO:
     """Opens a plain file for reading, and waits for nobody: a pipe, a device or a socket is refused.
+
+    So is a link, unless it may `follow` it.
 
     Raises:
         OSError: It is not there, cannot be read, or is no plain file.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a plain file", path)

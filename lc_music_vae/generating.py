@@ -22,6 +22,7 @@ _INPUTS = {"sample": 0, "interpolate": 2, "reconstruct": 1, "similar": 1, "walk"
 _LATENTS = {"sample": 1, "interpolate": 2, "reconstruct": 0, "similar": 1, "walk": 1}
 _MOST_OUTPUTS = 10000  # and what is decoded at once: beyond, it is a slip of the keyboard that would fill the memory
 _LEAST_OUTPUTS = {"interpolate": 2, "walk": 2}
+_FARTHEST = 1000  # of a point's numbers: N(0, I) has none beyond 10, and such as 1e39 no decoder makes notes of
 _FAR = 2.0  # see TrainedModel.distances
 _MOST_DRAWN = 400  # on one sheet: 18,000 pixels high
 _MOST_LINES = 16  # of what is said of single outputs; all of it is in the index
@@ -195,8 +196,9 @@ def _check_style(mode: str, qpm: Optional[float], program: Optional[int]) -> Non
         raise InputError(
             "--%s: a reconstruction keeps the song's own; leave it out" % ("program" if qpm is None else "qpm")
         )
-    if qpm is not None and not 10 <= qpm <= 500:
-        raise InputError("--qpm=%s must be from 10 to 500 quarters a minute" % qpm)
+    if qpm is not None and not examples.LEAST_QPM <= qpm <= examples.MOST_QPM:
+        limits = examples.LEAST_QPM, examples.MOST_QPM
+        raise InputError("--qpm=%s must be from %d to %d quarters a minute" % (qpm, *limits))
     if program is not None and not 0 <= program <= 127:
         raise InputError("--program=%d must be from 0 to 127" % program)
 
@@ -227,6 +229,10 @@ def _parse_latent(flag: str, text: str) -> List[float]:
         point = [math.nan]
     if not all(map(math.isfinite, point)):
         raise InputError("%s=%s: expected numbers with commas between, such as 0.3,-1,0,2" % (flag, text))
+    if not all(abs(x) <= _FARTHEST for x in point):
+        raise InputError(
+            "%s=%s: its numbers must be from -%d to %d; few samples are beyond 3" % (flag, text, _FARTHEST, _FARTHEST)
+        )
     return point
 
 

@@ -4,15 +4,20 @@ Needs no TensorFlow until something is written. MIDI files, sound and pictures a
 all runs that wrote to the folder, the oldest first, and `index.html` shows them.
 """
 
+import contextlib
+import io
+import logging
 import os
 import re
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence
 
-from lc_music_vae import audio, files, interrupts, page
+from lc_music_vae import audio, files, index, interrupts, page
 from lc_music_vae.errors import InputError
 
-_FORMAT = 1
+logger = logging.getLogger(__name__)
+
+_SLOWEST, _FASTEST = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
 
 
 class Output(NamedTuple):
@@ -34,6 +39,8 @@ class Output(NamedTuple):
 def make_folder(path: str) -> str:
     """Makes the folder `path` if it is not there, and returns it as an absolute path.
 
+    What killed commands left half-written in it is removed.
+
     Raises:
         InputError: It cannot be made or written to, or holds an index or a page that is somebody else's.
     """
@@ -44,22 +51,10 @@ def make_folder(path: str) -> str:
         raise InputError("--output_dir=%s cannot be made: %s" % (path, e.strerror)) from e
     if not os.access(folder, os.W_OK):
         raise InputError("--output_dir=%s cannot be written to; choose another" % path)
-    _read_index(folder)
+    index.read(folder)
     page.check(folder)
+    files.tidy(folder)
     return folder
-
-
-def _read_index(folder: str) -> Dict[str, Any]:
-    path = os.path.join(folder, page.INDEX)
-    try:
-        index = files.read_json(path)
-    except ValueError:
-        index = "damaged"
-    if index is None:
-        return {"format": _FORMAT, "runs": []}
-    if not isinstance(index, dict) or index.get("format") != _FORMAT or not isinstance(index.get("runs"), list):
-        raise InputError("%s: not an index of generated files; move it away or choose another --output_dir" % path)
-    return index
 
 
 def write(
@@ -79,45 +74,48 @@ def write(
         mode: The generate mode.
         outputs: What was generated, in order.
         sheet: Its picture, a `PIL.Image.Image`.
-        settings: What else the index records of the run.
+        settings: What else an `index.RunRecord` has of the run.
         engine: What renders each output as WAV; None is no sound.
 
     Returns:
         Paths of the MIDI files, and of the picture.
     """
+    png = io.BytesIO()
+    with interrupts.postponed():  # a large one is one long call
+        sheet.save(png, format="PNG")
     with files.all_or_none() as created:
-        paths = write_midi([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode))
-        created += paths
-        picture = re.sub(r"-000-of-\d+\.mid$", ".png", paths[0])
-        with interrupts.postponed(), files.creating(picture) as temporary:  # a large one is one long call
-            sheet.save(temporary, format="PNG")
-        created.append(picture)
-        run = dict(
-            settings,
-            mode=mode,
+        created += _create([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode), png.getvalue())
+        *paths, picture = created
+        run = index.RunRecord(
             config=config,
+            mode=mode,
             written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
             picture=os.path.basename(picture),
-            outputs=[_entry(output, path, engine) for output, path in zip(outputs, paths)],
+            outputs=[_record(output, path, engine) for output, path in zip(outputs, paths)],
+            **settings,
         )
-        with files.locked(folder):
-            index = _read_index(folder)
-            index["runs"].append(run)
-            files.write_json(os.path.join(folder, page.INDEX), index)
+        with _alone_in(folder):
+            index.add(folder, run)
     # From here on the run is listed: nothing of it is taken back.
     if engine:
         for output, path in zip(outputs, paths):
             audio.render(output.note_sequence, _sound(path), engine)
-    with files.locked(folder):
-        page.write(folder)
+    with _alone_in(folder):
+        page.write(folder, {os.path.basename(path): output.note_sequence for output, path in zip(outputs, paths)})
     return paths + [picture]
 
 
-def _entry(output: Output, path: str, engine: Optional[audio.Engine]) -> Dict[str, Any]:
-    nearest = output.nearest and dict(output.nearest._asdict(), song=os.path.basename(output.nearest.song))
+def _alone_in(folder: str) -> ContextManager[None]:
+    """Keeps other commands from writing to the folder's index and page meanwhile."""
+    said = "waiting for another command that writes to %s; Ctrl-C stops this one"
+    return files.locked(folder, lambda: logger.info(said, folder))
+
+
+def _record(output: Output, path: str, engine: Optional[audio.Engine]) -> index.OutputRecord:
+    nearest = output.nearest and dict(output.nearest._asdict(), song=index.text(os.path.basename(output.nearest.song)))
     latent = None if output.latent is None else [round(float(x), 4) for x in output.latent]
-    entry = {"file": os.path.basename(path), "title": output.title, "latent": latent, "nearest": nearest}
-    return dict(entry, audio=os.path.basename(_sound(path))) if engine else entry
+    sound = os.path.basename(_sound(path)) if engine else None
+    return index.OutputRecord(os.path.basename(path), index.text(output.title), latent, nearest, sound)
 
 
 def _sound(path: str) -> str:
@@ -126,25 +124,49 @@ def _sound(path: str) -> str:
 
 
 def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
-    """Writes MIDI files named as Magenta names them; moves on by a second rather than overwrite one."""
-    import note_seq
+    """Writes MIDI files named as Magenta names them, all or none, and returns their paths.
 
-    n = len(sequences)
+    Raises:
+        InputError: They cannot be written, or one is nothing that MIDI could say.
+    """
+    return _create(sequences, folder, stem)
+
+
+def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[bytes] = None) -> List[str]:
+    """Writes MIDI files, and their picture; moves on by a second where anything of these names is."""
+    contents = [_midi(sequence) for sequence in sequences]
+    n = len(contents)
     now = time.time()
     while True:
-        stamp = time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now))
-        paths = [os.path.join(folder, "%s_%s-%03d-of-%03d.mid" % (stem, stamp, i, n)) for i in range(n)]
-        others = [_sound(path) for path in paths] + ["%s_%s.png" % (os.path.join(folder, stem), stamp)]
-        if not any(map(os.path.exists, paths + others)):
-            break
+        stamped = "%s_%s" % (os.path.join(folder, stem), time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now)))
+        paths = ["%s-%03d-of-%03d.mid" % (stamped, i, n) for i in range(n)]
+        new = dict(zip(paths, contents))
+        if png is not None:
+            new[stamped + ".png"] = png
+        if not any(map(os.path.exists, list(new) + [_sound(path) for path in paths])):
+            # Another command may take one of the names in this very moment.
+            with contextlib.suppress(FileExistsError), files.all_or_none() as created:
+                for path, content in new.items():
+                    with files.creating(path) as temporary, open(temporary, "wb") as f:
+                        f.write(content)
+                    created.append(path)
+                return created
         now += 1
-    with files.all_or_none() as created:
-        for sequence, path in zip(sequences, paths):
-            # note_seq's own function leaves the file to be closed by chance, and is silent where a disk is full.
-            with files.creating(path) as temporary, open(temporary, "wb") as f:
-                note_seq.note_sequence_to_pretty_midi(sequence).write(f)
-            created.append(path)
-    return paths
+
+
+def _midi(sequence: Any) -> bytes:
+    """Returns a NoteSequence as a MIDI file."""
+    import note_seq
+
+    for tempo in sequence.tempos:
+        if not _SLOWEST <= tempo.qpm <= _FASTEST:
+            raise InputError(
+                "a tempo of %g quarters a minute cannot be written: MIDI has %s to %d; give music with another"
+                % (tempo.qpm, _SLOWEST, _FASTEST)
+            )
+    written = io.BytesIO()  # note_seq's own function leaves the file to be closed by chance
+    note_seq.note_sequence_to_pretty_midi(sequence).write(written)
+    return written.getvalue()
 
 
 def pattern(paths: Sequence[str]) -> str:

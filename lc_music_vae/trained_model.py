@@ -1,17 +1,21 @@
 """The class for notebooks: a trained small VAE between the two halves of its MusicVAE."""
 
+import logging
 from typing import List, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
 
-from lc_music_vae import checkpoints, data, melody, model_files, music_vae, points
+from lc_music_vae import checkpoints, data, examples, melody, model_files, music_vae, points
 from lc_music_vae.errors import InputError
 from lc_music_vae.examples import Song
 from lc_music_vae.small_vae import SmallVAE
 
+logger = logging.getLogger(__name__)
+
 # What a batch costs however small it is, in windows of a large one: cat-mel_2bar_big decodes 5 in 0.7 s, 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
+_LARGEST_Z = 1e6  # z is about 1 in all that MusicVAE was trained on; from some 1e30 on its decoder overflows
 _NEXT_SEED = 1000003  # far from what people choose: 1, 2, 3
 
 
@@ -77,7 +81,11 @@ class TrainedModel:
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
         self._seed = seed
-        self.qpm = found.qpm if qpm is None else qpm
+        self._name = "%s=%s" % (found.small.flag, found.small.path)
+        self.qpm = self._qpm(found.qpm) if qpm is None else qpm
+        if not examples.LEAST_QPM <= self.qpm <= examples.MOST_QPM:
+            limits = examples.LEAST_QPM, examples.MOST_QPM
+            raise InputError("qpm=%s must be from %d to %d quarters a minute" % (qpm, *limits))
         self.program = found.program if program is None else program
         self.octaves = found.octaves
         self._encoder: Optional[music_vae.Encoder] = None
@@ -103,6 +111,13 @@ class TrainedModel:
                 "%s=%s is over a z of %d dimensions, but --config=%s has %d; give the config it was trained with"
                 % (found.small.flag, found.small.path, self.small.z_size, self.config, expected)
             )
+
+    def _qpm(self, recorded: float) -> float:
+        """Returns the tempo to decode to where training recorded `recorded`, which may be beyond what is believed."""
+        believed = min(max(recorded, examples.LEAST_QPM), examples.MOST_QPM)
+        if believed != recorded:
+            logger.warning("%s has songs of %g quarters a minute; %d are taken", self._name, recorded, believed)
+        return believed
 
     def __enter__(self) -> "TrainedModel":
         return self
@@ -165,6 +180,9 @@ class TrainedModel:
 
         Returns:
             n NoteSequences of one window each, in the songs' tempo, program and octave.
+
+        Raises:
+            InputError: The points lie too far out for the small VAE, or it is no good.
         """
         tensors = self._decode(z_small, temperature, controls)
         return self.converter.to_note_sequences(tensors, self.qpm, self.program, self.octaves)
@@ -172,6 +190,12 @@ class TrainedModel:
     def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
         """Decodes points of the small latent to tensors, [n, time, output_depth]."""
         z = self.small.decode(z_small)
+        if not (np.isfinite(z_small).all() and (np.abs(z) <= _LARGEST_Z).all()):  # NaN is not, either
+            raise InputError(
+                "%s: its small VAE makes %g of a point, which is no z that MusicVAE could decode; the point lies too "
+                "far out, or training went astray: give another, or train anew with a smaller learning_rate"
+                % (self._name, np.abs(z).max())
+            )
         batch_size = even_batch(len(z), self._max_batch_size)
         if self._decoder is None or _cost(len(z), self._decoder.batch_size) > 2 * _cost(len(z), batch_size):
             if self._decoder is not None:

@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
+import signal
 import threading
 import time
 import wave
 
+import note_seq
 import numpy as np
 import pytest
 from conftest import melody, tune
+from PIL import Image
 
-from lc_music_vae import audio, generating, nearness, outputs, piano_rolls
+from lc_music_vae import audio, files, generating, nearness, outputs, piano_rolls
 from lc_music_vae.errors import InputError
 
 
@@ -123,14 +127,82 @@ def test_the_page_shows_what_the_index_lists(tmp_path):
     assert text.index('"mode":"walk"') < text.index('"mode":"sample"')
 
 
-def test_runs_at_the_same_time_are_all_listed(tmp_path):
+def test_48_runs_at_the_same_time_are_all_listed_each_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1.6e9)  # all of them in one second
     folder = outputs.make_folder(str(tmp_path))
-    threads = [threading.Thread(target=write, args=(folder, mode)) for mode in ("a", "b", "c", "d", "e", "f")]
+    numbers = {"m%02d" % i: 1 + i % 3 for i in range(24)}
+    threads = [threading.Thread(target=write, args=(folder, mode, n)) for mode, n in numbers.items()]
+    threads += [threading.Thread(target=write, args=(folder, "same", n)) for n in (1, 2) * 12]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(run["mode"] for run in index_of(folder)["runs"]) == list("abcdef")
+    runs = index_of(folder)["runs"]
+    assert {run["mode"]: len(run["outputs"]) for run in runs if run["mode"] != "same"} == numbers
+    assert sorted(len(run["outputs"]) for run in runs if run["mode"] == "same") == [1] * 12 + [2] * 12
+    listed = [output["file"] for run in runs for output in run["outputs"]] + [run["picture"] for run in runs]
+    assert len(set(listed)) == len(listed)
+    assert sorted(listed + ["index.html", "index.json"]) == sorted(os.listdir(folder))
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert all('"%s"' % name in text for name in listed if name.endswith(".mid"))
+
+
+def killed_at(call, folder):
+    """Writes a run in another process, which is killed at a call of `files.flush`; returns whether it came to that."""
+    child = os.fork()
+    if not child:
+        try:
+            flush, left = files.flush, [call]
+
+            def flush_or_die(path):
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                flush(path)
+
+            files.flush = flush_or_die
+            write(folder)
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+@pytest.mark.faults("signals, locks, full disks, what changes or goes")
+def test_a_killed_run_leaves_nothing_half_written_and_the_next_removes_what_it_left(tmp_path):
+    calls = 0
+    while killed_at(calls, str(tmp_path / str(calls))):
+        left = tmp_path / str(calls)
+        calls += 1
+        for name in os.listdir(str(left)):
+            if name.endswith(".mid"):
+                assert note_seq.midi_file_to_note_sequence(str(left / name)).notes
+            elif name.endswith(".png"):
+                Image.open(str(left / name)).load()
+        listed = index_of(left)["runs"] if (left / "index.json").exists() else []
+        assert all((left / output["file"]).exists() for run in listed for output in run["outputs"])
+        write(outputs.make_folder(str(left)))
+        assert len(index_of(left)["runs"]) == len(listed) + 1
+        assert not [name for name in os.listdir(str(left)) if name.startswith(".")]
+        text = (left / "index.html").read_text(encoding="utf-8")
+        assert all(output["file"] in text for run in index_of(left)["runs"] for output in run["outputs"])
+    assert calls == 10  # two MIDI files, picture, index, page: each the file, then its folder
+
+
+@pytest.mark.faults("signals, locks, full disks, what changes or goes")
+def test_who_waits_for_another_says_so_once_and_can_be_stopped(tmp_path, caplog):
+    folder = outputs.make_folder(str(tmp_path))
+    said = "waiting for another command that writes to %s; Ctrl-C stops this one" % folder
+    threading.Timer(1.6, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with files.locked(folder):
+        with caplog.at_level("INFO"), pytest.raises(KeyboardInterrupt):
+            write(folder)
+        began = time.monotonic()
+    assert caplog.messages == [said]
+    assert os.listdir(folder) == []
+    with caplog.at_level("INFO"):
+        write(folder)
+    assert caplog.messages == [said]
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 9, "runs": []}', '{"name": "a web page"}', '"x"'])
@@ -151,3 +223,19 @@ def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
     assert "the sheet shows the first 3 of 5" in caplog.text
     alone = piano_rolls.draw([output.note_sequence for output in made[:3]], ["000", "001", "002"])
     assert sheet.tobytes() == alone.tobytes()
+
+
+@pytest.mark.faults("what no MIDI file can say")
+@pytest.mark.parametrize("qpm", [3, 99999999, 0, float("nan")])
+def test_a_tempo_that_midi_does_not_have_is_one_line_and_nothing_is_written(tmp_path, qpm):
+    notes = melody(tune(2))
+    notes.tempos[0].qpm = qpm
+    with pytest.raises(InputError, match=re.escape("a tempo of %g quarters a minute cannot be written" % qpm)):
+        outputs.write_midi([melody(tune(2)), notes], str(tmp_path), "x")
+    assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("qpm", [outputs._SLOWEST, 10, 1000, outputs._FASTEST])
+def test_every_other_tempo_comes_back(tmp_path, qpm):
+    (path,) = outputs.write_midi([melody([(0, 1, 60)], qpm=qpm)], str(tmp_path), "x")
+    assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == pytest.approx(qpm, rel=1e-3)

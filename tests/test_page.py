@@ -3,10 +3,11 @@ import html.parser
 import json
 import os
 
+import note_seq
 import pytest
 from conftest import drum_beat, melody, tune, write_midi
 
-from lc_music_vae import files, page
+from lc_music_vae import examples, files, page
 from lc_music_vae.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -46,7 +47,7 @@ def folder(tmp_path):
     write_midi(melody([(0, 1, 69), (1, 2.5, 60), (7, 7.5, 64)], qpm=90), tmp_path / "a1.mid")
     write_midi(drum_beat(2), tmp_path / "b.mid")
     write_midi(melody(tune(3, 2), time_signature=(3, 4)), tmp_path / awkward)
-    (tmp_path / "b.wav").write_bytes(b"RIFF")
+    (tmp_path / "b.wav").write_bytes(b"RIFF\0\0\0\0WAVE")
     for name in "abc":
         (tmp_path / (name + ".png")).write_bytes(PNG)
     files.write_json(str(tmp_path / page.INDEX), {"format": 1, "runs": runs})
@@ -172,3 +173,101 @@ def test_only_a_page_of_ours_is_replaced(folder):
 def test_before_the_first_run_the_page_is_empty(tmp_path):
     assert shown(tmp_path) == []
     assert os.listdir(str(tmp_path)) == ["index.html"]
+
+
+def reads(monkeypatch):
+    """Names of the MIDI files that are read from now on, as they are."""
+    names, read = [], examples.read
+    monkeypatch.setattr(examples, "read", lambda path: names.append(os.path.basename(path)) or read(path))
+    return names
+
+
+def test_what_the_page_has_is_not_read_again_unless_it_changed(folder, monkeypatch):
+    first = shown(folder)
+    names = reads(monkeypatch)
+    for name in os.listdir(str(folder)):
+        os.utime(str(folder / name), (1, 1))  # as where a folder was copied
+    assert shown(folder) == first
+    assert names == []
+    write_midi(melody(tune(2, 9)), folder / "a1.mid")
+    os.utime(str(folder / "a1.mid"), (1, 1))
+    again = shown(folder)
+    assert names == ["a1.mid"]
+    changed = again[2]["outputs"].pop(1)
+    assert len(changed["notes"]) == len(tune(2, 9))
+    first[2]["outputs"].pop(1)
+    assert again == first
+    os.remove(str(folder / "a0.mid"))
+    assert [o["file"] for o in shown(folder)[2]["outputs"]] == ["a1.mid"]
+    os.remove(str(folder / "index.html"))
+    shown(folder)
+    assert len(names) == 4  # all three that are left
+
+
+def test_what_was_written_just_now_is_not_read(folder, monkeypatch):
+    expected = shown(folder)
+    os.remove(str(folder / "index.html"))
+    names = reads(monkeypatch)
+    sequences = {name: note_seq.midi_file_to_note_sequence(str(folder / name)) for name in ("a0.mid", "a1.mid")}
+    page.write(str(folder), sequences)
+    assert len(names) == 2
+    assert not set(names) & set(sequences)
+    assert shown(folder) == expected
+
+
+@pytest.mark.faults("folders of generated files that are a stranger's")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"notes":[[', '"notes":[[NaN,1,60,80,false],['),
+        ('"notes":[[', '"notes":[[1e999,1,60,80,false],['),
+        ('"notes":[[', '"notes":[[0,1,600,80,false],['),
+        ('"notes":[[', '"notes":[[0,1,"x",80,false],['),
+        ('"notes":[[', '"notes":[7,['),
+        ('"bars":[', '"bars":["<b>",'),
+        ('"bars":[', '"bars":[],"x":['),
+        ('"notes":[', '"notes":{},"x":['),
+        ('"outputs":[', '"outputs":[7,'),
+        ('"sha256":"', '"sha256":[],"x":"'),
+        ('[{"mode"', '[[[{"mode"'),
+        ('"runs">[', '"runs">7,['),
+        ('"runs">[', '"runs">%s[' % (10**5 * "[")),
+    ],
+)
+def test_a_page_that_was_tampered_with_does_no_harm(folder, before, after):
+    expected = shown(folder)
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert before in text
+    (folder / "index.html").write_text(text.replace(before, after), encoding="utf-8")
+    assert shown(folder) == expected
+
+
+def test_the_newest_are_shown_and_the_others_counted(folder, monkeypatch):
+    monkeypatch.setattr(page, "_MOST_SHOWN", 3)
+    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 1]
+    said = "The newest 3 are shown here; index.json lists 1 more."
+    assert said in (folder / "index.html").read_text(encoding="utf-8")
+    monkeypatch.setattr(page, "_MOST_SHOWN", 4)
+    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 2]
+    assert "are shown here" not in (folder / "index.html").read_text(encoding="utf-8")
+    monkeypatch.setattr(page, "_MOST_MARKS", 10)
+    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1]  # however long it is
+
+
+def test_what_has_no_room_or_no_time_is_said(folder, monkeypatch, caplog):
+    monkeypatch.setattr(page, "_MOST_PICTURES", 2 * len(PNG))
+    assert [run_["picture"] is None for run_ in shown(folder)] == [False, False, True]
+    assert caplog.messages == ["index.html leaves out %s: there is no room left for it" % (folder / "a.png")]
+    os.remove(str(folder / "index.html"))
+    monkeypatch.undo()
+    monkeypatch.setattr(page, "_MOST_SECONDS", 1e-9)
+    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1]
+    said = "%s: no time left to read it; it will be there the next time" % (folder / "b.mid")
+    assert said in caplog.messages[-1]
+    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1]  # each time goes on from the last
+
+
+def test_what_is_longer_than_a_song_is_left_out(folder, caplog):
+    monstrous = melody([(0, 1, 60), (4 * 5001, 4 * 5001 + 1, 60)])
+    page.write(str(folder), {"a0.mid": monstrous})
+    assert caplog.messages == ["index.html leaves out %s: of 5002 bars, more than a song has" % (folder / "a0.mid")]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -267,3 +268,34 @@ def test_a_new_decoder_does_not_begin_the_same_noise_again(trained):
     first = answers()
     assert len({tuple(notes) for notes in first}) > 3
     assert answers() == first
+
+
+@pytest.mark.faults("what no model makes notes of")
+def test_a_small_vae_that_gives_no_usable_z_is_one_line(trained, monkeypatch):
+    with lc_music_vae.TrainedModel(trained) as astray:
+        for point in (np.nan, np.inf, 1e30):
+            with pytest.raises(InputError, match="--run_dir=%s: its small VAE makes .* of a point" % trained):
+                astray.decode([[0.0, 0, 0, 0], [0, point, 0, 0]])
+        assert len(astray.decode([[0.0, 1000, -1000, 1000]])) == 1  # the most that a flag takes
+        decode = astray.small.decode
+        for value in (np.nan, np.inf, 1e35):  # as of weights that training drove so far
+            monkeypatch.setattr(astray.small, "decode", lambda z, value=value: decode(z) * np.float32(value))
+            with pytest.raises(InputError, match="which is no z that MusicVAE could decode"):
+                astray.sample(2)
+
+
+@pytest.mark.faults("what no model makes notes of")
+@pytest.mark.parametrize(("recorded", "taken"), [(1e-5, examples.LEAST_QPM), (1e8, examples.MOST_QPM)])
+def test_a_tempo_that_no_song_has_is_made_one(trained, tmp_path, caplog, recorded, taken):
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    run = files.read_json(os.path.join(run_dir, "run.json"))
+    run["music"]["qpm"] = recorded
+    files.write_json(os.path.join(run_dir, "run.json"), run)
+    with lc_music_vae.TrainedModel(run_dir) as model:
+        assert model.qpm == taken
+        (sample,) = model.sample(1)
+    assert [tempo.qpm for tempo in sample.tempos] == [taken]
+    assert "has songs of %g quarters a minute; %d are taken" % (recorded, taken) in caplog.text
+    for qpm in (0, 9.9, 1e9, float("nan")):
+        with pytest.raises(InputError, match="qpm=%s must be from 10 to " % qpm):
+            lc_music_vae.TrainedModel(trained, qpm=qpm)
