@@ -9,7 +9,7 @@ import bisect
 import copy
 import functools
 import math
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import note_seq
 import numpy as np
@@ -21,13 +21,11 @@ from lc_music_vae import melody
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.examples import Song
 from lc_music_vae.melody import Note, Track
+from lc_music_vae.tempo import QPM, TempoMap
 
 # Converters write and windows are handed to them at this tempo, with four quarters a bar.
-QPM = note_seq.DEFAULT_QUARTERS_PER_MINUTE
 QUARTERS_PER_BAR = 4
 _SECONDS_PER_QUARTER = 60.0 / QPM
-# Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
-_DECIMALS = 6
 _MOST_BARS = 5000  # 2.8 hours of 4/4 at 120: what ends later is no song, and every bar costs a window
 _LONGEST_NAME = 100
 _MOST_SAID = 8  # time signatures of a song
@@ -36,40 +34,6 @@ TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbe
 ANY, STRICT = METRES = ("any", "4/4")
 
 Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and length of a window
-
-
-class TempoMap:
-    """The map between a file's seconds and its quarters, both from the song's start."""
-
-    def __init__(self, tempos: Iterable):
-        changes: Dict[float, float] = {0.0: QPM}  # MIDI's tempo until the file gives one
-        real = [t for t in tempos if 0 <= t.time < math.inf and 1e-3 < t.qpm < 1e9]
-        changes.update((t.time, t.qpm) for t in sorted(real, key=lambda t: t.time))
-        self._seconds = np.array(sorted(changes))
-        self.qpms = np.array([changes[s] for s in self._seconds])
-        self._quarters = np.concatenate([[0], np.cumsum(np.diff(self._seconds) * self.qpms[:-1] / 60)])
-
-    def quarters(self, seconds) -> np.ndarray:
-        """Returns the quarters at `seconds`, an array of any shape."""
-        i = np.searchsorted(self._seconds, seconds, "right") - 1
-        return np.round(self._quarters[i] + (seconds - self._seconds[i]) * self.qpms[i] / 60, _DECIMALS)
-
-    def seconds(self, quarters) -> np.ndarray:
-        """Returns the seconds at `quarters`, an array of any shape."""
-        i = np.searchsorted(self._quarters, quarters, "right") - 1
-        return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self.qpms[i]
-
-    def main_qpm(self, end: float) -> float:
-        """Returns the tempo that holds for the most quarters up to `end`, all its stretches together."""
-        edges = np.append(np.minimum(self._quarters, end), end)
-        held: Dict[float, float] = {}
-        for qpm, quarters in zip(self.qpms.tolist(), np.diff(edges).tolist()):
-            held[qpm] = held.get(qpm, 0) + quarters
-        return max(held, key=held.get)
-
-    def changes(self) -> List[Tuple[float, float]]:
-        """Returns the tempo changes as (seconds, quarters per minute)."""
-        return list(zip(self._seconds.tolist(), self.qpms.tolist()))
 
 
 class Metre(NamedTuple):

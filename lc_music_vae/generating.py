@@ -113,6 +113,7 @@ def generate(
     _check_style(mode, qpm, program)
     inputs = _check_inputs(mode, (input_midi_1, input_midi_2), (input_bars_1, input_bars_2), (latent, latent_2))
     engine = find_engine() if audio else None
+    examples.start_reading()  # for the inputs, and for the page afterwards: it is ready before TensorFlow is
     found = model_files.find(run_path, checkpoint_file, config, vae_checkpoint_file, vae_config)
     if output_dir is None:
         if run_path is None:
@@ -195,8 +196,10 @@ def _check_style(mode: str, qpm: Optional[float], program: Optional[int]) -> Non
         raise InputError(
             "--%s: a reconstruction keeps the song's own; leave it out" % ("program" if qpm is None else "qpm")
         )
-    if qpm is not None and not 10 <= qpm <= 500:
-        raise InputError("--qpm=%s must be from 10 to 500 quarters a minute" % qpm)
+    if qpm is not None and not examples.LEAST_QPM <= qpm <= examples.MOST_QPM:
+        raise InputError(
+            "--qpm=%s must be from %d to %d quarters a minute" % (qpm, examples.LEAST_QPM, examples.MOST_QPM)
+        )
     if program is not None and not 0 <= program <= 127:
         raise InputError("--program=%d must be from 0 to 127" % program)
 
