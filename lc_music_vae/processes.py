@@ -104,6 +104,7 @@ class Worker:
             process = self._process
         if process is not None:
             process.kill()
+            process.wait()
 
     def _answer(self, asked: bytes, limits: Optional[Limits]) -> Any:
         self.start()
