@@ -9,7 +9,7 @@ import bisect
 import copy
 import functools
 import math
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import note_seq
 import numpy as np
@@ -21,54 +21,19 @@ from lc_music_vae import melody
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.examples import Song
 from lc_music_vae.melody import Note, Track
+from lc_music_vae.tempo import QPM, TempoMap
 
 # Converters write and windows are handed to them at this tempo, with four quarters a bar.
-QPM = note_seq.DEFAULT_QUARTERS_PER_MINUTE
 QUARTERS_PER_BAR = 4
 _SECONDS_PER_QUARTER = 60.0 / QPM
-# Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
-_DECIMALS = 6
 _MOST_BARS = 5000  # 2.8 hours of 4/4 at 120: what ends later is no song, and every bar costs a window
 _LONGEST_NAME = 100
+_MOST_SAID = 8  # time signatures of a song
 TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
 
 ANY, STRICT = METRES = ("any", "4/4")
 
 Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and length of a window
-
-
-class TempoMap:
-    """The map between a file's seconds and its quarters, both from the song's start."""
-
-    def __init__(self, tempos: Iterable):
-        changes: Dict[float, float] = {0.0: QPM}  # MIDI's tempo until the file gives one
-        real = [t for t in tempos if 0 <= t.time < math.inf and 1e-3 < t.qpm < 1e9]
-        changes.update((t.time, t.qpm) for t in sorted(real, key=lambda t: t.time))
-        self._seconds = np.array(sorted(changes))
-        self.qpms = np.array([changes[s] for s in self._seconds])
-        self._quarters = np.concatenate([[0], np.cumsum(np.diff(self._seconds) * self.qpms[:-1] / 60)])
-
-    def quarters(self, seconds) -> np.ndarray:
-        """Returns the quarters at `seconds`, an array of any shape."""
-        i = np.searchsorted(self._seconds, seconds, "right") - 1
-        return np.round(self._quarters[i] + (seconds - self._seconds[i]) * self.qpms[i] / 60, _DECIMALS)
-
-    def seconds(self, quarters) -> np.ndarray:
-        """Returns the seconds at `quarters`, an array of any shape."""
-        i = np.searchsorted(self._quarters, quarters, "right") - 1
-        return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self.qpms[i]
-
-    def main_qpm(self, end: float) -> float:
-        """Returns the tempo that holds for the most quarters up to `end`, all its stretches together."""
-        edges = np.append(np.minimum(self._quarters, end), end)
-        held: Dict[float, float] = {}
-        for qpm, quarters in zip(self.qpms.tolist(), np.diff(edges).tolist()):
-            held[qpm] = held.get(qpm, 0) + quarters
-        return max(held, key=held.get)
-
-    def changes(self) -> List[Tuple[float, float]]:
-        """Returns the tempo changes as (seconds, quarters per minute)."""
-        return list(zip(self._seconds.tolist(), self.qpms.tolist()))
 
 
 class Metre(NamedTuple):
@@ -96,6 +61,7 @@ class Score(NamedTuple):
         tempo_map: The map back to the file's seconds.
         track_names: Names of its tracks by instrument number, where the file has them.
         metres: Its time signatures, in order.
+        end: The end of its last note, in quarters.
         tracks: The parts that windows are cut from.
         choice: Why these, in words.
         remarks: What was made of time signatures other than 4/4, and of notes out of range, in words.
@@ -107,6 +73,7 @@ class Score(NamedTuple):
     tempo_map: TempoMap
     track_names: Dict[int, str]
     metres: Tuple[Metre, ...]
+    end: float
     tracks: Tuple[Track, ...] = ()
     choice: str = ""
     remarks: Tuple[str, ...] = ()
@@ -179,10 +146,11 @@ def _metre(start: float, numerator: int, denominator: int) -> Metre:
 def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[Metre, ...]]:
     """Returns bar starts in quarters, up to the first at or after `end`, and the metres that last some time."""
     signatures = sorted((s for s in note_sequence.time_signatures if math.isfinite(s.time)), key=lambda s: s.time)
-    changes = [(float(tempo_map.quarters(s.time)), s.numerator, s.denominator) for s in signatures]
-    changes = [change for change in changes if 0 <= change[0] <= end]
+    starts = tempo_map.quarters(np.array([s.time for s in signatures])).tolist()
     bars, metres = [0.0], [_metre(0.0, QUARTERS_PER_BAR, 4)]
-    for at, numerator, denominator in changes:
+    for at, signature in zip(starts, signatures):
+        if not 0 <= at <= end:
+            continue
         # A change between beats is not a bar line: it holds from the next one.
         aligned = math.isclose(at, round(at), abs_tol=0.02)
         length = metres[-1].quarters
@@ -191,7 +159,7 @@ def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, T
         if aligned and round(at) > bars[-1]:
             bars.append(float(round(at)))
         metres[-1] = metres[-1]._replace(end=bars[-1])
-        metres.append(_metre(bars[-1], numerator, denominator))
+        metres.append(_metre(bars[-1], signature.numerator, signature.denominator))
     while bars[-1] < end:
         bars.append(bars[-1] + metres[-1].quarters)
     return np.array(bars), tuple(m for m in metres if m.start < min(m.end, max(end, 1)))
@@ -221,7 +189,7 @@ def normalise(song: Song) -> Score:
         )
     bars, metres = _bars(sequence, tempo_map, end)
     names = {info.instrument: printable(info.name)[:_LONGEST_NAME] for info in sequence.instrument_infos}
-    return Score(song.name, tuple(notes), bars, tempo_map, names, metres)
+    return Score(song.name, tuple(notes), bars, tempo_map, names, metres, end)
 
 
 def _moved(melody_events: np.ndarray, semitones: int) -> np.ndarray:
@@ -253,6 +221,11 @@ def _octaves_into(pitches: np.ndarray, low: int, high: int) -> int:
         return int(np.sum((pitches + 12 * octaves < low) | (pitches + 12 * octaves > high)))
 
     return min(sorted(range(-10, 11), key=abs), key=outside)
+
+
+def _some(said: List[str]) -> List[str]:
+    """Returns what fits into a table: the first few, and how many more there are."""
+    return said[:_MOST_SAID] + (["and %d more" % (len(said) - _MOST_SAID)] if len(said) > _MOST_SAID else [])
 
 
 def _times(number: int, thing: str) -> str:
@@ -348,12 +321,12 @@ class WindowConverter:
     def _metre_remarks(self, score: Score) -> List[str]:
         """Returns what is made of the time signatures other than 4/4, in words."""
         if self._metre != STRICT:
-            return list(dict.fromkeys(m.remark for m in score.metres if m.remark))
+            return _some(list(dict.fromkeys(m.remark for m in score.metres if m.remark)))
         left_out: Dict[str, int] = {}  # first bar, from 1, of each signature
         for m in score.metres:
             if not m.is_4_4:
                 left_out.setdefault(m.signature, int(np.searchsorted(score.bars, m.start)) + 1)
-        named = ", ".join("%s from bar %d" % item for item in left_out.items())
+        named = ", ".join(_some(["%s from bar %d" % item for item in left_out.items()]))
         return ["left out by --metre=4/4: %s; --metre=any reads it" % named] if named else []
 
     def _into_range(self, track: Track) -> Tuple[Track, str]:
@@ -436,14 +409,22 @@ class WindowConverter:
                 phrases[-1][1] = end
             else:
                 phrases.append([start, end])
-        first_bars = []
+        fits = self._bars_heard(track, bars)
+        within = np.zeros_like(fits)
         for start, end in phrases:
             first = np.searchsorted(bars, start, "right") - 1
             last = np.searchsorted(bars, end, "left")
             phrase_end = bars[min(last, len(bars) - 1)]
-            first_bars.extend(b for b in range(first, last) if bars[b] + self.quarters <= phrase_end)
-        found = set(first_bars) - ({0} if upbeat else set())
-        return sorted(b for b in found if self.metre_allows(score, float(bars[b])))
+            within[first:last] |= bars[first:last] + self.quarters <= phrase_end
+        within[0] &= not upbeat
+        return [int(b) for b in np.flatnonzero(fits & within) if self.metre_allows(score, float(bars[b]))]
+
+    def _bars_heard(self, track: Track, bars: np.ndarray) -> np.ndarray:
+        """Returns for each start of a bar, in quarters, whether a note of `track` starts in the window there."""
+        steps = np.array([_step(n.start, self._steps_per_quarter) for n in track.notes])
+        firsts = np.floor(bars * self._steps_per_quarter + 0.5)
+        lasts = firsts + _step(self.quarters, self._steps_per_quarter)
+        return np.searchsorted(steps, firsts, "left") < np.searchsorted(steps, lasts, "left")
 
     def window(
         self, score: Score, track: Track, first_bar: int, transpositions: Sequence[int] = (0,)
@@ -475,8 +456,15 @@ class WindowConverter:
 
     def metre_allows(self, score: Score, start: float) -> bool:
         """Returns whether the window at `start` quarters is under time signatures that were asked for alone."""
-        within = [m for m in score.metres if m.start < start + self.quarters and start < m.end]
-        return self._metre != STRICT or all(m.is_4_4 for m in within)
+        if self._metre != STRICT:
+            return True
+        # Metres are in order of start, which is what tuples are compared by, and follow each other without a gap.
+        i = bisect.bisect_left(score.metres, (start + self.quarters,)) - 1
+        while i >= 0 and score.metres[i].end > start:
+            if not score.metres[i].is_4_4:
+                return False
+            i -= 1
+        return True
 
     def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
         """Returns windows without overlap that cover a track, as (start in quarters, window).
@@ -499,7 +487,8 @@ class WindowConverter:
         else:
             found = self.windows(score)
         if not found:
-            at_bars = (self.window(score, track, bar) for track in score.tracks for bar in every_bar)
+            heard = [(track, self._bars_heard(track, score.bars[:-1])) for track in score.tracks]
+            at_bars = (self.window(score, track, bar) for track, bars in heard for bar in every_bar if bars[bar])
             found = [window for window in at_bars if window is not None]
         return found
 
@@ -517,14 +506,13 @@ class WindowConverter:
         result: note_seq.NoteSequence,
     ) -> None:
         """Adds the notes of a decoded window to `result`, as `track` at `start` quarters of the score."""
-        end_of_song = max(n.end for n in score.notes)
         for note in decoded.notes:
             first, last = (start + t / _SECONDS_PER_QUARTER for t in (note.start_time, note.end_time))
-            if first >= end_of_song:
+            if first >= score.end:
                 continue
             added = result.notes.add()
             added.CopyFrom(note)
-            added.start_time, added.end_time = score.tempo_map.seconds(np.array([first, min(last, end_of_song)]))
+            added.start_time, added.end_time = score.tempo_map.seconds(np.array([first, min(last, score.end)]))
             if self._is_melody:
                 added.instrument, added.program = track.number, track.program
                 added.pitch = _heard(added.pitch, track.octaves)

@@ -1,21 +1,17 @@
 """Reading music: from paths to NoteSequences.
 
 `find` lists files and looks at their first bytes without TensorFlow; `sources` lists the songs in one of them, `load`
-reads one such song, here or in another process, and `read` does both.
+has another process read one such song (see `parsing`), and `read` does both.
 """
 
-import contextlib
 import glob
-import math
 import os
 import re
 import struct
-import warnings
-import zipfile
-from typing import Any, Iterator, List, NamedTuple, Optional
-from xml.parsers import expat
+import threading
+from typing import Any, Iterator, List, NamedTuple
 
-from lc_music_vae import interrupts, midi, plain_paths
+from lc_music_vae import files, plain_paths, processes
 from lc_music_vae.errors import InputError, printable
 
 MIDI = (".mid", ".midi", ".kar")
@@ -24,17 +20,28 @@ ABC = (".abc",)
 TFRECORD = (".tfrecord", ".tfrecords")
 _ALL = MIDI + MUSICXML + ABC + TFRECORD
 
-# What a song may have at most, so that no file takes more than some seconds and 500 MB to read. The notes of a long
-# symphony are fewer, and take 2 MB as MIDI, 3 MB as a NoteSequence and 20 MB as MusicXML.
-MOST_NOTES = 50000
-_LARGEST_FILE = 32 << 20
+UNREADABLE = "unreadable"
+
+# What is larger is no song, and nothing is begun with it.
+LARGEST_FILE = 32 << 20
 _LARGEST_ZIPPED = 8 << 20
 _LARGEST_RECORD = 4 << 20
+_LARGEST_TFRECORD = 16 << 30  # a million songs
+_LARGEST_TUNEBOOK = 8 << 20
+_MOST_TUNES = 10000
 _LARGEST_TUNE = 64 << 10
-_MOST_ELEMENTS = 1000000
+_LARGEST_HEADER = 4 << 10  # of a tunebook: it is read again with each tune
+
+# What reading a song may take: seconds of the processor's time, MB of memory; and what each MB of the file adds. The
+# notes of the longest symphonies are 20 MB of MusicXML, and take 3 s and 250 MB.
+_SECONDS, _SECONDS_A_MB = 5, 1
+_MEGABYTES, _MEGABYTES_A_MB = 500, 8
 
 # Quarters a minute that a song is believed to have, and may be given. Beyond, it is a slip or damage.
-LEAST_QPM, MOST_QPM = 10, 500
+LEAST_QPM, MOST_QPM = 10, 1000
+
+_IDLE = 60.0  # seconds without a song, after which the process that reads them ends
+_readers = threading.local()
 
 
 class Song(NamedTuple):
@@ -55,13 +62,17 @@ class Source(NamedTuple):
     Attributes:
         name: The file's path; in a TFRecord followed by `#` and the number of the record, from 0, in an ABC tunebook
             by `#` and the tune's reference number (its `X:`).
-        kind: Which of `_READERS` reads it.
-        content: The record's bytes or the tune's text; None if that is the file, and the reason if it is unreadable.
+        kind: Which of `parsing`'s readers reads it.
+        content: The record's bytes or the tune's text; None if that is the file, and the reason if it is UNREADABLE.
     """
 
     name: str
     kind: str
     content: Any = None
+
+    def unreadable(self, why: str) -> str:
+        """Returns what is said of it if it cannot be read."""
+        return "%s: not readable as %s (%s)" % (self.name, self.kind, why)
 
 
 def find(path: str, flag: str = "--examples_path") -> List[str]:
@@ -72,24 +83,31 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
     """
     expanded = os.path.expanduser(path)
     if os.path.isdir(expanded):
-        found = [os.path.join(folder, name) for folder, _, names in os.walk(expanded) for name in names]
-        found = sorted(f for f in found if f.lower().endswith(_ALL) and not os.path.basename(f).startswith("."))
+        found: List[str] = []
+        # A folder that cannot be looked into is named as a file would be that cannot be read.
+        for folder, _, names in os.walk(expanded, onerror=lambda e: found.append(e.filename)):
+            songs = [name for name in names if name.lower().endswith(_ALL) and not name.startswith(".")]
+            found.extend(os.path.join(folder, name) for name in songs)
         if not found:
             raise InputError("%s=%s: no music file in this folder; looked for %s" % (flag, path, " ".join(_ALL)))
-        return found
+        return sorted(found)
     found = [expanded] if os.path.isfile(expanded) else sorted(glob.glob(expanded))
     if not found:
         raise InputError("%s=%s: no such file or folder; give a music file, a TFRecord or a folder" % (flag, path))
     for file in found:
-        _check_kind(file, flag)
+        # One among many is left out when its turn comes, as in a folder.
+        if len(found) == 1 or not file.lower().endswith(_ALL):
+            _check_kind(file, flag)
     return found
 
 
 def _check_kind(path: str, flag: str) -> None:
     """Refuses what was named explicitly and is neither MIDI, MusicXML, ABC nor a TFRecord, by its first bytes."""
-    with open(path, "rb") as f:
-        head = f.read(12)
-    size = os.path.getsize(path)
+    try:
+        with files.opened(path) as f:
+            head, size = f.read(12), os.fstat(f.fileno()).st_size
+    except OSError as e:
+        raise InputError("%s=%s: %s" % (flag, path, e.strerror)) from None
     if not head:
         raise InputError("%s=%s: the file is empty" % (flag, path))
     if head.startswith(b"MThd") and not path.lower().endswith(TFRECORD):
@@ -122,127 +140,104 @@ def sources(path: str) -> Iterator[Source]:
     """
     lower = path.lower()
     try:
-        if not lower.endswith(TFRECORD):
-            _check_size(path, _LARGEST_ZIPPED if lower.endswith(".mxl") else _LARGEST_FILE)
+        head = _head(path)
         if lower.endswith(ABC):
             yield from _tunes(path)
         elif lower.endswith(MUSICXML):
             yield Source(path, "MusicXML")
-        elif lower.endswith(MIDI) or _starts_as_midi(path):
+        elif lower.endswith(MIDI) or head.startswith(b"MThd"):
             yield Source(path, "MIDI")
         else:
             yield from _records(path)
     except InputError as e:
-        yield Source(path, "unreadable", str(e))
+        yield Source(path, UNREADABLE, str(e))
     except OSError as e:
-        yield Source(path, "unreadable", "%s: %s" % (path, e.strerror))
+        yield Source(path, UNREADABLE, "%s: %s" % (path, e.strerror))
+
+
+def fingerprint(path: str) -> str:
+    """Returns the SHA-256 of a music file, or, where nothing would be read of it, why."""
+    try:
+        _head(path)
+        return files.sha256(path)
+    except InputError as e:
+        return str(e)
+    except OSError as e:
+        return "%s: %s" % (path, e.strerror)
+
+
+def _head(path: str) -> bytes:
+    """Returns the first bytes of a music file.
+
+    Raises:
+        InputError: It is larger than any, or a TFRecord that cannot be one.
+        OSError: It cannot be read, or is no plain file.
+    """
+    lower = path.lower()
+    with files.opened(path) as f:
+        head, size = f.read(12), os.fstat(f.fileno()).st_size
+    named = MIDI + MUSICXML + ABC
+    if not lower.endswith(named) and not head.startswith(b"MThd"):
+        if head == bytes(12):  # no length is without a checksum: a file of holes, or a disk's empty blocks
+            raise InputError("%s: the TFRecord is cut off or damaged" % path)
+        if size > _LARGEST_TFRECORD:
+            raise InputError(
+                "%s: of %d bytes; a TFRecord has at most %d GiB here; split it" % (path, size, _LARGEST_TFRECORD >> 30)
+            )
+        return head
+    most = _LARGEST_ZIPPED if lower.endswith(".mxl") else _LARGEST_TUNEBOOK if lower.endswith(ABC) else LARGEST_FILE
+    if size > most:
+        raise InputError("%s: of %d bytes; a song has at most %d MiB here; split it" % (path, size, most >> 20))
+    return head
 
 
 def load(source: Source) -> Song:
-    """Reads one song.
+    """Reads one song, in a process that is ended if it takes too long or too much memory.
 
     Raises:
         InputError: It cannot be read.
     """
-    refusal: Optional[InputError] = None
-    # What note_seq reads with may take Ctrl-C for damage in the song: it comes afterwards, whatever became of that.
-    with interrupts.postponed(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
-        try:
-            return Song(printable(source.name), check_notes(_READERS[source.kind](source)))
-        except InputError as e:
-            refusal = e
-        # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
-        except Exception as e:
-            lines = str(e).strip().splitlines() or [type(e).__name__]
-            refusal = InputError("%s: not readable as %s (%s)" % (source.name, source.kind, lines[0][:200]))
-            refusal.__cause__ = e
-    raise refusal
+    if source.kind == UNREADABLE:
+        raise InputError(source.content)
+    reader = _reader()
+    reader.start()
+    from lc_music_vae import parsing  # here, because `find` must answer before note_seq is loaded
+
+    try:
+        read, why_not = reader.compute(parsing.parse, source, _limits(source))
+    except processes.EndedError as e:
+        read, why_not = None, source.unreadable(str(e))
+    if read is None:
+        raise InputError(why_not)
+    return Song(printable(source.name), parsing.note_seq.NoteSequence.FromString(read))
 
 
-def _starts_as_midi(path: str) -> bool:
-    with open(path, "rb") as f:
-        return f.read(4) == b"MThd"
+def start_reading() -> None:
+    """Starts the process that reads songs, so that it is ready by the time that this one is."""
+    _reader().start()
 
 
-def _midi(source: Source) -> Any:
-    import note_seq  # here, because `find` must answer before it is loaded
-
-    with open(source.name, "rb") as f:
-        note_sequence = note_seq.midi_to_note_sequence(midi.put_right(f.read()))
-    for info in note_sequence.instrument_infos:
-        with contextlib.suppress(UnicodeError):  # mido takes names for Latin-1; often they are UTF-8
-            info.name = info.name.encode("latin-1").decode("utf-8")
-    return note_sequence
+def _reader() -> processes.Worker:
+    """Returns this thread's reading process; none is shared with another thread, or after a fork."""
+    if getattr(_readers, "owner", None) != os.getpid():
+        _readers.owner, _readers.reader = os.getpid(), processes.Worker(["lc_music_vae.parsing"], _IDLE)
+    return _readers.reader
 
 
-def _musicxml(source: Source) -> Any:
-    import note_seq
-
-    _check_xml(source.name)
-    return note_seq.musicxml_file_to_sequence_proto(source.name)
-
-
-def _check_size(path: str, most: int) -> None:
-    size = os.path.getsize(path)
-    if size > most:
-        raise InputError("%s: of %d bytes; a song has at most %d MiB here; split it" % (path, size, most >> 20))
-
-
-def _check_xml(path: str) -> None:
-    """Raises a `ValueError` if a MusicXML file, zipped or not, would unfold to more than a song."""
-    if not path.lower().endswith(".mxl"):
-        with open(path, "rb") as f:
-            _check_elements(f.read())
-        return
-    with zipfile.ZipFile(path) as zipped:
-        members = zipped.infolist()
-        if sum(member.file_size for member in members) > _LARGEST_FILE:
-            raise ValueError("it unpacks to more than %d MiB" % (_LARGEST_FILE >> 20))
-        for member in members:
-            _check_elements(zipped.read(member))
-
-
-def _check_elements(xml: bytes) -> None:
-    left = _MOST_ELEMENTS
-
-    def count(*unused):
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise ValueError("it has more than %d elements" % _MOST_ELEMENTS)
-
-    def refuse(*unused):
-        raise ValueError("it declares entities, which no MusicXML needs")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EntityDeclHandler = count, refuse
-    with contextlib.suppress(expat.ExpatError):  # note_seq finds the same, and says what it is
-        parser.Parse(xml, True)
-
-
-def check_notes(note_sequence: Any) -> Any:
-    """Returns a NoteSequence.
-
-    Raises:
-        ValueError: Its notes are too many, or not of this world.
-    """
-    notes = note_sequence.notes
-    if len(notes) > MOST_NOTES:
-        raise ValueError("%d notes; a song has at most %d here; split it" % (len(notes), MOST_NOTES))
-    for i, note in enumerate(notes):
-        if not (math.isfinite(note.start_time) and math.isfinite(note.end_time)):
-            raise ValueError("note %d is from %s to %s seconds" % (i, note.start_time, note.end_time))
-        for what in ("pitch", "velocity", "program"):
-            if not 0 <= getattr(note, what) <= 127:
-                raise ValueError("note %d has %s %d, not 0 to 127" % (i, what, getattr(note, what)))
-    return note_sequence
+def _limits(source: Source) -> processes.Limits:
+    """Returns what reading a song may take: more if it is large."""
+    try:
+        megabytes = (len(source.content) if source.content else os.path.getsize(source.name)) >> 20
+    except OSError:
+        megabytes = 0  # `parsing` finds the same, and says it
+    return processes.Limits(_SECONDS + _SECONDS_A_MB * megabytes, _MEGABYTES + _MEGABYTES_A_MB * megabytes)
 
 
 def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
     """Yields TensorFlow's records of a TFRecord; it would allocate whatever length a record says it has."""
-    size, at = os.path.getsize(path), 0
-    with open(path, "rb") as f:
+    at = 0
+    with files.opened(path) as f:
+        size = os.fstat(f.fileno()).st_size
         while at < size:
             f.seek(at)
             head = f.read(8)
@@ -267,31 +262,16 @@ def _records(path: str) -> Iterator[Source]:
             for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(plain))):
                 yield Source("%s#%d" % (path, i), "NoteSequence", record)
         if i < 0:
-            yield Source(path, "unreadable", "%s: the TFRecord is empty" % path)
+            yield Source(path, UNREADABLE, "%s: the TFRecord is empty" % path)
     except InputError as e:
-        yield Source(path, "unreadable", str(e))
+        yield Source(path, UNREADABLE, str(e))
     except tf.errors.DataLossError:
-        yield Source(path, "unreadable", "%s: the TFRecord is cut off or damaged" % path)
-
-
-def _record(source: Source) -> Any:
-    import note_seq
-    from google.protobuf import message
-
-    try:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            note_sequence = note_seq.NoteSequence.FromString(source.content)
-        if said:  # protobuf only warns of a record that goes on after its end
-            raise message.DecodeError
-        return note_sequence
-    except message.DecodeError:
-        raise InputError("%s: the record is not a NoteSequence" % source.name) from None
+        yield Source(path, UNREADABLE, "%s: the TFRecord is cut off or damaged" % path)
 
 
 def _tunes(path: str) -> Iterator[Source]:
     """Yields the tunes of an ABC tunebook: what is between empty lines, under the file's own header."""
-    with open(path, "rb") as f:
+    with files.opened(path) as f:
         content = f.read()
     try:
         text = content.decode("utf-8-sig")
@@ -302,59 +282,16 @@ def _tunes(path: str) -> Iterator[Source]:
     # The file's own header is fields alone; words may stand there, too.
     fields = [] if blocks[0] in tunes else re.findall(r"^\s*[A-Za-z]:.*$", blocks[0], re.MULTILINE)
     header = "".join(field + "\n" for field in fields)
-    for i, tune in enumerate(tunes):
-        reference = re.search(r"^\s*X:\s*(\d+)", tune, re.MULTILINE)
-        yield Source("%s#%s" % (path, reference.group(1) if reference else i), "ABC", header + tune)
     if not tunes:
-        yield Source(path, "unreadable", "%s: no tune in it; in ABC each starts with a line X:" % path)
-
-
-def _abc(source: Source) -> Any:
-    from note_seq import abc_parser, sequences_lib
-
-    if len(source.content) > _LARGEST_TUNE:
-        raise ValueError("a tune of more than %d kB" % (_LARGEST_TUNE >> 10))
-    tune = abc_parser.ABCTune(source.content.splitlines()).note_sequence
-    played = sequences_lib.expand_section_groups(tune)
-    _complete_first_bar(played, _first_bar(source.content))
-    return played
-
-
-def _first_bar(tune: str) -> float:
-    """Returns the seconds that the first bar of an ABC tune takes; 0 if that is not clear."""
-    from note_seq import abc_parser
-
-    lines = [re.sub("%.*", "", line).strip() for line in tune.splitlines()]
-    music = next((i for i, line in enumerate(lines) if line and not re.match(r"[A-Za-z]:", line)), len(lines))
-    bar = re.match(r"[\s|:\]]*([^|:]*)", re.sub(r'"[^"]*"', "", "\n".join(lines[music:]))).group(1)
-    try:
-        return abc_parser.ABCTune(lines[:music] + [bar]).note_sequence.total_time
-    except abc_parser.ABCParseError:
-        return 0.0
-
-
-def _complete_first_bar(sequence: Any, first_bar: float) -> None:
-    """Moves a tune that starts with an upbeat to where the upbeat ends a bar: ABC's bars start after it."""
-    if not sequence.time_signatures:
-        return
-    metre = sequence.time_signatures[0]
-    qpm = sequence.tempos[0].qpm if sequence.tempos else 120
-    bar = 4 * metre.numerator / metre.denominator * 60 / qpm
-    if not 0 < first_bar < bar - 1e-6:
-        return
-    rest = bar - first_bar
-    for note in sequence.notes:
-        note.start_time += rest
-        note.end_time += rest
-    sequence.total_time += rest
-    for changes in (sequence.time_signatures, sequence.key_signatures, sequence.tempos, sequence.text_annotations):
-        for change in changes:
-            if change.time:
-                change.time += rest
-
-
-def _unreadable(source: Source) -> Any:
-    raise InputError(source.content)
-
-
-_READERS = {"MIDI": _midi, "MusicXML": _musicxml, "NoteSequence": _record, "ABC": _abc, "unreadable": _unreadable}
+        raise InputError("%s: no tune in it; in ABC each starts with a line X:" % path)
+    if len(tunes) > _MOST_TUNES:
+        raise InputError("%s: %d tunes; a tunebook has at most %d here; split it" % (path, len(tunes), _MOST_TUNES))
+    if len(header) > _LARGEST_HEADER:
+        raise InputError("%s: more than %d kB before its first tune" % (path, _LARGEST_HEADER >> 10))
+    for i, tune in enumerate(tunes):
+        reference = re.search(r"^\s*X:\s*(\d{1,18})", tune, re.MULTILINE)
+        source = Source("%s#%s" % (path, reference.group(1) if reference else i), "ABC", header + tune)
+        if len(source.content) > _LARGEST_TUNE:
+            why_not = source.unreadable("a tune of more than %d kB" % (_LARGEST_TUNE >> 10))
+            source = Source(source.name, UNREADABLE, why_not)
+        yield source

@@ -114,6 +114,7 @@ def generate(
     _check_style(mode, qpm, program)
     inputs = _check_inputs(mode, (input_midi_1, input_midi_2), (input_bars_1, input_bars_2), (latent, latent_2))
     engine = find_engine() if audio else None
+    examples.start_reading()  # for the inputs, and for the page afterwards: it is ready before TensorFlow is
     found = model_files.find(run_path, checkpoint_file, config, vae_checkpoint_file, vae_config)
     if output_dir is None:
         if run_path is None:

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import checkpoints, files, plain_paths, progress
+from lc_music_vae import checkpoints, examples, files, plain_paths, progress
 from lc_music_vae.errors import InputError, printable
 
 logger = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ def prepare(
     }
     pieces = [paths[i : i + _FILES_A_SHARD] for i in range(0, len(paths), _FILES_A_SHARD)]
     shards = [os.path.join(folder, "latents-%05d-of-%05d.tfrecord" % (i, len(pieces))) for i in range(len(pieces))]
-    made_from = [dict(made_with, files=[[path, files.sha256(path)] for path in piece]) for piece in pieces]
+    made_from = [dict(made_with, files=[[path, examples.fingerprint(path)] for path in piece]) for piece in pieces]
     made = [_made(shard, expected) for shard, expected in zip(shards, made_from)]
     missing = {i: pieces[i] for i in range(len(pieces)) if made[i] is None}
     if missing:
@@ -246,9 +246,9 @@ def _made(shard: str, made_from: Dict[str, Any]) -> Optional[Shard]:
 
 
 def _check_unchanged(read: Sequence[Sequence[str]]) -> None:
-    """Raises an `InputError` unless the files have the hashes that they had before they were read."""
+    """Raises an `InputError` unless the files are what they were before they were read."""
     for path, before in read:
-        if not os.path.isfile(path) or files.sha256(path) != before:
+        if examples.fingerprint(path) != before:
             raise InputError("%s changed while it was read; give the same command again" % path)
 
 

@@ -7,8 +7,9 @@ notes are taken, as magenta's converters do.
 Measured on POP909 with the names taken away, see `benchmarks/melody_tracks.py`.
 """
 
+import bisect
 import re
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import note_seq
 import numpy as np
@@ -19,6 +20,7 @@ AUTO, ALL = "auto", "all"
 
 _NAMED = re.compile(r"melod|vocal|voice|\blead\b|\btune\b|\bsing", re.IGNORECASE)
 _ALONE = 0.5  # a track of which fewer notes than this sound alone is accompaniment, or everything in one
+_SAME = 1e-6  # quarters
 _LEGATO = 0.2  # quarters that notes may overlap and still sound alone
 
 
@@ -103,9 +105,15 @@ def _inferred(track: Track) -> Track:
         sequence.notes.add(pitch=n.pitch, velocity=n.velocity, start_time=n.start, end_time=n.end)
     sequence.total_time = max(n.end for n in track.notes)
     instrument = note_seq.infer_melody_for_sequence(sequence)
-    heard = [n for n in sequence.notes if n.instrument == instrument]
     # What it returns has been split and joined: the notes themselves are those that start where it hears one.
-    starts = np.array([n.start_time for n in heard])
-    pitches = np.array([n.pitch for n in heard])
-    notes = tuple(n for n in track.notes if np.any((np.abs(starts - n.start) < 1e-6) & (pitches == n.pitch)))
+    heard: Dict[int, List[float]] = {}
+    for n in sorted((n for n in sequence.notes if n.instrument == instrument), key=lambda n: n.start_time):
+        heard.setdefault(n.pitch, []).append(n.start_time)
+    notes = tuple(n for n in track.notes if _holds(heard.get(n.pitch, []), n.start))
     return track._replace(notes=notes) if notes else track
+
+
+def _holds(times: Sequence[float], time: float) -> bool:
+    """Returns whether `time` is among ascending `times`, up to rounding."""
+    i = bisect.bisect_left(times, time - _SAME)
+    return i < len(times) and times[i] <= time + _SAME

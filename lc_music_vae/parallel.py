@@ -1,34 +1,21 @@
-"""Work in other processes, its results in order.
-
-Workers are started afresh (TensorFlow does not survive a fork) and, unlike those of `multiprocessing`, do not run the
-user's script again. Nothing in here imports TensorFlow: what workers import is what they are given to do.
-"""
+"""Work in other processes, its results in order. Nothing in here imports TensorFlow: workers do, if they need it."""
 
 import collections
 import contextlib
 import functools
 import itertools
-import logging
-import os
 import pickle
-import signal
-import threading
-import time
-import warnings
+import queue
 import zlib
-from concurrent.futures import process
-from typing import Any, Callable, Deque, Iterable, Iterator, List
+from concurrent import futures
+from typing import Any, Callable, Deque, Iterable, Iterator
 
 from joblib.externals import loky
 
-from lc_music_vae.errors import InputError
+from lc_music_vae import processes
 
-_ITEMS_A_PIECE = 8
-_PIECES_A_WORKER = 4  # in flight: bounds the memory, and bridges the time in which results are not asked for
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
-)
-_ENVIRONMENT = dict(_ONE_THREAD, CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3", PYTHONWARNINGS="ignore")
+_AHEAD = 32  # items a worker in flight: bounds the memory, and bridges the time in which results are not asked for
+_TRIES = 2  # a worker may be killed for another's want of memory
 
 
 def cores() -> int:
@@ -37,80 +24,74 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def ordered_map(workers: int) -> Iterator[Callable[[Callable, Iterable], Iterator]]:
+def ordered_map(workers: int) -> Iterator[Callable[[Callable, Iterable, Callable], Iterator]]:
     """Yields a `map` that computes in so many worker processes, which end with the block; 0 computes here.
 
-    The function and its results must be picklable; items are taken a bounded number ahead.
-
-    Raises:
-        InputError: A worker was killed.
+    Beside the function and the items it is given what to make of an item whose worker was killed, each time that it was
+    tried: a function of the item and of why, in words. The functions and their results must be picklable; items are
+    taken a bounded number ahead.
     """
     if not workers:
-        yield map
+        yield lambda function, items, lost: map(function, items)
         return
-    executor = loky.ProcessPoolExecutor(workers, initializer=_start, initargs=(os.getpid(),), env=_ENVIRONMENT)
+    pool = _Pool(workers)
     try:
-        yield functools.partial(_map, executor, workers * _PIECES_A_WORKER)
-    except process.BrokenProcessPool as e:
-        raise InputError(
-            "a process that reads songs was killed, most likely for want of memory: free some and try again, or allow "
-            "fewer processes with LOKY_MAX_CPU_COUNT=1"
-        ) from e
+        yield pool.map
     finally:
-        executor.shutdown(kill_workers=True)
+        pool.close()
 
 
-def _start(parent: int) -> None:
-    """Makes a worker quiet, and end with its parent however that ends."""
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
+class _Pool:
+    """So many workers, and a thread for each that waits for it."""
 
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
+    def __init__(self, number: int):
+        self._workers = [processes.Worker() for _ in range(number)]
+        self._free: queue.Queue = queue.Queue()
+        self._threads = futures.ThreadPoolExecutor(number)
+        self._asked: Deque[futures.Future] = collections.deque()
+        for worker in self._workers:
+            worker.start()
+            self._free.put(worker)
 
-    threading.Thread(target=watch, daemon=True).start()
+    def map(self, function: Callable, items: Iterable, lost: Callable[[Any, str], Any]) -> Iterator:
+        """Starts the work, and returns an iterator over its results."""
+        items = iter(items)
+
+        def submit(number):
+            for item in itertools.islice(items, number):
+                self._asked.append(self._threads.submit(self._compute, function, item, lost))
+
+        def results():
+            while self._asked:
+                packed = self._asked.popleft().result()
+                submit(1)
+                yield pickle.loads(zlib.decompress(packed))  # noqa: S301 - our own workers made it
+
+        submit(_AHEAD * len(self._workers))
+        return results()
+
+    def close(self) -> None:
+        """Ends the workers, whatever they are doing."""
+        for future in self._asked:
+            future.cancel()
+        self._asked.clear()
+        for worker in self._workers:
+            worker.close()
+        self._threads.shutdown()
+
+    def _compute(self, function: Callable, item: Any, lost: Callable[[Any, str], Any]) -> bytes:
+        worker = self._free.get()
+        try:
+            for left in reversed(range(_TRIES)):
+                try:
+                    return worker.compute(functools.partial(_packed, function), item)
+                except processes.EndedError as e:
+                    if not left:
+                        return _packed(functools.partial(lost, item), str(e))
+        finally:
+            self._free.put(worker)
 
 
-def _map(executor: loky.ProcessPoolExecutor, most: int, function: Callable, items: Iterable) -> Iterator:
-    """Starts the work, and returns an iterator over its results."""
-    items = iter(items)
-    pieces = iter(lambda: list(itertools.islice(items, _ITEMS_A_PIECE)), [])
-    futures: Deque = collections.deque()
-
-    def submit(number):
-        futures.extend(executor.submit(_compute, function, piece) for piece in itertools.islice(pieces, number))
-
-    def results():
-        while futures:
-            packed = futures.popleft().result()
-            submit(1)
-            for one in packed:
-                yield pickle.loads(zlib.decompress(one))  # noqa: S301 - our own workers made it
-
-    with _uninterrupted():
-        submit(1)  # starts the workers
-    submit(most - 1)
-    return results()
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Processes that are started in here never hear of Ctrl-C: it is for this one, which ends them.
-
-    Nor does this one for that moment, some milliseconds.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # handlers cannot be set here
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # is inherited; a mask would be undone on the way
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _compute(function: Callable[[Any], Any], piece: List[Any]) -> List[bytes]:
-    """Compressed, each by itself: one-hot windows of a whole piece are many times what they are packed."""
-    return [zlib.compress(pickle.dumps(function(item), 4), 1) for item in piece]
+def _packed(function: Callable[[Any], Any], item: Any) -> bytes:
+    """Compressed: the one-hot windows of a song are many times what they are packed."""
+    return zlib.compress(pickle.dumps(function(item), 4), 1)

@@ -69,6 +69,12 @@ def _convert(settings: Settings, job: _Job) -> Converted:
     return Converted(job.shard, job.file, _row(score, windows, converter), windows, qpm, tracks)
 
 
+def _lost(job: _Job, why: str) -> Converted:
+    """Says what became of a song whose process was ended."""
+    name = printable(job.source.name)
+    return Converted(job.shard, job.file, Row(name, 0, "", "%s: %s" % (name, why)))
+
+
 def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
     """Yields the songs of the files of each shard."""
     file = 0
@@ -137,4 +143,4 @@ def reading(
             yield song
 
     with parallel.ordered_map(workers) as ordered, progress.bar("reading", num_files, "file") as bar:
-        yield watched(ordered(functools.partial(_convert, settings), jobs))
+        yield watched(ordered(functools.partial(_convert, settings), jobs, _lost))

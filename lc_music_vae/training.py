@@ -80,6 +80,8 @@ def train(
         logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
         return bundle
     folder.make()
+    if run is None:  # else what was read of the songs is kept, as a rule
+        examples.start_reading()  # it is ready before TensorFlow is
     with folder.held(), interrupts.saying(lambda: "at step %d of %d" % (folder.latest()[1], num_steps)):
         if folder.read() != run or folder.latest()[1] != step:
             raise InputError("--run_dir=%s was trained in by another process just now; try again" % run_dir)

@@ -61,27 +61,6 @@ def test_interrupts_are_postponed_and_then_come_as_what_they_are():
     assert threads == [[]]  # outside the main thread Python allows no handlers, and needs none
 
 
-@pytest.mark.parametrize("damaged", [False, True])
-def test_an_interrupted_song_is_not_a_damaged_one(damaged, monkeypatch, tmp_path):
-    """note_seq turns whatever comes while it parses into an error of the file, Ctrl-C too. Bad songs keep none back."""
-    import pretty_midi
-
-    song = write_midi(melody(tune(4)), tmp_path / "song.mid")
-    parse = pretty_midi.PrettyMIDI.__init__
-
-    def interrupted(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-        if damaged:
-            raise EOFError
-        parse(*arguments)
-
-    monkeypatch.setattr(pretty_midi.PrettyMIDI, "__init__", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="while songs were read"):
-        train(tmp_path / "run", song)
-    assert not half_written(tmp_path / "run")
-    assert not list((tmp_path / "run" / "latents").glob("latents-*"))
-
-
 def test_ctrl_c_in_a_notebook_writes_a_checkpoint_and_comes_through(tmp_path, monkeypatch):
     handler = signal.getsignal(signal.SIGINT)
     steps = []
