@@ -229,6 +229,9 @@ def complete(
             if same:
                 logger.warning("%s is damaged or gone; its songs are encoded again", paths[i])
             _check_there(songs, paths[i])
+        elif record.sha256 is None:  # of 0.1.0
+            records[i] = record.with_checksum(paths[i])
+            records[i].write(paths[i])
     if missing:
         from lc_music_vae import music_vae
         from lc_music_vae import songs as reading
@@ -242,8 +245,7 @@ def complete(
             for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
                 made, of_files = encode_shard(of_shard, paths[i], encoder.encode), planned[i].songs
                 _check_unchanged(of_files)
-                size, sha256 = os.path.getsize(paths[i]), files.sha256(paths[i])
-                records[i] = shards.Record(made_with, of_files, made, size, sha256)
+                records[i] = shards.Record(made_with, of_files, made).with_checksum(paths[i])
                 records[i].write(paths[i])
                 if len(planned) > 1 and not progress.shown():
                     done = [len(songs) for _, songs in planned]

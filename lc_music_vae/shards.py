@@ -177,8 +177,12 @@ class Record(NamedTuple):
         return size == self.size if self.size is not None else (size > 0) == (self.made.windows > 0)
 
     def is_of(self, shard: str) -> bool:
-        """Returns whether the shard is the one that it was, as far as that is known."""
-        return self.has_size(shard) and self.sha256 in (None, _sha256(shard))
+        """Returns whether the shard is the one that it was, by its checksum; False where that is not known."""
+        return self.has_size(shard) and self.sha256 == _sha256(shard)
+
+    def with_checksum(self, shard: str) -> "Record":
+        """Returns the same with the shard's size and checksum as they are now."""
+        return self._replace(size=os.path.getsize(shard), sha256=_sha256(shard))
 
     def write(self, shard: str) -> None:
         """Writes it beside the shard."""
@@ -257,7 +261,7 @@ class Kept(NamedTuple):
         return [song for record in self.records if record for song in record.songs]
 
     def is_whole(self) -> bool:
-        """Returns whether all shards are there, by their checksums where these are recorded."""
+        """Returns whether all shards are there, by their checksums."""
         return self.is_known and all(record.is_of(path) for path, record in zip(self.paths, self.records))
 
 
@@ -271,8 +275,9 @@ def kept(folder: str, names: Optional[Sequence[str]], windows: int) -> Kept:
     """
     there = names
     if there is None:
-        listed = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-        there = [one for one in listed if is_name(one) and "+" not in one]  # it made no additions
+        listed = os.listdir(folder) if os.path.isdir(folder) else []
+        named = {re.sub(r"\.json$", "", one) for one in listed}
+        there = sorted(one for one in named if is_name(one) and "+" not in one)  # it made no additions
     paths = tuple(os.path.join(folder, one) for one in there)
     records = tuple(map(read_record, paths))
     if names is None and sum(record.made.windows for record in records if record) != windows:
