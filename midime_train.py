@@ -56,6 +56,12 @@ def _flags():
         "What of the songs is read: any reads all; 4/4 leaves out what is under other time signatures, as Magenta does "
         "(2/2 is as good as 4/4). Left out, any, or as the run began.",
     )
+    define.boolean(
+        "add_songs",
+        False,
+        "Go on with the songs of --examples_path and all that the run was trained on before; without it, going on "
+        "needs the same songs.",
+    )
     return define.values
 
 
@@ -92,6 +98,7 @@ def _main(flags) -> None:
         flags.num_data_threads,
         flags.melody_track,
         flags.metre,
+        flags.add_songs,
     )
     logger.info(
         "to hear it: %s", command_line.other_command("midime_train", "midime_generate", "--run_dir=" + flags.run_dir)

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 import tqdm
 
-from lc_music_vae import base_model, files, interrupts, latents, plain_paths, progress, sessions
+from lc_music_vae import base_model, checkpoints, files, interrupts, latents, plain_paths, progress, sessions
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
@@ -263,6 +263,38 @@ class _Meanwhile(tf.train.SessionRunHook):
     def after_create_session(self, session, coord):
         del session, coord
         self._thread.start()
+
+
+def check_weights(prefix: str, hparams: HParams, z_size: int) -> checkpoints.Weights:
+    """Returns the tensors of a run's checkpoint.
+
+    Raises:
+        InputError: It is damaged, or not of a small VAE of these sizes.
+    """
+    weights = checkpoints.Weights(checkpoints.find(prefix, "--run_dir"))
+    with tf.Graph().as_default():
+        vae = base_model.LatentVAE(hparams, z_size)
+        vae.decode(vae.encode(tf.zeros([1, z_size])).loc)
+        shapes = {v.op.name: tuple(v.shape.as_list()) for v in tf.trainable_variables()}
+    weights.check(shapes, "the small VAE that run.json describes")
+    if set(weights.shapes) != set(shapes):
+        raise InputError("--run_dir=%s holds more layers than run.json describes; restore run.json" % prefix)
+    return weights
+
+
+def check_resumable(prefix: str, step: int, hparams: HParams, z_size: int) -> None:
+    """Raises an `InputError` unless training can go on from the checkpoint: all of it is there, and of that step."""
+    weights = check_weights(prefix, hparams, z_size)
+    slots = [name + slot for name in sorted(weights.shapes) for slot in ("", "/Adam", "/Adam_1")]
+    try:
+        weights.check_finite()
+        for name in slots + ["beta1_power", "beta2_power"]:
+            weights.get(name)
+        found = int(weights.get("global_step"))
+    except InputError as e:
+        raise InputError("%s; or remove %s.*, and training goes on from the checkpoint before it" % (e, prefix)) from e
+    if found != step:
+        raise InputError("--run_dir=%s is of step %d; give it back its own name" % (prefix, found))
 
 
 def train(

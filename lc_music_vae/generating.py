@@ -116,6 +116,7 @@ def generate(
     engine = find_engine() if audio else None
     examples.start_reading()  # for the inputs, and for the page afterwards: it is ready before TensorFlow is
     found = model_files.find(run_path, checkpoint_file, config, vae_checkpoint_file, vae_config)
+    shards = run_dir.at(run_path).shards() if run_path else []
     if output_dir is None:
         if run_path is None:
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
@@ -157,7 +158,7 @@ def generate(
                 titles[0] += ": start, %s" % inputs[0].name
                 titles[-1] += ": end, %s" % inputs[1].name
             sequences = model.decode(where, temperature)
-            nearest = _nearest(model, sequences, run_path)
+            nearest = _nearest(model, sequences, shards)
             made = [Output(*parts) for parts in zip(titles, sequences, where, nearest)]
     given = converter.to_note_sequences([w.outputs for w in windows]) if windows else []
     sheet = _draw(mode, made, songs, given, num_outputs)
@@ -350,11 +351,10 @@ def _where(mode: str, model: Any, ends: Sequence[Any], n: int, similarity: float
     return where, ["%03d" % i for i in range(n)]
 
 
-def _nearest(model: Any, sequences: Sequence[Any], run_path: Optional[str]) -> List[Any]:
+def _nearest(model: Any, sequences: Sequence[Any], shards: Sequence[str]) -> List[Any]:
     """Returns the training window nearest to each sequence, where the run's folder is at hand."""
     from lc_music_vae import data, nearness
 
-    shards = run_dir.at(run_path).shards() if run_path else []
     if not shards:
         logger.info("how near these are to the songs that were trained on is known with --run_dir only")
         return [None] * len(sequences)

@@ -60,7 +60,7 @@ _RANGES: Dict[str, _Range] = {
     "encoded_z_size": _between(1, 1024, "above 0 and at most 1024"),
     "latent_encoder_layers": _LAYER_SIZES,
     "latent_decoder_layers": _LAYER_SIZES,
-    "learning_rate": _between(_TINY, 1e30, "above 0 and at most 1e30"),
+    "learning_rate": _between(_TINY, 10, "above 0 and at most 10"),
     "decay_rate": _between(_TINY, 1, "above 0 and at most 1"),
     "min_learning_rate": _between(0, 10, "0 or more and at most 10"),
     "max_beta": _between(0, 1e6, "0 or more and at most 1000000"),
@@ -122,7 +122,30 @@ def override(hparams: HParams, text: str) -> HParams:
     return result
 
 
+def checker(name: str) -> Callable[[Any], bool]:
+    """Returns what says whether a value, as JSON has it, may be the hyperparameter's."""
+    default = getattr(HParams(), name)
+
+    def is_right(value: Any) -> bool:
+        several = isinstance(default, tuple)
+        numbers = value if several else [value]
+        # bool is an int to Python; a float may be written without a point.
+        kinds = (float, int) if isinstance(default, float) else (int,)
+        return (
+            isinstance(numbers, (list, tuple))
+            and all(type(number) in kinds and abs(number) < math.inf for number in numbers)
+            and _RANGES[name].contains(value)
+        )
+
+    return is_right
+
+
+def words(name: str) -> str:
+    """Returns the hyperparameter's range in words."""
+    return _RANGES[name].words
+
+
 def from_json(values: Dict[str, Any]) -> HParams:
-    """Rebuilds hyperparameters from `HParams(...)._asdict()` that went through JSON."""
+    """Rebuilds hyperparameters from `HParams(...)._asdict()` that went through JSON; see `checker` first."""
     known = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in HParams._fields}
     return HParams(**known)

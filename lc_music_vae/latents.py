@@ -4,14 +4,13 @@ A frozen encoder gives the same q(z|x) at every step, so its mean and scale are 
 from them: the same distribution as with the encoder in the loop, at none of its cost.
 
 `encode_shard` makes one file of latents from the songs of some music files and depends on nothing else. Beside each
-shard stands a JSON file that says what it was made from; a shard is used again while that is the same, and then neither
-magenta nor note_seq is loaded.
+shard stands a JSON file that says what it was made from (`shards.Record`); a shard is used again while that is the
+same, and then neither magenta nor note_seq is loaded. Songs that are added later get shards of their own: none that a
+training learned from is ever removed, or written again with other songs.
 """
 
 import contextlib
-import hashlib
 import itertools
-import json
 import logging
 import os
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -19,30 +18,14 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import checkpoints, examples, files, plain_paths, progress
+from lc_music_vae import checkpoints, files, plain_paths, progress, run_dir, shards
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.shards import File, Row, Shard
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2  # of the records; a new number makes old shards be encoded again
 _FILES_A_SHARD = 64
 _STEPS_A_BATCH = 4096  # of windows' time steps: bounds the memory that encoding takes
-
-
-class Row(NamedTuple):
-    """What became of one song.
-
-    Attributes:
-        path: The song's name.
-        slices: Number of its distinct windows.
-        melody: The tracks that they are from.
-        reason: Why there are none, or what was done to make them; else empty.
-    """
-
-    path: str
-    slices: int
-    melody: str
-    reason: str
 
 
 class Latents(NamedTuple):
@@ -67,22 +50,11 @@ class Latents(NamedTuple):
     octaves: int = 0
 
 
-class Shard(NamedTuple):
-    """What `encode_shard` made, apart from the file itself.
+class Planned(NamedTuple):
+    """A shard that there is to be: its name in the folder, and the files that it is of."""
 
-    Attributes:
-        windows: Number of records.
-        rows: One a song.
-        qpms: How many windows there are at each tempo, rounded to hundredths; the keys are text, as in JSON.
-        programs: The same of each program.
-        octaves: The same of each number of octaves that tracks were moved up.
-    """
-
-    windows: int
-    rows: List[Row]
-    qpms: Dict[str, int]
-    programs: Dict[str, int]
-    octaves: Dict[str, int]
+    name: str
+    songs: Tuple[File, ...]
 
 
 def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
@@ -176,6 +148,32 @@ def _batches(windows: Iterator[Any]) -> Iterator[List[Any]]:
         yield batch
 
 
+def plan(songs: Sequence[File], addition: int = 0) -> List[Planned]:
+    """Returns the shards that songs are to be encoded to; see `shards.name` for `addition`."""
+    pieces = [tuple(songs[i : i + _FILES_A_SHARD]) for i in range(0, len(songs), _FILES_A_SHARD)]
+    return [Planned(shards.name(i, len(pieces), addition), piece) for i, piece in enumerate(pieces)]
+
+
+def plan_kept(kept: shards.Kept, given: Sequence[File]) -> List[Planned]:
+    """Returns the shards that a run has, of files where they are now.
+
+    Args:
+        kept: What the run was trained on.
+        given: The songs as they are now. Where it is not known of which songs a shard is, it is of those of `given`
+            that are in no other.
+    """
+    now = {song.sha256: song.path for song in given}
+    unknown = iter(plan(shards.without(given, kept.songs)))
+    planned = []
+    for path, record in zip(*kept):
+        if record is None:
+            songs = next(unknown, Planned("", ())).songs
+        else:
+            songs = tuple(File(now.get(song.sha256, song.path), song.sha256) for song in record.songs)
+        planned.append(Planned(os.path.basename(path), songs))
+    return [one for one in planned if one.songs]  # several of which nothing is known fill as few as they need
+
+
 def prepare(
     paths: Sequence[str],
     folder: str,
@@ -191,65 +189,127 @@ def prepare(
 
     Args:
         paths: Music files.
-        folder: Where shards are kept; those of other songs are removed.
+        folder: Where shards are kept.
         music_vae_config: Name of the MusicVAE config.
         weights: MusicVAE's checkpoint.
         fingerprint: Fingerprint of its encoder.
         transpositions: Semitones that each window is encoded at.
         melody_track: Which tracks of a song are read, as `melody.choose` takes it.
         metre: Which time signatures are read, as `data.WindowConverter` takes it.
-        workers: Processes that read songs beside this one; None is one a core where there are many songs, else none.
+        workers: As `complete` takes it.
     """
-    made_with = {
-        "format": _FORMAT,
-        "music_vae": music_vae_config,
-        "fingerprint": fingerprint,
-        "transpositions": list(transpositions),
-        "melody_track": melody_track,
-        "metre": metre,
-    }
-    pieces = [paths[i : i + _FILES_A_SHARD] for i in range(0, len(paths), _FILES_A_SHARD)]
-    shards = [os.path.join(folder, "latents-%05d-of-%05d.tfrecord" % (i, len(pieces))) for i in range(len(pieces))]
-    made_from = [dict(made_with, files=[[path, examples.fingerprint(path)] for path in piece]) for piece in pieces]
-    made = [_made(shard, expected) for shard, expected in zip(shards, made_from)]
-    missing = {i: pieces[i] for i in range(len(pieces)) if made[i] is None}
-    if missing:
-        from lc_music_vae import music_vae, songs
+    made_with = shards.MadeWith(music_vae_config, fingerprint, tuple(transpositions), melody_track, metre)
+    return complete(plan(shards.hashed(paths)), folder, made_with, weights, workers)
 
-        settings = songs.Settings(music_vae_config, melody_track, metre, tuple(transpositions))
-        songs.window_converter(*settings[:3])
-        with songs.reading(missing, settings, workers) as converted:
-            encoder = music_vae.Encoder(music_vae_config, weights)
+
+def complete(
+    planned: Sequence[Planned],
+    folder: str,
+    made_with: shards.MadeWith,
+    weights: checkpoints.Weights,
+    workers: Optional[int] = None,
+) -> Latents:
+    """Returns the latents of shards, having encoded those that are not there, not whole, or made in another way.
+
+    Args:
+        planned: The shards, in order.
+        folder: Where they are kept.
+        made_with: How they are made.
+        weights: MusicVAE's checkpoint.
+        workers: Processes that read songs beside this one; None is one a core where there are many songs, else none.
+
+    Raises:
+        InputError: A song that is to be encoded is not there, or not as it was.
+    """
+    paths = [os.path.join(folder, name) for name, _ in planned]
+    records = [shards.read_record(path) for path in paths]
+    missing = {}
+    for i, (record, (_, songs)) in enumerate(zip(records, planned)):
+        same = record and record.made_with == made_with and _contents(record.songs) == _contents(songs)
+        if not same or not _is_whole(paths[i], record):
+            missing[i] = [song.path for song in songs]
+            if same:
+                logger.warning("%s is damaged or gone; its songs are encoded again", paths[i])
+            _check_there(songs, paths[i])
+        elif record.sha256 is None:  # of 0.1.0
+            records[i] = record.with_checksum(paths[i])
+            records[i].write(paths[i])
+    if missing:
+        from lc_music_vae import music_vae
+        from lc_music_vae import songs as reading
+
+        settings = reading.Settings(
+            made_with.music_vae, made_with.melody_track, made_with.metre, made_with.transpositions
+        )
+        reading.window_converter(*settings[:3])
+        with reading.reading(missing, settings, workers) as converted:
+            encoder = music_vae.Encoder(made_with.music_vae, weights)
             for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
-                made[i] = encode_shard(of_shard, shards[i], encoder.encode)
-                _check_unchanged(made_from[i]["files"])
-                files.write_json(shards[i] + ".json", {"made_from": made_from[i], "made": made[i]})
-                if len(pieces) > 1 and not progress.shown():
-                    logger.info("encoded %d of %d files", i * _FILES_A_SHARD + len(pieces[i]), len(paths))
+                made, of_files = encode_shard(of_shard, paths[i], encoder.encode), planned[i].songs
+                _check_unchanged(of_files)
+                records[i] = shards.Record(made_with, of_files, made).with_checksum(paths[i])
+                records[i].write(paths[i])
+                if len(planned) > 1 and not progress.shown():
+                    done = [len(songs) for _, songs in planned]
+                    logger.info("encoded %d of %d files", sum(done[: i + 1]), sum(done))
             encoder.close()
-    _remove_others(folder, shards)
+    return _found(paths, records)
+
+
+def load(kept: shards.Kept) -> Latents:
+    """Returns the latents that a run was trained on, as they are.
+
+    Raises:
+        InputError: They are not as training left them.
+    """
+    for path, record in zip(*kept):
+        if not (record and record.made_with.format == shards.FORMAT and _is_whole(path, record)):
+            raise run_dir.damaged_latents(path)
+    return _found(kept.paths, kept.records)
+
+
+def _found(paths: Sequence[str], records: Sequence[shards.Record]) -> Latents:
+    made = [record.made for record in records]
     return Latents(
-        shards=tuple(shards),
+        shards=tuple(paths),
         num_windows=sum(m.windows for m in made),
-        z_size=next((record["mean"].shape[1] for record in read(shards)), 0),
-        rows=tuple(Row(*row) for m in made for row in m.rows),
+        z_size=next((record["mean"].shape[1] for record in read(paths)), 0),
+        rows=tuple(row for m in made for row in m.rows),
         qpm=float(_commonest([m.qpms for m in made], "120")),
         program=int(_commonest([m.programs for m in made], "0")),
         octaves=int(_commonest([m.octaves for m in made], "0")),
     )
 
 
-def _made(shard: str, made_from: Dict[str, Any]) -> Optional[Shard]:
-    """Returns what is in `shard` if it is there and was made from this."""
-    done = files.read_json(shard + ".json")
-    return Shard(*done["made"]) if done and done["made_from"] == made_from and os.path.isfile(shard) else None
+def _contents(songs: Sequence[File]) -> List[str]:
+    return [song.sha256 for song in songs]
 
 
-def _check_unchanged(read: Sequence[Sequence[str]]) -> None:
-    """Raises an `InputError` unless the files are what they were before they were read."""
-    for path, before in read:
-        if examples.fingerprint(path) != before:
-            raise InputError("%s changed while it was read; give the same command again" % path)
+def _is_whole(shard: str, record: shards.Record) -> bool:
+    """Returns whether all of a shard is there: by its checksum, or TensorFlow's own of each of its records."""
+    if record.sha256 is not None or not record.has_size(shard):
+        return record.is_of(shard)
+    try:
+        return sum(1 for _ in _records(shard)) == record.made.windows
+    except InputError:
+        return False
+
+
+def _check_there(songs: Sequence[File], shard: str) -> None:
+    """Raises an `InputError` unless the files that a shard is to be made from are there, as they are known."""
+    for song, now in zip(songs, shards.hashed(song.path for song in songs)):
+        if song.sha256 != now.sha256:
+            raise InputError(
+                "%s is to be made again, and %s, which it was made from, is gone or changed; put that back, or train "
+                "into another --run_dir" % (shard, song.path)
+            )
+
+
+def _check_unchanged(songs: Sequence[File]) -> None:
+    """Raises an `InputError` unless the files have the hashes that they had before they were read."""
+    for song, now in zip(songs, shards.hashed(song.path for song in songs)):
+        if song.sha256 != now.sha256:
+            raise InputError("%s changed while it was read; give the same command again" % song.path)
 
 
 def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:
@@ -258,19 +318,6 @@ def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:
         for name, number in one.items():
             total[name] = total.get(name, 0) + number
     return max(sorted(total), key=total.get) if total else default
-
-
-def _remove_others(folder: str, shards: Sequence[str]) -> None:
-    keep = {os.path.basename(shard) for shard in shards}
-    for name in os.listdir(folder):
-        if name.startswith("latents-") and name.replace(".json", "") not in keep:
-            os.remove(os.path.join(folder, name))
-
-
-def digest(shards: Sequence[str]) -> str:
-    """Returns the SHA-256 of what the shards were made from: songs, encoder, transpositions."""
-    made_from = [files.read_json(shard + ".json")["made_from"] for shard in shards]
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
 def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
@@ -290,18 +337,22 @@ def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
 
 
 @contextlib.contextmanager
-def plainly_named(shards: Sequence[str]) -> Iterator[Tuple[str, ...]]:
+def plainly_named(paths: Sequence[str]) -> Iterator[Tuple[str, ...]]:
     """Yields names for shards that TensorFlow takes; see `plain_paths`."""
     with contextlib.ExitStack() as stack:
-        folders = {os.path.dirname(shard) for shard in shards}
+        folders = {os.path.dirname(path) for path in paths}
         named = {folder: stack.enter_context(plain_paths.named(folder or os.curdir)) for folder in folders}
-        yield tuple(os.path.join(named[os.path.dirname(shard)], os.path.basename(shard)) for shard in shards)
+        yield tuple(os.path.join(named[os.path.dirname(path)], os.path.basename(path)) for path in paths)
 
 
-def read(shards: Sequence[str]) -> Iterator[Dict[str, Any]]:
-    """Yields every record as NumPy arrays, in order: for pictures and measurements, not for training."""
-    with plainly_named(shards) as named:
-        for record in itertools.chain.from_iterable(map(tf.io.tf_record_iterator, named)):
+def read(paths: Sequence[str]) -> Iterator[Dict[str, Any]]:
+    """Yields every record of these shards as NumPy arrays, in order: for pictures and measurements, not for training.
+
+    Raises:
+        InputError: One is damaged or gone.
+    """
+    for path in paths:
+        for record in _records(path):
             feature = tf.train.Example.FromString(record).features.feature
             k = len(feature["transpositions"].int64_list.value)
             yield {
@@ -317,12 +368,20 @@ def read(shards: Sequence[str]) -> Iterator[Dict[str, Any]]:
             }
 
 
-def own_key(shards: Sequence[str], most: int) -> Tuple[np.ndarray, List[Dict[str, Any]]]:
+def _records(path: str) -> Iterator[bytes]:
+    try:
+        with plain_paths.named(path) as plain:
+            yield from tf.io.tf_record_iterator(plain)
+    except (tf.errors.OpError, OSError) as e:
+        raise run_dir.damaged_latents(path) from e
+
+
+def own_key(paths: Sequence[str], most: int) -> Tuple[np.ndarray, List[Dict[str, Any]]]:
     """Returns the posterior means of the first windows, at most so many, in their own key, and their records.
 
     The means are float32 [n, z_size].
     """
-    records = list(itertools.islice(read(shards), most))
+    records = list(itertools.islice(read(paths), most))
     means = [r["mean"][r["transpositions"].index(0)] for r in records]
     return np.stack(means), records
 

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from lc_music_vae import base_model, checkpoints, sessions
+from lc_music_vae.errors import InputError
 
 
 class SmallVAE:
@@ -20,8 +21,9 @@ class SmallVAE:
     """
 
     def __init__(self, checkpoint: checkpoints.Checkpoint):
+        self._name = "%s=%s" % (checkpoint.flag, checkpoint.path)
         weights = checkpoints.Weights(checkpoint)
-        hparams, self.z_size = base_model.sizes_of(weights.shapes, "%s=%s" % (checkpoint.flag, checkpoint.path))
+        hparams, self.z_size = base_model.sizes_of(weights.shapes, self._name)
         self.encoded_z_size = hparams.encoded_z_size
         with tf.Graph().as_default() as graph:
             vae = base_model.LatentVAE(hparams, self.z_size)
@@ -38,11 +40,22 @@ class SmallVAE:
     def encode(self, z: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Returns mean and scale of q(z'|z), float32 [n, encoded_z_size] each, for z of shape [n, z_size]."""
         mean, scale = self._session.run(self._posterior, {self._z: z})
+        self._check_finite(mean, scale)
         return mean, scale
 
     def decode(self, z_small: np.ndarray) -> np.ndarray:
         """Returns z^, float32 [n, z_size], for z' of shape [n, encoded_z_size]."""
-        return self._session.run(self._decoded, {self._z_small: np.asarray(z_small)})
+        z = self._session.run(self._decoded, {self._z_small: np.asarray(z_small)})
+        self._check_finite(z)
+        return z
+
+    def _check_finite(self, *results: np.ndarray) -> None:
+        """Raises an `InputError` if weights of any size made what is no number any more."""
+        if not all(np.isfinite(result).all() for result in results):
+            raise InputError(
+                "%s: its small VAE makes NaN or infinity of latents; train into another --run_dir with a lower "
+                "learning_rate in --hparams" % self._name
+            )
 
     def close(self) -> None:
         """Frees the session and the weights in it."""

@@ -96,7 +96,7 @@ class TrainedModel:
                 "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
                 % (found.pretrained.flag, found.pretrained.path, found.small.path)
             )
-        self.small = SmallVAE(found.small)
+        self.small = self._load_small(found.small, run_dir)
         self.encoded_z_size = self.small.encoded_z_size
         self.center = np.array(found.latent_mean or np.zeros(self.encoded_z_size))
         if self.center.shape != (self.encoded_z_size,):
@@ -118,6 +118,18 @@ class TrainedModel:
         if believed != recorded:
             logger.warning("%s has songs of %g quarters a minute; %d are taken", self._name, recorded, believed)
         return believed
+
+    @staticmethod
+    def _load_small(small: checkpoints.Checkpoint, run_dir: Optional[str]) -> SmallVAE:
+        """Loads the small VAE: in a run's folder the newest, which a training may have put in the place of `small`."""
+        while True:
+            try:
+                return SmallVAE(small)
+            except (InputError, OSError):
+                newest = model_files.find(run_dir).small if run_dir else small
+                if newest.prefix == small.prefix:
+                    raise
+                small = newest
 
     def __enter__(self) -> "TrainedModel":
         return self

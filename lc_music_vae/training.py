@@ -3,16 +3,19 @@
 Everything that can be wrong without a model is checked before TensorFlow is imported.
 """
 
+import contextlib
 import importlib
 import logging
 import os
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from lc_music_vae import checkpoints, examples, files, interrupts, model_files
+from lc_music_vae import checkpoints, examples, files, interrupts, model_files, run_json, shards
 from lc_music_vae import hparams as hparams_lib
 from lc_music_vae import run_dir as run_dir_lib
 from lc_music_vae.configs import get_config
 from lc_music_vae.errors import InputError
+from lc_music_vae.run_dir import RunDir
+from lc_music_vae.run_json import RunJson, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,8 @@ Paths = Union[str, Sequence[str]]
 _PICTURED = 8  # samples and reconstructions in TensorBoard
 _MOST_SAID = 5  # songs of a kind: a path and a reason may fill several lines of a screen
 _MOST_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
+_MOST = 10**9  # steps, batches, checkpoints: beyond, it is a slip of the keyboard
+_MOST_THREADS = 256
 
 
 def train(
@@ -37,8 +42,11 @@ def train(
     num_data_threads: int = 2,
     melody_track: Optional[str] = None,
     metre: Optional[str] = None,
+    add_songs: bool = False,
 ) -> str:
     """Trains the small VAE of `config` on songs; goes on where an earlier call on the same `run_dir` stopped.
+
+    Going on needs the songs that it was trained on, under whatever names, unless `add_songs`.
 
     Args:
         config: Name in the registry.
@@ -55,6 +63,7 @@ def train(
         melody_track: Which track of each song is its melody: 'auto', 'all', or a number or name; None is as before,
             else 'auto'.
         metre: 'any', or '4/4' to leave out what is under other time signatures; None is as before, else 'any'.
+        add_songs: Whether to go on with the songs of `examples_path` and all that were trained on before.
 
     Returns:
         Path of the bundle `{run_dir}/{config}.tar`: the small VAE and `run.json`.
@@ -65,38 +74,109 @@ def train(
         KeyboardInterrupt: It was stopped; the same call goes on.
     """
     get_config(config)
-    _check_at_least("num_steps", num_steps, 1)
-    _check_at_least("checkpoints_to_keep", checkpoints_to_keep, 1)
-    _check_at_least("num_data_threads", num_data_threads, 1)
-    _check_at_least("keep_checkpoint_every_n_hours", keep_checkpoint_every_n_hours, 0)
+    _check_within("num_steps", num_steps, 1, _MOST)
+    _check_within("checkpoints_to_keep", checkpoints_to_keep, 1, _MOST)
+    _check_within("num_data_threads", num_data_threads, 1, _MOST_THREADS)
+    _check_within("keep_checkpoint_every_n_hours", keep_checkpoint_every_n_hours, 0, _MOST)
     folder = run_dir_lib.at(run_dir)
     run = folder.read()
     settings = _settings(folder, run, config, hparams, augment, seed, melody_track, metre)
-    paths = _find_examples(examples_path)
+    songs = _songs(folder, run, examples_path, add_songs)
     checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config, run)
     bundle = folder.bundle(config)
-    _, step = folder.latest()
-    if run is not None and step >= num_steps and os.path.isfile(bundle):
-        logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
-        return bundle
+    prefix, step = folder.latest()
+    if run is None:
+        folder.check_free(config)
+    if run is not None and step >= num_steps:
+        if songs.new:
+            raise InputError(
+                "--add_songs: this run is trained to step %d already, and would learn nothing of what is new; give a "
+                "larger --num_steps" % step
+            )
+        if os.path.isfile(bundle) and songs.kept.is_whole():
+            logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
+            return bundle
     folder.make()
     if run is None:  # else what was read of the songs is kept, as a rule
         examples.start_reading()  # it is ready before TensorFlow is
     with folder.held(), interrupts.saying(lambda: "at step %d of %d" % (folder.latest()[1], num_steps)):
-        if folder.read() != run or folder.latest()[1] != step:
+        if folder.read() != run or folder.latest()[0] != prefix:
             raise InputError("--run_dir=%s was trained in by another process just now; try again" % run_dir)
         keep = checkpoints_to_keep, keep_checkpoint_every_n_hours
-        return _train(folder, run, step, settings, paths, checkpoint, examples_path, num_steps, *keep, num_data_threads)
+        return _train(folder, run, settings, songs, checkpoint, num_steps, *keep, num_data_threads)
+
+
+class _Songs(NamedTuple):
+    """What a training is to learn from.
+
+    Attributes:
+        path: What it was given as `--examples_path`, absolute, and before that.
+        given: The files there.
+        kept: The shards that the run was trained on already; none if it is new.
+        new: Those of the files that no shard is of.
+    """
+
+    path: List[str]
+    given: List[shards.File]
+    kept: shards.Kept
+    new: List[shards.File]
+
+
+def _songs(folder: RunDir, run: Optional[RunJson], examples_path: Paths, add_songs: bool) -> _Songs:
+    """Returns the songs that were given, and those that a run was trained on.
+
+    Raises:
+        InputError: They are others, and were not said to be added.
+    """
+    path = [os.path.abspath(os.path.expanduser(one)) for one in _as_list(examples_path)]
+    given = shards.hashed(_find_examples(examples_path))
+    if run is None:
+        return _Songs(path, given, shards.Kept((), ()), given)
+    kept = folder.kept(run)
+    before = run.examples
+    if add_songs:
+        path = before.path + [one for one in path if one not in before.path]
+    found = _Songs(path, given, kept, [])
+    if not kept.is_known:
+        _check_instead(folder, run, kept, given, add_songs)
+        return found
+    other = shards.difference(given, kept.songs)
+    if not any(other):
+        if {song.path for song in given} != {song.path for song in kept.songs}:
+            logger.info("the songs are those that %s was trained on, under other names", folder.path)
+        return found
+    if add_songs:
+        return found._replace(new=other.new)
+    raise InputError(
+        "--examples_path=%s: other songs than %s was trained on, from %s (%s); give another --run_dir, or --add_songs "
+        "to go on with all of them" % (", ".join(path), folder.path, ", ".join(before.path), other.text())
+    )
+
+
+def _check_instead(folder: RunDir, run: RunJson, kept: shards.Kept, given: List[shards.File], add_songs: bool) -> None:
+    """Refuses other songs than were trained on, where it is not known of each shard which songs it is of.
+
+    Raises:
+        InputError: They are others, or some are to be added.
+    """
+    contents = run.examples.contents
+    if contents == shards.contents(given) and not add_songs:
+        return
+    lost = [path for path, record in zip(*kept) if record is None] or [folder.latents]
+    if contents is not None or add_songs:
+        raise InputError(
+            "%s is damaged or gone; to have it made again, give as --examples_path the songs that it was made from "
+            "(%s), no others, without --add_songs" % (lost[0], ", ".join(run.examples.path))
+        )
+    logger.warning("%s does not say which songs it was trained on; --examples_path is taken for them", folder.path)
 
 
 def _train(
-    folder,
-    run: Optional[dict],
-    step: int,
-    settings: Dict[str, Any],
-    paths: List[str],
+    folder: RunDir,
+    run: Optional[RunJson],
+    settings: Settings,
+    songs: _Songs,
     checkpoint: checkpoints.Checkpoint,
-    examples_path: Paths,
     num_steps: int,
     checkpoints_to_keep: int,
     keep_checkpoint_every_n_hours: float,
@@ -104,34 +184,42 @@ def _train(
 ) -> str:
     """Does what `train` has checked, in a folder that no other training is in."""
     with interrupts.saying(lambda: "while songs were read"):
-        found, fingerprint = _latents(settings, paths, checkpoint, folder.latents, run)
+        found, pretrained = _training_latents(folder, run, settings, songs, checkpoint)
     _report(found, folder.examples)
-    from lc_music_vae import estimator, latents
+    from lc_music_vae import estimator
 
-    settings["pretrained"] = {
-        "path": os.path.abspath(os.path.expanduser(checkpoint.path)),
-        "stamp": checkpoints.stamp(checkpoint),
-        "fingerprint": fingerprint,
-    }
-    settings["examples"] = {
-        "path": [os.path.abspath(os.path.expanduser(path)) for path in _as_list(examples_path)],
-        "digest": latents.digest(found.shards),
-        "windows": found.num_windows,
-    }
-    settings["music"] = {"qpm": found.qpm, "program": found.program, "octaves": found.octaves}
-    files.write_json(folder.run_json, settings)
-    values = hparams_lib.from_json(settings["hparams"])
+    prefix, step = folder.latest()
+    if step < folder.reached(run):
+        logger.warning(
+            "the checkpoint of step %d is gone or lacks a file; training goes on from step %d",
+            folder.reached(run),
+            step,
+        )
+    if prefix is not None:
+        estimator.check_resumable(prefix, step, settings.hparams, found.z_size)
+    folder.list_own(prefix)
+    names = [os.path.basename(path) for path in found.shards]
+    contents = shards.contents(songs.kept.songs + songs.new if songs.kept.is_known else songs.given)
+    began = RunJson(
+        settings,
+        pretrained,
+        run_json.Examples(songs.path, found.num_windows, names, contents),
+        run_json.Music(found.qpm, found.program, found.octaves),
+        run.latent if run else run_json.Latent(),
+        step,
+    )
+    folder.write(began)
     reached = ""
     if step < num_steps:
-        size = estimator.batch_size(values, found.num_windows)
+        size = estimator.batch_size(settings.hparams, found.num_windows)
         logger.info("training from step %d to %d, %d windows a step", step, num_steps, size)
         numbers = estimator.train(
             found,
-            values,
+            settings.hparams,
             folder.train,
             num_steps,
             step,
-            settings["seed"],
+            settings.seed,
             checkpoints_to_keep,
             keep_checkpoint_every_n_hours,
             num_data_threads,
@@ -141,10 +229,11 @@ def _train(
     prefix, step = folder.latest()
     if step < num_steps:  # a limit on the size of files looks to Estimator like the end of the data
         raise files.cannot_write(folder.train, EOFError("its last checkpoint is of step %d" % step))
-    settings["latent"] = _look_back(folder, found)
-    files.write_json(folder.run_json, settings)
-    bundle = folder.bundle(settings["config"])
-    checkpoints.write_bundle(bundle, prefix, settings["config"] + ".ckpt", settings)
+    folder.flush_checkpoint(prefix)
+    done = began._replace(latent=_look_back(folder, found), step=step)
+    folder.write(done)
+    bundle = folder.bundle(settings.config)
+    checkpoints.write_bundle(bundle, prefix, settings.config + ".ckpt", done.to_json())
     logger.info("trained to step %d on %s%s", step, _counted(found), reached)
     logger.info("  the model to keep or share: %s", bundle)
     logger.info("  its curves and a map of its latent: %s", folder.picture)
@@ -176,36 +265,79 @@ def evaluate(
         InputError: There is nothing to evaluate, or something contradicts what `run_dir` holds.
     """
     if eval_num_batches is not None:
-        _check_at_least("eval_num_batches", eval_num_batches, 1)
+        _check_within("eval_num_batches", eval_num_batches, 1, _MOST)
     folder = run_dir_lib.at(run_dir)
+    if os.path.basename(folder.eval(eval_dir_suffix)) != "eval" + eval_dir_suffix or "\0" in eval_dir_suffix:
+        raise InputError("--eval_dir_suffix=%s must be part of a folder's name" % eval_dir_suffix)
     run = folder.read()
-    prefix, _ = folder.latest()
-    if run is None or prefix is None:
-        raise InputError("--run_dir=%s holds no trained model; train one there with --mode=train" % run_dir)
-    run_dir_lib.check_same(folder.run_json, run, {"config": config})
-    paths = _find_examples(examples_path or run["examples"]["path"])
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, run["config"], run)
-    target = folder.eval(eval_dir_suffix)
-    # Latents of other songs must not take the place of those that training goes on with.
-    others = examples_path is not None and paths != _find_examples(run["examples"]["path"])
-    where = os.path.join(target, "latents") if others else folder.latents
-    found, _ = _latents(run, paths, checkpoint, where, run)
-    _report(found, os.path.join(target, "examples.tsv") if others else folder.examples)
+    folder.trained(run)
+    run_dir_lib.check_same(folder.run_json, run.settings._asdict(), {"config": config})
+    kept = folder.kept(run)
+    others = _other_songs(kept, examples_path) if examples_path is not None else []
+    if not others:
+        folder.check_whole(kept)
+    if examples_path is None:
+        _say_what_changed(folder, run, kept)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, run.settings.config, run)
+    with folder.evaluating(eval_dir_suffix) as target:
+        return _evaluate(folder, run, kept, others, checkpoint, eval_num_batches, target)
 
-    from lc_music_vae import estimator, summaries
 
-    values = hparams_lib.from_json(run["hparams"])
-    result = estimator.evaluate(found, values, prefix, run["seed"], eval_num_batches)
+def _other_songs(kept: shards.Kept, examples_path: Paths) -> List[str]:
+    """Returns the songs that were given, or none if they are those that were trained on."""
+    given = shards.hashed(_find_examples(examples_path))
+    same = kept.is_known and not any(shards.difference(given, kept.songs))
+    return [] if same else [song.path for song in given]
+
+
+def _say_what_changed(folder: RunDir, run: RunJson, kept: shards.Kept) -> None:
+    """Says if the songs on disk are others now than those that the run was trained on."""
+    there: List[str] = []
+    for path in run.examples.path:
+        with contextlib.suppress(InputError):  # where nothing is left there
+            there += _find_examples(path)
+    other = shards.difference(shards.hashed(there), kept.songs)
+    if any(other):
+        logger.warning(
+            "the songs on disk are others than %s was trained on (%s); it is evaluated on those that it was trained on",
+            folder.path,
+            other.text(),
+        )
+
+
+def _evaluate(
+    folder: RunDir,
+    run: RunJson,
+    kept: shards.Kept,
+    others: List[str],
+    checkpoint: checkpoints.Checkpoint,
+    eval_num_batches: Optional[int],
+    target: str,
+) -> Dict[str, Any]:
+    """Does what `evaluate` has checked, and writes it to `target`."""
+    from lc_music_vae import estimator, latents, summaries
+
+    made_with, weights, _ = _made_with(run.settings, run, checkpoint)
+    if others:
+        planned = latents.plan(shards.hashed(others))
+        found = latents.complete(planned, os.path.join(target, "latents"), made_with, weights)
+        _report(found, os.path.join(target, "examples.tsv"))
+    else:
+        found = latents.load(kept)
+        logger.info(_counted(found))
+    with folder.copied(run) as (prefix, _):
+        estimator.check_weights(prefix, run.settings.hparams, found.z_size)
+        result = estimator.evaluate(found, run.settings.hparams, prefix, run.settings.seed, eval_num_batches)
+        pictures = _show(prefix, checkpoint.path, found, target)
     scalars = {name: value for name, value in result.items() if name != "global_step"}
-    pictures = _show(run_dir, checkpoint.path, found, target)
     summaries.write(target, result["global_step"], scalars, pictures)
     numbers = result["global_step"], found.num_windows, result["loss"], result["reconstruction"], result["kl"]
     logger.info("step %d on %d windows: loss %.2f, reconstruction %.2f, KL %.2f nats a window", *numbers)
-    logger.info("pictures of samples and reconstructions, and the latents: tensorboard --logdir=%s", run_dir)
+    logger.info("pictures of samples and reconstructions, and the latents: tensorboard --logdir=%s", folder.path)
     return result
 
 
-def _show(run_dir: str, pretrained_path: str, found, folder: str) -> Dict[str, Any]:
+def _show(prefix: str, pretrained_path: str, found, folder: str) -> Dict[str, Any]:
     """Puts the windows' latents into TensorBoard's projector, and returns pictures of what the model makes.
 
     These are of samples, and of some windows beside their reconstructions.
@@ -217,7 +349,7 @@ def _show(run_dir: str, pretrained_path: str, found, folder: str) -> Dict[str, A
 
     z, records = latents.own_key(found.shards, _MOST_ON_MAP)
     places = ["bars %d-%d" % (r["first_bar"] + 1, r["last_bar"] + 1) for r in records]
-    with TrainedModel(run_dir, vae_checkpoint_file=pretrained_path) as model:
+    with TrainedModel(checkpoint_file=prefix, vae_checkpoint_file=pretrained_path) as model:
         means, _ = model.small.encode(z)
         some = np.unique(np.linspace(0, len(z) - 1, _PICTURED).astype(int))
         heard = model.decode(means[some])
@@ -244,82 +376,92 @@ def _find_examples(paths: Paths) -> List[str]:
     return [os.path.abspath(found) for path in _as_list(paths) for found in examples.find(path)]
 
 
-def _check_at_least(flag: str, value: float, lowest: float) -> None:
+def _check_within(flag: str, value: float, lowest: float, highest: float) -> None:
     if not value >= lowest:
         raise InputError("--%s=%s must be %s or more" % (flag, value, lowest))
+    if value > highest:
+        raise InputError("--%s=%s must be %s or less" % (flag, value, highest))
 
 
 def _settings(
-    folder, run: Optional[dict], config: str, hparams: str, augment, seed, melody_track, metre
-) -> Dict[str, Any]:
-    """Returns the start of `run.json`: what was recorded in it before, else what is given."""
+    folder: RunDir, run: Optional[RunJson], config: str, hparams: str, augment, seed, melody_track, metre
+) -> Settings:
+    """Returns what a training is of: what was recorded of it before, else what is given."""
     if seed is not None and not 0 <= seed < 2**32:
         raise InputError("--seed=%d must be from 0 to %d" % (seed, 2**32 - 1))
-    before = hparams_lib.from_json(run["hparams"]) if run else get_config(config).hparams
+    before = run.settings.hparams if run else get_config(config).hparams
     values = hparams_lib.override(before, hparams)
     if run:
         given = {"config": config, "augment": augment, "seed": seed, "melody_track": melody_track, "metre": metre}
-        run_dir_lib.check_same(folder.run_json, run, given)
+        run_dir_lib.check_same(folder.run_json, run.settings._asdict(), given)
         run_dir_lib.check_same(folder.run_json, {"hparams": before.text()}, {"hparams": values.text()})
-        augment, seed, melody_track, metre = (run[flag] for flag in ("augment", "seed", "melody_track", "metre"))
-    return {
-        "format": run_dir_lib.FORMAT,
-        "config": config,
-        "music_vae": get_config(config).music_vae,
-        "hparams": values._asdict(),
-        "augment": bool(augment),
-        "seed": seed or 0,
-        "melody_track": melody_track or "auto",
-        "metre": metre or "any",
-    }
+        return run.settings
+    return Settings(
+        config,
+        get_config(config).music_vae,
+        values,
+        bool(augment),
+        seed or 0,
+        melody_track or "auto",
+        metre or "any",
+    )
 
 
-def _latents(settings: Dict[str, Any], paths, checkpoint: checkpoints.Checkpoint, folder: str, run: Optional[dict]):
-    """Returns the songs' latents, encoding what is not encoded yet, and the encoder's fingerprint.
+def _made_with(
+    settings: Settings, run: Optional[RunJson], checkpoint: checkpoints.Checkpoint
+) -> Tuple[shards.MadeWith, checkpoints.Weights, run_json.Pretrained]:
+    """Returns how songs are encoded, MusicVAE's weights, and what is recorded of these.
 
-    Loads TensorFlow, and magenta where something is to be encoded: whatever can be checked without them must have been
-    before.
+    Loads TensorFlow, and magenta for `--augment`: whatever can be checked without them must have been before.
     """
-    from lc_music_vae import latents
-
-    transpositions: Sequence[int] = (0,)
-    if settings["augment"]:
+    transpositions: Tuple[int, ...] = (0,)
+    if settings.augment:
         from lc_music_vae import data
 
-        span = data.WindowConverter(settings["music_vae"]).transpose_range
+        span = data.WindowConverter(settings.music_vae).transpose_range
         if span is None:
             raise InputError("--augment: drums cannot be transposed; leave it out")
-        transpositions = range(span[0], span[1] + 1)
+        transpositions = tuple(range(span[0], span[1] + 1))
     stamp = checkpoints.stamp(checkpoint)
     weights = checkpoints.Weights(checkpoint)
     fingerprint = weights.fingerprint(checkpoints.ENCODER_SCOPE)
-    if run and fingerprint != run["pretrained"]["fingerprint"]:
+    if run and fingerprint != run.pretrained.fingerprint:
         raise InputError(
             "--pretrained_path=%s holds other weights than those this run was trained on (%s)"
-            % (checkpoint.path, run["pretrained"]["path"])
+            % (checkpoint.path, run.pretrained.path)
         )
-    found = latents.prepare(
-        paths,
-        folder,
-        settings["music_vae"],
-        weights,
-        fingerprint,
-        transpositions,
-        settings["melody_track"],
-        settings["metre"],
-    )
-    if checkpoints.stamp(checkpoint) != stamp:
+    made_with = shards.MadeWith(settings.music_vae, fingerprint, transpositions, settings.melody_track, settings.metre)
+    path = os.path.abspath(os.path.expanduser(checkpoint.path))
+    return made_with, weights, run_json.Pretrained(path, stamp, fingerprint)
+
+
+def _training_latents(
+    folder: RunDir, run: Optional[RunJson], settings: Settings, songs: _Songs, checkpoint: checkpoints.Checkpoint
+):
+    """Returns the latents to train on, encoding what is not encoded yet, and what is recorded of MusicVAE."""
+    from lc_music_vae import latents
+
+    made_with, weights, pretrained = _made_with(settings, run, checkpoint)
+    if run is None or run.pretrained.stamp != pretrained.stamp:
+        weights.check_finite()
+    planned = latents.plan_kept(songs.kept, songs.given) if songs.kept.paths else latents.plan(songs.given)
+    if songs.kept.paths and songs.new:
+        planned += latents.plan(songs.new, 1 + shards.additions(songs.kept.paths))
+    found = latents.complete(planned, folder.latents, made_with, weights)
+    if run and not songs.kept.is_known and found.num_windows != run.examples.windows:
+        raise InputError(
+            "--examples_path=%s gives %d windows, but %s was trained on %d: give the songs that it was trained on, or "
+            "another --run_dir" % (", ".join(songs.path), found.num_windows, folder.path, run.examples.windows)
+        )
+    if checkpoints.stamp(checkpoint) != pretrained.stamp:
         raise InputError(
             "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
         )
-    return found, fingerprint
+    return found, pretrained
 
 
-def _look_back(folder, found) -> Dict[str, Any]:
-    """Draws the picture of a training, and returns what `run.json` keeps of where the songs lie in the small latent.
-
-    That is the mean of their windows, and the root mean square distance of their z from its reconstruction.
-    """
+def _look_back(folder: RunDir, found) -> run_json.Latent:
+    """Draws the picture of a training, and returns where the songs lie in the small latent."""
     import numpy as np
 
     from lc_music_vae import drawing, latents, summaries
@@ -327,7 +469,7 @@ def _look_back(folder, found) -> Dict[str, Any]:
     from lc_music_vae.small_vae import SmallVAE
 
     z, records = latents.own_key(found.shards, _MOST_ON_MAP)
-    small = SmallVAE(checkpoints.find(folder.train, "--run_dir"))
+    small = SmallVAE(checkpoints.find(folder.latest()[0], "--run_dir"))
     means, scales = small.encode(z)
     residual = np.sqrt(np.mean(np.sum((small.decode(means) - z) ** 2, 1)))
     small.close()
@@ -336,7 +478,7 @@ def _look_back(folder, found) -> Dict[str, Any]:
     sheet = drawing.training(summaries.read_scalars(folder.train), means, scales, labels, samples)
     with files.replacing(folder.picture) as temporary:
         drawing.save(sheet, temporary)
-    return {"mean": [round(float(x), 4) for x in means.mean(0)], "residual": round(float(residual), 4)}
+    return run_json.Latent([round(float(x), 4) for x in means.mean(0)], round(float(residual), 4))
 
 
 def _report(found, path: str) -> None:

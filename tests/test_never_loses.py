@@ -21,6 +21,7 @@ from lc_music_vae.errors import InputError
 
 pytestmark = pytest.mark.faults("signals, locks, full disks, what changes or goes")
 
+LOCK = ".lc_music_vae.lock"
 SIZES = "latent_encoder_layers=16,latent_decoder_layers=16"
 
 
@@ -36,7 +37,7 @@ def full_disk(most=0):
 
 
 def half_written(folder):
-    return [path for path in state_of(folder) if os.path.basename(path) != ".lock" and "/." in path]
+    return [path for path in state_of(folder) if os.path.basename(path) != LOCK and "/." in path]
 
 
 def test_interrupts_are_postponed_and_then_come_as_what_they_are():
@@ -241,17 +242,18 @@ def test_a_dead_process_holds_nothing(tmp_path):
     process.kill()
     process.wait()
     process.stdout.close()
-    (tmp_path / ".run.json.77").write_text("{")
+    (tmp_path / ".lc_music_vae-scratch-a1b2c3d4").mkdir()
+    (tmp_path / ".lc_music_vae-scratch-a1b2c3d4" / "run.json").write_text("{")
     (tmp_path / "train").mkdir()
-    (tmp_path / "train" / ("graph.pbtxt.tmp" + 32 * "0")).write_text("")
+    (tmp_path / "train" / ("checkpoint.tmp" + 32 * "0")).write_text("")
     (tmp_path / "train" / "model.ckpt-5.index").write_text("")
     with run_dir_lib.at(str(tmp_path)).held():
         left = [os.path.relpath(path, str(tmp_path)) for path in state_of(tmp_path)]
-        assert sorted(left) == [".lock", "train/model.ckpt-5.index"]
+        assert sorted(left) == [LOCK, "train/model.ckpt-5.index"]
 
 
 def test_a_run_dir_that_cannot_be_written_is_refused_at_once(tmp_path):
-    (tmp_path / ".lock").mkdir()
+    (tmp_path / LOCK).mkdir()
     with pytest.raises(InputError, match="--run_dir=%s cannot be written .Is a directory" % tmp_path):
         train(tmp_path, num_steps=1)
 
@@ -364,8 +366,8 @@ def test_what_changes_while_it_is_read_is_named(tmp_path, monkeypatch):
     assert files.read_json(str(tmp_path / "run" / "run.json"))["examples"]["windows"] == 5
 
     copied = shutil.copy(os.path.join(checkpoints.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
-    prepare = latents.prepare
-    monkeypatch.setattr(latents, "prepare", lambda *a: (prepare(*a), os.utime(copied, (1, 1)))[0])
+    complete = latents.complete
+    monkeypatch.setattr(latents, "complete", lambda *a: (complete(*a), os.utime(copied, (1, 1)))[0])
     with pytest.raises(InputError, match="same.tar changed while it was read"):
         train(tmp_path / "run", song, num_steps=2, pretrained_path=copied)
 

@@ -88,9 +88,7 @@ def test_the_version(capsys):
 def test_who_reads_the_help_may_have_seen_enough(program, monkeypatch):
     monkeypatch.delenv("PYTHONWARNINGS")
     command = "%s %s --help | true; echo ${PIPESTATUS[0]}" % (sys.executable, program)
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    done = subprocess.run(["bash", "-c", command], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
