@@ -125,6 +125,10 @@ def _is_path(value: Any) -> bool:
         return False
 
 
+def _is_of_a_stamp(value: Any) -> bool:
+    return type(value) is int or _is_text(99)(value)
+
+
 def _is_sha256(value: Any) -> bool:
     return isinstance(value, str) and re.match("[0-9a-f]{64}$", value) is not None
 
