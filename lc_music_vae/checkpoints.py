@@ -541,8 +541,8 @@ class Weights:
     def _damage_is_an_input_error(self, where: str = ""):
         try:
             yield
-        # The reader raises bare ValueError or RuntimeError for some kinds of damage, by version.
-        except (self._tf.errors.OpError, ValueError, RuntimeError, EOFError) as e:
+        # The reader raises bare ValueError or RuntimeError for some kinds of damage, by version; OSError: it is gone.
+        except (self._tf.errors.OpError, ValueError, RuntimeError, EOFError, OSError) as e:
             if isinstance(e, InputError):
                 raise
             folder = os.path.dirname(self._prefix or "")

@@ -20,15 +20,15 @@ class Config(NamedTuple):
         music_vae: Name of the MusicVAE config in magenta's `CONFIG_MAP`.
         hparams: Hyperparameters of the small VAE.
         checkpoint_url: Where the published MusicVAE checkpoint is downloaded from, if there is one.
-        checkpoint_sha256: Its SHA-256 in hexadecimal, where whoever wrote the entry had the file.
         shipped_checkpoint: File in `lc_music_vae/checkpoints` that is used when no checkpoint is named.
+        checkpoint_sha256: SHA-256, in hexadecimal, of what is at `checkpoint_url`, where who wrote the entry had it.
     """
 
     music_vae: str
     hparams: HParams = HParams()
     checkpoint_url: Optional[str] = None
-    checkpoint_sha256: Optional[str] = None
     shipped_checkpoint: Optional[str] = None
+    checkpoint_sha256: Optional[str] = None
 
 
 CONFIG_MAP: Dict[str, Config] = {}

@@ -1,6 +1,7 @@
 """What is kept between commands: made once, whole or not there, never removed while it is read."""
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -322,3 +323,39 @@ def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
         prints.append((checkpoints.Weights(found).fingerprint("encoder/"), os.path.getsize(bundle)))
     assert prints[0][1] == prints[1][1]
     assert prints[0][0] != prints[1][0]
+
+
+def test_weights_hold_their_copy_as_long_as_they_are(cut_down, tmp_path):
+    """A notebook that opens one bundle after another keeps no descriptor of those that are gone."""
+    bundle = str(tmp_path / "b.tar")
+    checkpoints.write_bundle(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    found = checkpoints.find(bundle, "--pretrained_path")
+    weights = checkpoints.Weights(found)
+    place = os.path.dirname(weights._prefix)
+    cache.forget(place)
+    assert weights.get("encoder/mu/bias").shape == (12,)
+    del weights
+    gc.collect()
+    before = os.listdir("/proc/self/fd")
+    for _ in range(5):
+        checkpoints.Weights(found).get("encoder/mu/bias")
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    cache.forget(place)
+    assert not os.path.exists(place)
+
+
+def test_what_never_gets_whole_or_cannot_be_found_is_given_up(folder):
+    calls = []
+    with pytest.raises(OSError, match="others change it"):
+        cache.hold("entry", "1", "c", making(calls=calls))
+    assert len(calls) == cache._TRIES
+
+    def gone(path):
+        calls.append(path)
+        raise FileNotFoundError(path)
+
+    with pytest.raises(FileNotFoundError):
+        cache.hold("other", "1", "a", gone)
+    assert len(calls) == 2 * cache._TRIES
+    assert os.listdir(str(folder)) == ["entry"]

@@ -26,9 +26,9 @@ def test_every_entry_names_a_config_of_magenta():
 def test_the_registry():
     published = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
     expected = {
-        "lc-cat-mel_2bar_small": ("cat-mel_2bar_small", HParams(), None, "cat-mel_2bar_small_folk.tar"),
-        "lc-cat-mel_2bar_big": ("cat-mel_2bar_big", HParams(), published + "cat-mel_2bar_big.tar", None),
-        "lc-hierdec-mel_16bar": ("hierdec-mel_16bar", HParams(), published + "hierdec-mel_16bar.tar", None),
+        "lc-cat-mel_2bar_small": ("cat-mel_2bar_small", HParams(), None, "cat-mel_2bar_small_folk.tar", None),
+        "lc-cat-mel_2bar_big": ("cat-mel_2bar_big", HParams(), published + "cat-mel_2bar_big.tar", None, None),
+        "lc-hierdec-mel_16bar": ("hierdec-mel_16bar", HParams(), published + "hierdec-mel_16bar.tar", None, None),
     }
     assert expected == configs.CONFIG_MAP
 
