@@ -1,11 +1,10 @@
 import os
-import signal
 import sys
 import wave
 
 import numpy as np
 import pytest
-from conftest import drum_beat, melody
+from conftest import drum_beat, melody, within
 
 from lc_music_vae import audio
 from lc_music_vae.errors import InputError
@@ -277,7 +276,5 @@ def test_more_than_an_hour_of_sound_is_refused_before_it_takes_memory(tmp_path):
 def test_a_soundfont_that_is_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
     os.mkfifo(str(tmp_path / "pipe.sf2"))
     monkeypatch.setenv(audio.VARIABLE, str(tmp_path / "pipe.sf2"))
-    signal.alarm(5)
-    with pytest.raises(InputError, match="no soundfont there; name a .sf2 file, or unset it"):
+    with within(5), pytest.raises(InputError, match="no soundfont there; name a .sf2 file, or unset it"):
         audio.find_engine()
-    signal.alarm(0)

@@ -1,13 +1,11 @@
 """`index.json` of a folder that may be a stranger's: it costs nobody the page, a file, or a secret."""
 
-import contextlib
 import json
 import math
 import os
-import signal
 
 import pytest
-from conftest import melody, tune, write_midi
+from conftest import melody, tune, within, write_midi
 from test_page import AWKWARD, PNG, Reader, output, run
 
 from lc_music_vae import audio, files, index, outputs, page, piano_rolls
@@ -17,22 +15,6 @@ pytestmark = pytest.mark.faults("folders of generated files that are a stranger'
 
 SECRET = b"\x89PNG\r\n\x1a\n-----BEGIN PRIVATE KEY-----"
 ADVICE = "move it away or choose another --output_dir"
-
-
-@contextlib.contextmanager
-def within(seconds):
-    """Ends what hangs."""
-
-    def give_up(number, frame):
-        raise AssertionError("it hangs")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
