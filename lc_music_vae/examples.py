@@ -34,7 +34,7 @@ _LARGEST_TUNE = 64 << 10
 _MOST_ELEMENTS = 1000000
 
 # Quarters a minute that a song is believed to have, and may be given. Beyond, it is a slip or damage.
-LEAST_QPM, MOST_QPM = 10, 500
+LEAST_QPM, MOST_QPM = 10, 1000
 
 
 class Song(NamedTuple):
