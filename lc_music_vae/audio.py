@@ -27,6 +27,8 @@ _PLACES = (
 )
 _PEAK = 0.9  # of full scale: MP3 and AAC encoders overshoot what they are given
 _SLACK = 0.1  # seconds by which FluidSynth may end before the last note, in MIDI's own rounding
+_MOST_SECONDS = 3600
+_BLOCK = 1 << 20  # samples that are written at once
 _FADE = 0.02  # seconds at the end, where a note that still rings would click
 _BASS_DRUMS = (35, 36)
 
@@ -99,26 +101,34 @@ def render(sequence: Any, path: str, engine: Engine) -> None:
     """
     import numpy as np
 
-    length = int(round(RATE * max([sequence.total_time] + [n.end_time for n in sequence.notes])))
-    sound = np.zeros((length, 1))
+    seconds = max([sequence.total_time] + [n.end_time for n in sequence.notes])
+    if seconds > _MOST_SECONDS:
+        raise InputError(
+            "%s: %.1f hours of sound; at most %d is rendered: leave out --audio"
+            % (path, seconds / 3600, _MOST_SECONDS / 3600)
+        )
+    length = int(round(RATE * seconds))
+    sound, loudness = np.zeros((0, 1)), 0.0
     if sequence.notes:
         if engine.program:
-            heard = _by_fluidsynth(sequence, engine, os.path.dirname(os.path.abspath(path)))[:length]
+            sound = _by_fluidsynth(sequence, engine, os.path.dirname(os.path.abspath(path)))[:length]
         else:
-            heard = _by_note_seq(sequence, length)
-        sound = np.zeros((length, heard.shape[1]))
-        sound[: len(heard)] = heard
-        peak = np.abs(sound).max()
+            sound = _by_note_seq(sequence, length)
+        peak = max(sound.max(), -sound.min())
         if not peak:
             raise InputError("%s rendered silence with %s; choose another by $%s" % (*engine, VARIABLE))
-        fade = min(length, int(_FADE * RATE))
-        sound[length - fade :] *= np.linspace(1, 0, fade)[:, None]
-        sound *= _PEAK / peak
+        loudness = _PEAK / float(peak)
     with files.creating(path) as temporary, open(temporary, "wb") as f, wave.open(f, "wb") as out:
         out.setnchannels(sound.shape[1])
         out.setsampwidth(2)
         out.setframerate(RATE)
-        out.writeframes(np.round(sound * 32767).astype("<i2").tobytes())
+        for start in range(0, length, _BLOCK):  # an hour as floats of 64 bits would take 3 GB at each step
+            block = np.zeros((min(_BLOCK, length - start), sound.shape[1]))
+            part = sound[start : start + _BLOCK]
+            block[: len(part)] = part
+            left = length - start - np.arange(len(block))  # samples, this one included
+            block *= np.clip((left[:, None] - 1) / (_FADE * RATE - 1), 0, 1) * loudness
+            out.writeframes(np.round(block * 32767).astype("<i2").tobytes())
 
 
 def _by_fluidsynth(sequence: Any, engine: Engine, folder: str) -> Any:
@@ -141,7 +151,7 @@ def _by_fluidsynth(sequence: Any, engine: Engine, folder: str) -> Any:
         heard = np.fromfile(raw, "<f4")
         if len(heard) < 2 * RATE * (max(n.end_time for n in sequence.notes) - _SLACK):
             raise InputError("%s: %s wrote only part of the sound; see that there is room" % (raw, engine.program))
-        return heard.reshape(-1, 2).astype(np.float64)
+        return heard.reshape(-1, 2)
 
 
 def _by_note_seq(sequence: Any, length: int) -> Any:

@@ -199,8 +199,9 @@ def _check_style(mode: str, qpm: Optional[float], program: Optional[int]) -> Non
             "--%s: a reconstruction keeps the song's own; leave it out" % ("program" if qpm is None else "qpm")
         )
     if qpm is not None and not examples.LEAST_QPM <= qpm <= examples.MOST_QPM:
-        limits = examples.LEAST_QPM, examples.MOST_QPM
-        raise InputError("--qpm=%s must be from %d to %d quarters a minute" % (qpm, *limits))
+        raise InputError(
+            "--qpm=%s must be from %d to %d quarters a minute" % (qpm, examples.LEAST_QPM, examples.MOST_QPM)
+        )
     if program is not None and not 0 <= program <= 127:
         raise InputError("--program=%d must be from 0 to 127" % program)
 

@@ -218,6 +218,11 @@ def _content(folder: str) -> Dict[str, Any]:
     return content
 
 
+def check(folder: str) -> None:
+    """Raises an `InputError` if there is an `index.json` in `folder` that is somebody else's."""
+    _content(folder)
+
+
 def read(folder: str) -> Tuple[List[RunRecord], List[str]]:
     """Reads the index of a folder.
 

@@ -51,7 +51,7 @@ def make_folder(path: str) -> str:
         raise InputError("--output_dir=%s cannot be made: %s" % (path, e.strerror)) from e
     if not os.access(folder, os.W_OK):
         raise InputError("--output_dir=%s cannot be written to; choose another" % path)
-    index.read(folder)
+    index.check(folder)
     page.check(folder)
     files.tidy(folder)
     return folder

@@ -30,7 +30,7 @@ _MOST_BARS = 5000  # of one of them
 _MOST_PICTURES = 32 << 20  # bytes, of all of them
 _MOST_SECONDS = 20  # for reading MIDI files; what the page has once it need not read again
 _MOST_TOLD = 3  # of what is left out
-_LARGEST_PAGE = 128 << 20
+_LARGEST_PAGE = 64 << 20
 
 
 class _Kind(NamedTuple):

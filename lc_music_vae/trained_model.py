@@ -29,6 +29,14 @@ def _cost(n: int, batch_size: int) -> int:
     return -(-n // batch_size) * (_WINDOWS_A_BATCH + batch_size)
 
 
+def _believed(qpm: float, name: str) -> float:
+    """Returns the tempo to decode to where training recorded `qpm`, which may be none that a song has."""
+    believed = min(max(qpm, examples.LEAST_QPM), examples.MOST_QPM)
+    if believed != qpm:
+        logger.warning("%s has songs of %g quarters a minute; %d are taken", name, qpm, believed)
+    return believed
+
+
 class TrainedModel:
     """A small VAE that was trained on some songs, and the MusicVAE around it.
 
@@ -82,7 +90,7 @@ class TrainedModel:
         self._max_batch_size = max_batch_size
         self._seed = seed
         self._name = "%s=%s" % (found.small.flag, found.small.path)
-        self.qpm = self._qpm(found.qpm) if qpm is None else qpm
+        self.qpm = _believed(found.qpm, self._name) if qpm is None else qpm
         if not examples.LEAST_QPM <= self.qpm <= examples.MOST_QPM:
             limits = examples.LEAST_QPM, examples.MOST_QPM
             raise InputError("qpm=%s must be from %d to %d quarters a minute" % (qpm, *limits))
@@ -111,13 +119,6 @@ class TrainedModel:
                 "%s=%s is over a z of %d dimensions, but --config=%s has %d; give the config it was trained with"
                 % (found.small.flag, found.small.path, self.small.z_size, self.config, expected)
             )
-
-    def _qpm(self, recorded: float) -> float:
-        """Returns the tempo to decode to where training recorded `recorded`, which may be beyond what is believed."""
-        believed = min(max(recorded, examples.LEAST_QPM), examples.MOST_QPM)
-        if believed != recorded:
-            logger.warning("%s has songs of %g quarters a minute; %d are taken", self._name, recorded, believed)
-        return believed
 
     @staticmethod
     def _load_small(small: checkpoints.Checkpoint, run_dir: Optional[str]) -> SmallVAE:

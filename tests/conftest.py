@@ -1,6 +1,7 @@
 """What the tests share: songs, cut-down MusicVAEs with their checkpoints, and the scripts as functions."""
 
 import collections
+import contextlib
 import copy
 import glob
 import logging
@@ -209,6 +210,22 @@ def melody(notes, qpm=120, program=0, time_signature=(4, 4), instrument=0, name=
         sequence.instrument_infos.add(instrument=instrument, name=name)
     sequence.total_time = max(n[1] for n in notes) * 60 / qpm
     return sequence
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """Fails a test whose block hangs."""
+
+    def give_up(number, frame):
+        raise AssertionError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def write_midi(sequence, path):

@@ -4,7 +4,7 @@ import wave
 
 import numpy as np
 import pytest
-from conftest import drum_beat, melody
+from conftest import drum_beat, melody, within
 
 from lc_music_vae import audio
 from lc_music_vae.errors import InputError
@@ -256,3 +256,25 @@ def test_when_fluidsynth_had_no_room(fake, tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_SHORT", "3.91")
     audio.render(melody([(0, 8, 60)]), str(path), audio.find_engine())
     assert len(read(path)) == 4 * 44100
+
+
+def test_blocks_leave_no_trace(tmp_path, monkeypatch):
+    audio.render(drum_beat(2), str(tmp_path / "whole"), audio.Engine())
+    monkeypatch.setattr(audio, "_BLOCK", 1000)
+    audio.render(drum_beat(2), str(tmp_path / "blocks"), audio.Engine())
+    assert (tmp_path / "blocks").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+@pytest.mark.faults("what would take all memory or time")
+def test_more_than_an_hour_of_sound_is_refused_before_it_takes_memory(tmp_path):
+    with pytest.raises(InputError, match="a.wav: 2.8 hours of sound; at most 1 is rendered: leave out --audio$"):
+        audio.render(melody([(0, 20000, 60)]), str(tmp_path / "a.wav"), audio.Engine())
+    assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.faults("pipes, devices and folders in place of files")
+def test_a_soundfont_that_is_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(str(tmp_path / "pipe.sf2"))
+    monkeypatch.setenv(audio.VARIABLE, str(tmp_path / "pipe.sf2"))
+    with within(5), pytest.raises(InputError, match="no soundfont there; name a .sf2 file, or unset it"):
+        audio.find_engine()

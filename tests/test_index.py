@@ -1,13 +1,11 @@
 """`index.json` of a folder that may be a stranger's: it costs nobody the page, a file, or a secret."""
 
-import contextlib
 import json
 import math
 import os
-import signal
 
 import pytest
-from conftest import melody, tune, write_midi
+from conftest import melody, tune, within, write_midi
 from test_page import AWKWARD, PNG, Reader, output, run
 
 from lc_music_vae import audio, files, index, outputs, page, piano_rolls
@@ -17,22 +15,6 @@ pytestmark = pytest.mark.faults("folders of generated files that are a stranger'
 
 SECRET = b"\x89PNG\r\n\x1a\n-----BEGIN PRIVATE KEY-----"
 ADVICE = "move it away or choose another --output_dir"
-
-
-@contextlib.contextmanager
-def within(seconds):
-    """Ends what hangs."""
-
-    def give_up(number, frame):
-        raise AssertionError("it hangs")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
@@ -281,18 +263,23 @@ def evil_file(path, kind):
             f.truncate(1 << 40 if kind == "large" else None)
 
 
+def as_it_is(folder):
+    found = {name: os.lstat(str(folder / name)) for name in os.listdir(str(folder))}
+    return {name: (stat.st_mode, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
+
+
 @pytest.mark.parametrize("kind", ["pipe", "link", "zero", "nowhere", "folder", "large", "deep", "bytes"])
 @pytest.mark.parametrize("name", ["index.json", "index.html"])
 def test_an_index_or_page_that_is_no_plain_file_of_ours_is_one_line_and_left_alone(tmp_path, name, kind):
     path = str(tmp_path / name)
     evil_file(path, kind)
-    before = {name: os.lstat(str(tmp_path / name)) for name in os.listdir(str(tmp_path))}
+    before = as_it_is(tmp_path)
     what = (
         "not a page" if name == "index.html" else "cannot be read .*" if kind in ("pipe", "folder") else "not an index"
     )
     with pytest.raises(InputError, match="^%s: %s.*%s$" % (path, what, ADVICE)):
         add(tmp_path)
-    assert {name: os.lstat(str(tmp_path / name)) for name in os.listdir(str(tmp_path))} == before
+    assert as_it_is(tmp_path) == before
 
 
 def test_a_page_that_came_meanwhile_is_left_alone(tmp_path):

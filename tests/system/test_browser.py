@@ -199,6 +199,15 @@ def test_drums_are_heard_though_the_sound_file_is_no_sound(opened, folder):  # n
     assert loudest_hertz(alone) > 4000
 
 
+def test_where_there_are_too_many_the_page_says_how_many_more(opened, folder, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(page, "_MOST_SHOWN", 3)
+    page.write(str(folder))
+    opened.open(at(folder))
+    check_clean(opened)
+    assert opened.run("outputs.length") == 3
+    assert "The newest 3 are shown here; index.json lists 1 more." in opened.run("document.body.innerText")
+
+
 def test_names_are_shown_as_they_are(opened, folder):  # noqa: F811
     page.write(str(folder))
     opened.open(at(folder))
