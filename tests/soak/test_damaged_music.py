@@ -60,13 +60,15 @@ def test_structures_that_stall(kind, converter, tmp_path):
     for i in range(STRUCTURES):
         path = structured_file(kind, str(tmp_path), rng, OFTEN)
         patience = examples._limits(examples.Source(path, kind)).seconds
-        began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        began = time.monotonic()
         found = read_all(path, converter)
-        slowest, here = max(slowest, time.monotonic() - began), max(here, found.seconds)
+        took = time.monotonic() - began
+        slowest, here = max(slowest, took), max(here, found.seconds)
         read += not found.refused
-        refused[found.refused[found.refused.rfind("(") + 1 :][:60]] += bool(found.refused)
+        if found.refused:
+            refused[found.refused.split(": ", 1)[1][:80]] += 1
         assert found.seconds < 5, (i, found)
-        assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used < patience + 3, (i, found)
+        assert took < 10 * patience, (i, took, found)  # a file may hold some tunes, and the machine may be busy
         os.remove(path)
     megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
     print(
