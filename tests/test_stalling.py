@@ -171,6 +171,21 @@ def test_a_process_without_work_ends_and_comes_back_when_there_is_some():
         worker.start()
 
 
+def test_a_process_that_cannot_start_is_no_fault_of_the_songs(monkeypatch):
+    """Else all songs would be kept as unreadable."""
+    worker = processes.Worker(["no_such_module"])
+    with pytest.raises(OSError, match=r"a process to read songs in cannot be started \(it ended with status 1\)"):
+        worker.compute(eval, "1")
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(OSError, match=r"cannot be started \(No such file or directory"):
+        worker.compute(eval, "1")
+    monkeypatch.undo()
+    worker = processes.Worker()
+    with pytest.raises(ModuleNotFoundError):  # what the function needs is asked for there, and said here
+        worker.compute(eval, "__import__('no_such_module')")
+    worker.close()
+
+
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_another():
     worker = processes.Worker()
     worker.start()
