@@ -42,6 +42,7 @@ _ENVIRONMENT = dict(
 )
 _PATIENCE = 12  # times the limit of the processor's time may pass on the clock: the machine may be slow, or busy
 _OUT_OF_MEMORY = 77  # exit status
+_READY = "ready"
 _SET_PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
 
@@ -68,6 +69,7 @@ class Worker:
         """
         self._modules, self._idle = list(modules), idle
         self._process: Optional[subprocess.Popen] = None
+        self._ready = False
         self._finalizer: Callable = lambda: None
         self._lock = threading.Lock()  # between starting and closing
         self._closed = False
@@ -78,7 +80,7 @@ class Worker:
             if self._closed:
                 raise EndedError("it is not needed any more")
             if self._process is None:
-                self._process = _started(self._modules, self._idle)
+                self._process, self._ready = _started(self._modules, self._idle), False
                 self._finalizer = weakref.finalize(self, _end, self._process, os.getpid())
 
     def compute(self, function: Callable[[Any], Any], item: Any, limits: Optional[Limits] = None) -> Any:
@@ -86,9 +88,10 @@ class Worker:
 
         Raises:
             EndedError: The process did, of itself, or because it went beyond the limits.
+            OSError: It cannot be started.
             Exception: What `function` raises.
         """
-        asked = pickle.dumps((function, item, limits), 4)
+        asked = pickle.dumps((limits, pickle.dumps((function, item), 4)), 4)
         try:
             good, answer = self._answer(asked, limits)
         except _IdleError:
@@ -121,12 +124,15 @@ class Worker:
                 timer.start()
             process.stdin.write(asked)
             process.stdin.flush()
+            self._ready = self._ready or pickle.load(process.stdout) == _READY  # noqa: S301 - our own process said it
             return pickle.load(process.stdout)  # noqa: S301 - our own process made it
         except (EOFError, OSError, pickle.UnpicklingError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1)
-            status = process.returncode
+            status, ready = process.returncode, self._ready
             self._forget()
+            if not ready and not self._closed:  # no fault of the item's
+                raise _cannot_start("it ended with status %s" % status) from None
             if status == 0:
                 raise _IdleError("it had nothing to do") from None
             raise EndedError(_why(status, late.is_set(), limits)) from None
@@ -146,16 +152,23 @@ class _IdleError(EndedError):
     """It ended for want of work, at the very moment when it was given some."""
 
 
+def _cannot_start(why: str) -> OSError:
+    return OSError("a process to read songs in cannot be started (%s)" % why)
+
+
 def _started(modules: Sequence[str], idle: Optional[float]) -> subprocess.Popen:
     code = "import sys; sys.path[:] = %a; from lc_music_vae import processes; processes.serve(%d, %a, %a)"
-    return subprocess.Popen(  # noqa: S603 - this interpreter, and our own code
-        [sys.executable, "-c", code % (sys.path, os.getpid(), modules, idle)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=dict(os.environ, **_ENVIRONMENT),
-        start_new_session=True,
-    )
+    try:
+        return subprocess.Popen(  # noqa: S603 - this interpreter, and our own code
+            [sys.executable, "-c", code % (sys.path, os.getpid(), modules, idle)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(os.environ, **_ENVIRONMENT),
+            start_new_session=True,
+        )
+    except OSError as e:
+        raise _cannot_start(e.strerror) from e
 
 
 def _end(process: subprocess.Popen, owner: int) -> None:
@@ -192,8 +205,9 @@ def serve(parent: int, modules: Sequence[str], idle: Optional[float]) -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     for module in modules:
-        with contextlib.suppress(Exception):  # what needs it says so
-            importlib.import_module(module)
+        importlib.import_module(module)
+    answers.write(pickle.dumps(_READY, 4))
+    answers.flush()
     while True:
         answers.write(_answered(*_next(asked, idle)))
         answers.flush()
@@ -213,8 +227,9 @@ def _next(asked: Any, idle: Optional[float]) -> Any:
             timer.cancel()
 
 
-def _answered(function: Callable, item: Any, limits: Optional[Limits]) -> bytes:
+def _answered(limits: Optional[Limits], asked: bytes) -> bytes:
     try:
+        function, item = pickle.loads(asked)  # noqa: S301 - our parent made it
         with _limited(limits):
             answer = True, function(item)
     except MemoryError:

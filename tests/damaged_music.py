@@ -2,6 +2,7 @@
 
 import glob
 import io
+import math
 import os
 import random
 import struct
@@ -149,3 +150,166 @@ def midi(body: bytes, ticks: int = 220) -> bytes:
 def midi_note(delta: int, pitch: int, length: int) -> bytes:
     """The events of a note, so many ticks after the one before."""
     return number(delta) + bytes([0x90, pitch, 80]) + number(length) + bytes([0x80, pitch, 0])
+
+
+# What a song is made of, in each notation: a structural fault is a few of these, each far too often.
+_MIDI_EVENTS = (
+    lambda i: midi_note(1, i % 128, 3),
+    lambda i: midi_note(0, 60, 0),
+    lambda i: number(i % 3) + bytes([0x90 | i % 16, i % 128, 80]),  # never ended
+    lambda i: b"\x30\xff\x58\4%c\2\x18\x08" % (1 + i % 9),
+    lambda i: b"\1\xff\x51\3%c\7\7" % (i % 256),
+    lambda i: b"\1\xff\x59\2%c\0" % (i % 8),
+    lambda i: b"\0\xff\3\3abc",
+    lambda i: b"\0%c%c" % (0xC0 | i % 16, i % 128),
+    lambda i: b"\0\xe0\1%c" % (i % 128),
+    lambda i: b"\0\xb0\x40%c" % (i % 128),
+    lambda i: b"\x90\0" + midi_note(0, 60, 9)[1:],
+)
+_ABC_WORDS = (
+    *(
+        "C22",
+        "C16 ",
+        "C/8",
+        "/111",
+        "[",
+        "]",
+        "(3",
+        ":",
+        "|",
+        "|:",
+        ":|",
+        "::",
+        "[1",
+        '"Am"',
+        "!mf!",
+        "{",
+        "}",
+        "'",
+        ",",
+        "^",
+    ),
+    *(
+        ">",
+        "<",
+        "z4",
+        "-",
+        "\\\n",
+        "\nM:3/4\n",
+        "\nM:4/4\n",
+        "\nK:G\n",
+        "\nQ:1/4=90\n",
+        "\nX:1\n",
+        "\n\nX:2\nK:C\n",
+        "[K:D]",
+    ),
+)
+_XML_PIECES = (
+    NOTE % "C",
+    NOTE.replace("<pitch>", "<chord/><pitch>") % "E",
+    "<harmony><root><root-step>A</root-step></root><kind>major</kind></harmony>",
+    "<attributes><key><fifths>{0}</fifths></key></attributes>",
+    "<attributes><time><beats>{1}</beats><beat-type>4</beat-type></time></attributes>",
+    "<attributes><transpose><chromatic>{0}</chromatic></transpose></attributes>",
+    "<direction><sound tempo='{1}0'/></direction>",
+    "<backup><duration>{1}</duration></backup>",
+    "<forward><duration>{1}</duration></forward>",
+    "</measure><measure number='{1}'>",
+    "</measure></part><part id='P1'><measure number='1'>",
+    "<note a='{0}' b='{1}' c='{0}'/>",
+)
+_FIELDS = ("notes", "time_signatures", "key_signatures", "tempos", "instrument_infos", "control_changes", "pitch_bends")
+_FIELDS += ("text_annotations", "section_annotations", "section_groups", "part_infos")
+
+
+def _often(rng: random.Random, most: int) -> int:
+    return int(10 ** rng.uniform(0, math.log10(most)))
+
+
+def _midi_structure(rng: random.Random, most: int) -> bytes:
+    tracks = []
+    for _ in range(rng.choice((1, 1, 1, 2, 30))):
+        chosen = rng.sample(_MIDI_EVENTS, rng.choice((1, 2, 3)))
+        count = _often(rng, most)
+        alternating = rng.random() < 0.5
+        events = [chosen[(i if alternating else i * len(chosen) // count) % len(chosen)](i) for i in range(count)]
+        tracks.append(b"".join(events) + midi_note(0, 60, 9))
+    return midi(tracks[0], rng.choice((1, 24, 220, 960))) + b"".join(midi(track)[14:] for track in tracks[1:])
+
+
+def _abc_structure(rng: random.Random, most: int) -> bytes:
+    blocks = []
+    for _ in range(rng.choice((1, 2, 3, 4))):
+        blocks.append("".join(rng.choice(_ABC_WORDS) for _ in range(rng.choice((1, 1, 2, 3)))) * _often(rng, most))
+    header = "X:1\nM:4/4\nL:1/8\n" + rng.choice(("", "Q:1/111%s\n" % ("/111" * _often(rng, 99)), "Q:1/4=90\n"))
+    return (header + "K:C\nCDEF|" + "".join(blocks) + "|C").encode()
+
+
+def _xml_structure(rng: random.Random, most: int) -> bytes:
+    blocks = []
+    for _ in range(rng.choice((1, 2, 3))):
+        piece = "".join(rng.choice(_XML_PIECES) for _ in range(rng.choice((1, 2, 3))))
+        blocks += [piece.format(i % 7, i % 9 + 1) for i in range(_often(rng, most // 4))]
+    if rng.random() < 0.1:
+        depth = _often(rng, most)
+        blocks.append("<a>" * depth + "</a>" * depth)
+    body = "".join(blocks).encode()
+    return MUSICXML.replace(b"</attributes>", b"</attributes>" + body, 1)
+
+
+def _mxl_structure(rng: random.Random, most: int) -> bytes:
+    packed = zipped(_xml_structure(rng, most))
+    if rng.random() < 0.3:  # its directory lies
+        size = packed.rindex(b"PK\1\2") + 24
+        packed = packed[:size] + struct.pack("<I", _often(rng, 1 << 31)) + packed[size + 4 :]
+    if rng.random() < 0.3:
+        packed = zipped(MUSICXML.ljust(_often(rng, 1000 * most)))
+    return packed
+
+
+def _record_structure(rng: random.Random, most: int) -> bytes:
+    sequence = melody(tune(3))
+    for _ in range(rng.choice((1, 2))):
+        field = rng.choice(_FIELDS)
+        one = type(sequence)()
+        getattr(one, field).add()
+        sequence.MergeFromString(one.SerializeToString() * _often(rng, 5 * most))
+    return sequence.SerializeToString()
+
+
+_STRUCTURES = {
+    "mid": _midi_structure,
+    "abc": _abc_structure,
+    "xml": _xml_structure,
+    "mxl": _mxl_structure,
+    "tfrecord": _record_structure,
+}
+
+
+def structured_file(kind: str, folder: str, rng: random.Random, most: int) -> str:
+    """Writes a song in which a few things stand up to `most` times, well formed but for that; returns its path."""
+    path = os.path.join(folder, "structure." + kind)
+    content = _STRUCTURES[kind](rng, most)
+    if kind == "tfrecord":
+        framed(path, content, melody(tune(2)).SerializeToString())
+    else:
+        with open(path, "wb") as f:
+            f.write(content)
+    return path
+
+
+def read_all(path: str, converter) -> Outcome:
+    """Reads what a file holds up to the places of its windows; seconds are those of this process alone."""
+    started = time.process_time()
+    windows, refused = 0, ""
+    for found in examples.find(path):
+        for source in examples.sources(found):
+            try:
+                score = converter.score(examples.load(source))
+            except InputError as e:
+                refused = str(e)
+                if printable(refused) != refused or path not in refused or len(refused) > 1000:
+                    raise AssertionError("not one line that names the file: %r" % refused) from e
+                continue
+            windows += sum(len(converter.first_bars(track, score)) for track in score.tracks)
+    return Outcome(windows, refused, time.process_time() - started)
