@@ -259,12 +259,12 @@ def test_a_lock_is_a_plain_file_of_its_folder(run, tmp_path):
 
 def test_a_copy_of_the_newest_checkpoint_outlives_it(run, recorded):
     make_checkpoint(run, 5)
-    with run.copied(recorded) as (copy, step):
+    with run.copied(recorded) as copy:
         remove_checkpoint(run, 5)
         remove_checkpoint(run, 5, ".data-00000-of-00001")
-        assert step == 5
-        assert run_dir.at(os.path.dirname(os.path.dirname(copy))).trained(recorded) == (copy, 5)
-    assert not os.path.exists(copy + ".index")
+        assert copy.path == prefix(run, 5)
+        assert run_dir.at(os.path.dirname(os.path.dirname(copy.prefix))).trained(recorded) == (copy.prefix, 5)
+    assert not os.path.exists(copy.prefix + ".index")
 
 
 def test_a_checkpoint_that_goes_while_it_is_copied_has_a_newer_one(run, recorded, monkeypatch):
@@ -278,5 +278,6 @@ def test_a_checkpoint_that_goes_while_it_is_copied_has_a_newer_one(run, recorded
         return copy_file(source, target)
 
     monkeypatch.setattr(shutil, "copy", copying)
-    with run.copied(recorded) as (copy, step):
-        assert (step, os.path.basename(copy)) == (9, "model.ckpt-9")
+    with run.copied(recorded) as copy:
+        assert copy.path == prefix(run, 9)
+        assert os.path.basename(copy.prefix) == "model.ckpt-9"
