@@ -265,10 +265,10 @@ class RunDir(NamedTuple):
                 raise files.cannot_write(self.train, e) from e
             return
         newest = os.path.basename(prefix)
-        own = [name for name in self._stated()[1:] if name != newest and self._has(name)] + [newest]
+        older = dict.fromkeys(name for name in self._stated()[1:] if name != newest and self._has(name))
         with files.replacing(state) as temporary, open(temporary, "w", encoding="utf-8") as f:
             f.write('model_checkpoint_path: "%s"\n' % newest)
-            f.writelines('all_model_checkpoint_paths: "%s"\n' % name for name in own)
+            f.writelines('all_model_checkpoint_paths: "%s"\n' % name for name in [*older, newest])
 
     def flush_checkpoint(self, prefix: str) -> None:
         """Has the disk keep a checkpoint, before anything is done that relies on it."""

@@ -55,8 +55,8 @@ class SmallVAE:
         """Raises an `InputError` if weights that ran away made what nobody can use."""
         if not all((np.abs(result) < _MOST).all() for result in results):  # false for NaN, too
             raise InputError(
-                "%s: its small VAE makes NaN or numbers beyond %d of latents; train into another --run_dir with a lower "
-                "learning_rate in --hparams" % (self._name, _MOST)
+                "%s: its small VAE makes NaN or numbers beyond %d of latents; train into another --run_dir with a "
+                "lower learning_rate in --hparams" % (self._name, _MOST)
             )
 
     def close(self) -> None:

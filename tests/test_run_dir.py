@@ -183,7 +183,17 @@ def test_tensorflow_learns_of_its_own_checkpoints_only(run, tmp_path):
     for step in (3, 5, 12):
         make_checkpoint(run, step)
     mine = str(tmp_path / "mine")
-    write_list(run, "model.ckpt-12", mine, "../../mine", "model.ckpt-3", "model.ckpt-4", "mine", "model.ckpt-12")
+    write_list(
+        run,
+        "model.ckpt-12",
+        mine,
+        "../../mine",
+        "model.ckpt-3",
+        "/x/model.ckpt-3",
+        "model.ckpt-4",
+        "mine",
+        "model.ckpt-12",
+    )
     run.list_own(prefix(run, 12))
     with open(os.path.join(run.train, "checkpoint")) as f:
         lines = ['model_checkpoint_path: "model.ckpt-12"', 'all_model_checkpoint_paths: "model.ckpt-3"']
