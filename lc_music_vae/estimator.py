@@ -265,30 +265,30 @@ class _Meanwhile(tf.train.SessionRunHook):
         self._thread.start()
 
 
-def check_weights(prefix: str, hparams: HParams, z_size: int) -> checkpoints.Weights:
+def check_weights(checkpoint: checkpoints.Checkpoint, hparams: HParams, z_size: int) -> checkpoints.Weights:
     """Returns the tensors of a run's checkpoint.
 
     Raises:
-        InputError: It is damaged, or not of a small VAE of these sizes.
+        InputError: It is damaged, holds NaN, or is not of a small VAE of these sizes.
     """
-    weights = checkpoints.Weights(checkpoints.find(prefix, "--run_dir"))
+    weights = checkpoints.Weights(checkpoint)
     with tf.Graph().as_default():
         vae = base_model.LatentVAE(hparams, z_size)
         vae.decode(vae.encode(tf.zeros([1, z_size])).loc)
         shapes = {v.op.name: tuple(v.shape.as_list()) for v in tf.trainable_variables()}
     weights.check(shapes, "the small VAE that run.json describes")
-    if set(weights.shapes) != set(shapes):
-        raise InputError("--run_dir=%s holds more layers than run.json describes; restore run.json" % prefix)
+    weights.check_finite()
     return weights
 
 
 def check_resumable(prefix: str, step: int, hparams: HParams, z_size: int) -> None:
     """Raises an `InputError` unless training can go on from the checkpoint: all of it is there, and of that step."""
-    weights = check_weights(prefix, hparams, z_size)
-    slots = [name + slot for name in sorted(weights.shapes) for slot in ("", "/Adam", "/Adam_1")]
     try:
-        weights.check_finite()
-        for name in slots + ["beta1_power", "beta2_power"]:
+        weights = check_weights(checkpoints.find(prefix, "--run_dir"), hparams, z_size)
+        for name in sorted(weights.shapes):
+            for slot in ("/Adam", "/Adam_1"):
+                weights.get(name + slot)
+        for name in ("beta1_power", "beta2_power"):
             weights.get(name)
         found = int(weights.get("global_step"))
     except InputError as e:

@@ -257,14 +257,18 @@ class RunDir(NamedTuple):
         """
         state = os.path.join(self.train, _STATE)
         if prefix is None:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.remove(state)
+            except FileNotFoundError:
+                pass
+            except OSError as e:
+                raise files.cannot_write(self.train, e) from e
             return
         newest = os.path.basename(prefix)
-        own = [name for name in self._stated()[1:] if name != newest and self._has(name)] + [newest]
+        older = dict.fromkeys(name for name in self._stated()[1:] if name != newest and self._has(name))
         with files.replacing(state) as temporary, open(temporary, "w", encoding="utf-8") as f:
             f.write('model_checkpoint_path: "%s"\n' % newest)
-            f.writelines('all_model_checkpoint_paths: "%s"\n' % name for name in own)
+            f.writelines('all_model_checkpoint_paths: "%s"\n' % name for name in [*older, newest])
 
     def flush_checkpoint(self, prefix: str) -> None:
         """Has the disk keep a checkpoint, before anything is done that relies on it."""
@@ -278,8 +282,8 @@ class RunDir(NamedTuple):
             raise files.cannot_write(self.train, e) from e
 
     @contextlib.contextmanager
-    def copied(self, run: RunJson) -> Iterator[Tuple[str, int]]:
-        """Yields prefix and global step of a copy of the newest checkpoint, for as long as its block runs.
+    def copied(self, run: RunJson) -> Iterator[checkpoints.Checkpoint]:
+        """Yields a copy of the newest checkpoint, for as long as its block runs; `path` is the checkpoint's own.
 
         A training that is going on may remove that checkpoint at any moment. run.json lies where it belongs to it.
         """
@@ -288,7 +292,7 @@ class RunDir(NamedTuple):
             os.mkdir(copy.train)
             copy.write(run)
             for left in reversed(range(_MOST_TRIES)):
-                prefix, step = self.trained(run)
+                prefix, _ = self.trained(run)
                 try:
                     for file in _names_in(self.train):
                         if file.startswith(os.path.basename(prefix) + "."):
@@ -300,7 +304,8 @@ class RunDir(NamedTuple):
                         raise
                 except OSError as e:
                     raise files.cannot_write(folder, e) from e
-            yield os.path.join(copy.train, os.path.basename(prefix)), step
+            copied_to = os.path.join(copy.train, os.path.basename(prefix))
+            yield checkpoints.Checkpoint(prefix, copied_to, None, None, "--run_dir")
 
 
 @contextlib.contextmanager

@@ -66,18 +66,19 @@ class Difference(NamedTuple):
 
     def text(self) -> str:
         """Returns it in words: at most two names of a kind."""
-        edited = {song.path for song in self.new} & {song.path for song in self.gone}
+        new, gone = ([os.path.basename(song.path) for song in songs] for songs in self)
+        edited = set(new) & set(gone)
         kinds = {
             "changed": sorted(edited),
-            "new": [song.path for song in self.new if song.path not in edited],
-            "gone": [song.path for song in self.gone if song.path not in edited],
+            "new": [one for one in new if one not in edited],
+            "gone": [one for one in gone if one not in edited],
         }
-        return "; ".join("%s: %s" % (kind, _some(paths)) for kind, paths in kinds.items() if paths)
+        return "; ".join("%s: %s" % (kind, _some(names)) for kind, names in kinds.items() if names)
 
 
-def _some(paths: Sequence[str]) -> str:
-    named = ", ".join(os.path.basename(path) for path in paths[:_MOST_NAMED])
-    return named + (" and %d more" % (len(paths) - _MOST_NAMED) if len(paths) > _MOST_NAMED else "")
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (" and %d more" % more if more > 0 else "")
 
 
 def without(songs: Sequence[File], others: Sequence[File]) -> List[File]:

@@ -8,6 +8,8 @@ import tensorflow.compat.v1 as tf
 from lc_music_vae import base_model, checkpoints, sessions
 from lc_music_vae.errors import InputError
 
+_MOST = 1000000  # what MusicVAE's z and the small latent hold is mostly below 5
+
 
 class SmallVAE:
     """The small VAE in a graph and a session of its own.
@@ -40,21 +42,21 @@ class SmallVAE:
     def encode(self, z: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Returns mean and scale of q(z'|z), float32 [n, encoded_z_size] each, for z of shape [n, z_size]."""
         mean, scale = self._session.run(self._posterior, {self._z: z})
-        self._check_finite(mean, scale)
+        self._check_usable(mean, scale)
         return mean, scale
 
     def decode(self, z_small: np.ndarray) -> np.ndarray:
         """Returns z^, float32 [n, z_size], for z' of shape [n, encoded_z_size]."""
         z = self._session.run(self._decoded, {self._z_small: np.asarray(z_small)})
-        self._check_finite(z)
+        self._check_usable(z)
         return z
 
-    def _check_finite(self, *results: np.ndarray) -> None:
-        """Raises an `InputError` if weights of any size made what is no number any more."""
-        if not all(np.isfinite(result).all() for result in results):
+    def _check_usable(self, *results: np.ndarray) -> None:
+        """Raises an `InputError` if weights that ran away made what nobody can use."""
+        if not all((np.abs(result) < _MOST).all() for result in results):  # false for NaN, too
             raise InputError(
-                "%s: its small VAE makes NaN or infinity of latents; train into another --run_dir with a lower "
-                "learning_rate in --hparams" % self._name
+                "%s: its small VAE makes NaN or numbers beyond %d of latents; train into another --run_dir with a "
+                "lower learning_rate in --hparams" % (self._name, _MOST)
             )
 
     def close(self) -> None:

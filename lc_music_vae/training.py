@@ -325,10 +325,10 @@ def _evaluate(
     else:
         found = latents.load(kept)
         logger.info(_counted(found))
-    with folder.copied(run) as (prefix, _):
-        estimator.check_weights(prefix, run.settings.hparams, found.z_size)
-        result = estimator.evaluate(found, run.settings.hparams, prefix, run.settings.seed, eval_num_batches)
-        pictures = _show(prefix, checkpoint.path, found, target)
+    with folder.copied(run) as small:
+        estimator.check_weights(small, run.settings.hparams, found.z_size)
+        result = estimator.evaluate(found, run.settings.hparams, small.prefix, run.settings.seed, eval_num_batches)
+        pictures = _show(small.prefix, checkpoint.path, found, target)
     scalars = {name: value for name, value in result.items() if name != "global_step"}
     summaries.write(target, result["global_step"], scalars, pictures)
     numbers = result["global_step"], found.num_windows, result["loss"], result["reconstruction"], result["kl"]
@@ -441,6 +441,9 @@ def _training_latents(
     """Returns the latents to train on, encoding what is not encoded yet, and what is recorded of MusicVAE."""
     from lc_music_vae import latents
 
+    for path, record in zip(*songs.kept):
+        if record is None:
+            logger.warning("%s.json is damaged or gone; the songs of that part are encoded again", path)
     made_with, weights, pretrained = _made_with(settings, run, checkpoint)
     if run is None or run.pretrained.stamp != pretrained.stamp:
         weights.check_finite()

@@ -183,7 +183,17 @@ def test_tensorflow_learns_of_its_own_checkpoints_only(run, tmp_path):
     for step in (3, 5, 12):
         make_checkpoint(run, step)
     mine = str(tmp_path / "mine")
-    write_list(run, "model.ckpt-12", mine, "../../mine", "model.ckpt-3", "model.ckpt-4", "mine", "model.ckpt-12")
+    write_list(
+        run,
+        "model.ckpt-12",
+        mine,
+        "../../mine",
+        "model.ckpt-3",
+        "/x/model.ckpt-3",
+        "model.ckpt-4",
+        "mine",
+        "model.ckpt-12",
+    )
     run.list_own(prefix(run, 12))
     with open(os.path.join(run.train, "checkpoint")) as f:
         lines = ['model_checkpoint_path: "model.ckpt-12"', 'all_model_checkpoint_paths: "model.ckpt-3"']
@@ -259,12 +269,12 @@ def test_a_lock_is_a_plain_file_of_its_folder(run, tmp_path):
 
 def test_a_copy_of_the_newest_checkpoint_outlives_it(run, recorded):
     make_checkpoint(run, 5)
-    with run.copied(recorded) as (copy, step):
+    with run.copied(recorded) as copy:
         remove_checkpoint(run, 5)
         remove_checkpoint(run, 5, ".data-00000-of-00001")
-        assert step == 5
-        assert run_dir.at(os.path.dirname(os.path.dirname(copy))).trained(recorded) == (copy, 5)
-    assert not os.path.exists(copy + ".index")
+        assert copy.path == prefix(run, 5)
+        assert run_dir.at(os.path.dirname(os.path.dirname(copy.prefix))).trained(recorded) == (copy.prefix, 5)
+    assert not os.path.exists(copy.prefix + ".index")
 
 
 def test_a_checkpoint_that_goes_while_it_is_copied_has_a_newer_one(run, recorded, monkeypatch):
@@ -278,5 +288,6 @@ def test_a_checkpoint_that_goes_while_it_is_copied_has_a_newer_one(run, recorded
         return copy_file(source, target)
 
     monkeypatch.setattr(shutil, "copy", copying)
-    with run.copied(recorded) as (copy, step):
-        assert (step, os.path.basename(copy)) == (9, "model.ckpt-9")
+    with run.copied(recorded) as copy:
+        assert copy.path == prefix(run, 9)
+        assert os.path.basename(copy.prefix) == "model.ckpt-9"
