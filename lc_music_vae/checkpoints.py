@@ -446,16 +446,16 @@ class Weights:
         trained = [place for place in places if not (_SLOT.search(place.name) or _COUNTER.search(place.name))]
         # Not the reader's own map: each that TensorFlow 1.15 makes of it is never freed.
         self.shapes: Dict[str, Tuple[int, ...]] = {place.name: place.shape for place in trained}
-        self._dtypes = {place.name: place.dtype for place in trained}
+        self._dtypes = {place.name: place.dtype for place in places if not _COUNTER.search(place.name)}
 
     def get(self, name: str):
-        """Returns the tensor called `name` as a NumPy array of float32."""
+        """Returns the tensor called `name` as a NumPy array: of float32, unless it is a counter."""
         self._check_dtype(name)
         with self._damage_is_an_input_error(" in " + name):
             return self._reader.get_tensor(name)
 
     def _check_dtype(self, name: str) -> None:
-        dtype = self._dtypes[name]
+        dtype = self._dtypes.get(name, _DTYPE)
         if dtype != _DTYPE:
             raise InputError(
                 "%s=%s has %s as %s, not %s; give a checkpoint of %s"
