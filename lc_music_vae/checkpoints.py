@@ -80,13 +80,14 @@ def find(path: str, flag: str) -> Checkpoint:
     shard = _SHARD.match(expanded)
     prefix = shard.group("prefix") if shard else re.sub(r"\.index$", "", expanded)
     if os.path.lexists(expanded) and not os.path.isfile(expanded):
-        raise InputError("%s=%s: neither a folder nor a plain file, or a link to nothing" % (flag, path))
-    if not os.path.isfile(prefix + ".index"):
-        raise InputError(
-            "%s=%s: no checkpoint there; give a .tar bundle, a prefix (what stands before .index) or a folder"
-            % (flag, path)
-        )
-    return _on_disk(prefix, path, flag)
+        found = "not a plain file, or a link to nothing"
+    elif not os.path.isfile(prefix + ".index"):
+        found = "no checkpoint there"
+    else:
+        return _on_disk(prefix, path, flag)
+    raise InputError(
+        "%s=%s: %s; give a .tar bundle, a prefix (what stands before .index) or a folder" % (flag, path, found)
+    )
 
 
 def _on_disk(prefix: str, path: str, flag: str) -> Checkpoint:

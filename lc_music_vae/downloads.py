@@ -219,6 +219,7 @@ def _check_unchanged(path: str, flag: str, sha256: Optional[str]) -> None:
     record, identity = _read_record(path), files.identity(path)
     found = recorded = record.get("sha256")
     if record.get("identity") != identity or not isinstance(recorded, str):
+        logger.info("checking %s", path)  # which takes seconds a gigabyte
         found = files.sha256(path)
         if isinstance(recorded, str) and found != recorded:
             raise InputError(
