@@ -95,7 +95,7 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
         more = "; and %d more" % (len(faults) - _MOST_TOLD) if len(faults) > _MOST_TOLD else ""
         logger.warning("%s leaves out %s%s", PAGE, "; ".join(map(printable, faults[:_MOST_TOLD])), more)
     data = json.dumps([run for run in shown if run["outputs"]], separators=(",", ":"))
-    said = f'<p class="soft">The newest {maker.looked_at:,} are shown here; {INDEX} lists {left:,} more.</p>\n'
+    said = f'<p class="soft">The newest {maker.shown:,} are shown here; {INDEX} lists {left:,} more.</p>\n'
     with open(_TEMPLATE, encoding="utf-8") as f:
         template = f.read()
     path = os.path.join(folder, PAGE)
@@ -113,18 +113,21 @@ class _Maker:
         self._known = _known(folder)
         self._marks, self._pictures = _MOST_MARKS, _MOST_PICTURES
         self._seconds = float(_MOST_SECONDS)
-        self.looked_at = 0
+        self.looked_at = self.shown = self._faulty = 0
 
     def run(self, run: RunRecord) -> Dict[str, Any]:
         """Returns what is shown of a run; no outputs where there is no room left."""
         outputs = []
         for record in run.outputs:
-            if self.looked_at == _MOST_SHOWN or self._marks <= 0:
+            if self.shown + self._faulty == _MOST_SHOWN or self._marks <= 0:
                 break
             self.looked_at += 1
             try:
-                outputs += self._output(record)
+                made = self._output(record)
+                self.shown += len(made)
+                outputs += made
             except InputError as e:
+                self._faulty += 1
                 self._faults.append(str(e))
         shown = dict(run._asdict(), date=re.sub(r"^(.{10})_(\d\d)(\d\d)\d\d$", r"\1 \2:\3", run.written))
         del shown["written"]

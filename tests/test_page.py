@@ -247,6 +247,10 @@ def test_the_newest_are_shown_and_the_others_counted(folder, monkeypatch):
     assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 1]
     said = "The newest 3 are shown here; index.json lists 1 more."
     assert said in (folder / "index.html").read_text(encoding="utf-8")
+    os.remove(str(folder / "b.mid"))
+    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 2]  # what is gone takes no room
+    assert "are shown here" not in (folder / "index.html").read_text(encoding="utf-8")
+    write_midi(drum_beat(2), folder / "b.mid")
     monkeypatch.setattr(page, "_MOST_SHOWN", 4)
     assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 2]
     assert "are shown here" not in (folder / "index.html").read_text(encoding="utf-8")
