@@ -131,10 +131,10 @@ class Worker:
                 process.wait(1)
             status, ready = process.returncode, self._ready
             self._forget()
-            if not ready and not self._closed:  # no fault of the item's
-                raise _cannot_start("it ended with status %s" % status) from None
             if status == 0:
                 raise _IdleError("it had nothing to do") from None
+            if not ready and not self._closed:  # no fault of the item's
+                raise _cannot_start("it ended with status %s" % status) from None
             raise EndedError(_why(status, late.is_set(), limits)) from None
         except BaseException:  # its answer must not be taken for that to another question
             self._forget()
@@ -272,4 +272,4 @@ def _end_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if hasattr(os, "getppid") and os.getppid() != parent and os.name != "nt":
-        os._exit(0)  # it has ended already
+        os._exit(1)  # it has ended already

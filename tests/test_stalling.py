@@ -149,7 +149,6 @@ def test_limits_grow_with_the_song_and_are_said():
     worker = processes.Worker()
     for function, item, message in (
         (eval, "len(bytes(300 << 20))", "it takes more than 100 MB to read"),
-        (eval, "[0 for _ in iter(int, 1)]", "it takes more than 100 MB to read"),
         (eval, "all(True for _ in iter(int, 1))", "it takes more than 1 s to read"),
         (os._exit, 3, "the process that read it ended with status 3"),
     ):
@@ -163,6 +162,10 @@ def test_limits_grow_with_the_song_and_are_said():
 
 def test_a_process_without_work_ends_and_comes_back_when_there_is_some():
     worker = processes.Worker(idle=0.3)
+    worker.start()
+    children = workers_of(os.getpid())
+    time.sleep(0.5)
+    wait_until(lambda: workers_of(os.getpid()) < children)
     first = worker.compute(eval, "__import__('os').getpid()")
     wait_until(lambda: parent_of(first) is None)
     assert worker.compute(eval, "__import__('os').getpid()") != first
