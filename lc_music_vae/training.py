@@ -324,7 +324,7 @@ def _evaluate(
         _report(found, os.path.join(target, "examples.tsv"))
     else:
         found = latents.load(kept)
-        logger.info(_counted(found))
+        _say_what_is_read(found, folder.examples)
     with folder.copied(run) as small:
         estimator.check_weights(small, run.settings.hparams, found.z_size)
         result = estimator.evaluate(found, run.settings.hparams, small.prefix, run.settings.seed, eval_num_batches)
@@ -446,7 +446,7 @@ def _training_latents(
             logger.warning("%s.json is damaged or gone; the songs of that part are encoded again", path)
     made_with, weights, pretrained = _made_with(settings, run, checkpoint)
     if run is None or run.pretrained.stamp != pretrained.stamp:
-        weights.check_finite()
+        weights.check_finite(but=checkpoints.ENCODER_SCOPE)  # which says so itself, when it encodes
     planned = latents.plan_kept(songs.kept, songs.given) if songs.kept.paths else latents.plan(songs.given)
     if songs.kept.paths and songs.new:
         planned += latents.plan(songs.new, 1 + shards.additions(songs.kept.paths))
@@ -485,12 +485,17 @@ def _look_back(folder: RunDir, found) -> run_json.Latent:
 
 
 def _report(found, path: str) -> None:
-    """Writes `examples.tsv` and says what was left out and why: at most a screenful."""
+    """Writes `examples.tsv` and says what was left out and why."""
     from lc_music_vae import latents
 
     latents.write_rows(path, found.rows)
     if not found.num_windows:
         raise InputError(_no_windows(found.rows))
+    _say_what_is_read(found, path)
+
+
+def _say_what_is_read(found, path: str) -> None:
+    """Says how many windows there are, and what was left out and why: at most a screenful; all of it is in `path`."""
     logger.info(_counted(found))
     for row in _used(found)[:_MOST_SAID]:
         logger.info("  %s: track %s%s", row.path, row.melody, "; " + row.reason if row.reason else "")

@@ -226,7 +226,7 @@ def test_a_strangers_list_of_checkpoints_removes_nothing(run, base, tmp_path):
 def test_weights_too_large_to_be_of_use_are_no_model(base, tmp_path):
     """They are finite, what they make of latents is not."""
     run = str(tmp_path / "run")
-    deep = "latent_encoder_layers=%s,latent_decoder_layers=8," % ",".join(16 * "8")
+    deep = "latent_encoder_layers={0},latent_decoder_layers={0},".format(",".join(16 * "8"))
     hparams = deep + "learning_rate=10,min_learning_rate=10"
     for _ in range(2):
         with pytest.raises(InputError, match="lower learning_rate in --hparams"):

@@ -148,7 +148,7 @@ def test_a_run_that_began_before_there_were_metre_and_octaves():
     run_dir = os.path.join(REPO, "tests", "goldens", "run_tf1")
     with open(os.path.join(run_dir, "run.json")) as f:
         assert not re.search("metre|octaves", f.read())
-    assert run_dir_lib.at(run_dir).read()["metre"] == "any"
+    assert run_dir_lib.at(run_dir).read().settings.metre == "any"
     assert model_files.find(run_dir).octaves == 0
 
 

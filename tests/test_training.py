@@ -452,6 +452,23 @@ def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, g
     assert state_of(trained) == before
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_data_threads": 9999999999}, "--num_data_threads=9999999999 must be 256 or less"),
+        ({"num_data_threads": 0}, "--num_data_threads=0 must be 1 or more"),
+        ({"num_steps": 10**19}, "--num_steps=10000000000000000000 must be 1000000000 or less"),
+        ({"checkpoints_to_keep": 10**10}, "--checkpoints_to_keep=10000000000 must be 1000000000 or less"),
+        ({"keep_checkpoint_every_n_hours": float("nan")}, "--keep_checkpoint_every_n_hours=nan must be 0 or more"),
+        ({"keep_checkpoint_every_n_hours": float("inf")}, "--keep_checkpoint_every_n_hours=inf must be 1000000000 or"),
+    ],
+)
+def test_numbers_that_no_machine_has_room_for_are_refused(given, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        train(tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_weights_contradict_and_the_same_elsewhere_do_not(trained, tmp_path):
     from benchmarks.random_checkpoints import save_random_checkpoint
 
