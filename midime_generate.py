@@ -3,7 +3,7 @@
 python midime_generate.py --run_dir=my_run --mode=sample --num_outputs=8
 """
 
-from lc_music_vae import command_line
+from lc_music_vae.system import command_line
 
 
 def _flags():
@@ -73,7 +73,7 @@ def _flags():
 
 
 def _main(flags) -> None:
-    from lc_music_vae import generating
+    from lc_music_vae.generation import generate as generating
 
     generating.generate(
         flags.mode,

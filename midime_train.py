@@ -5,8 +5,8 @@ python midime_train.py --config=lc-cat-mel_2bar_small --examples_path=my_songs/ 
 
 import logging
 
-from lc_music_vae import command_line
 from lc_music_vae.errors import InputError
+from lc_music_vae.system import command_line
 
 logger = logging.getLogger("lc_music_vae.midime_train")
 
@@ -66,7 +66,7 @@ def _flags():
 
 
 def _main(flags) -> None:
-    from lc_music_vae import training
+    from lc_music_vae.training import train as training
 
     if not flags.run_dir:
         raise InputError("--run_dir is needed: the folder that training writes to")

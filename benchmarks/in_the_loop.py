@@ -17,8 +17,12 @@ def main():
     import numpy as np
     import tensorflow.compat.v1 as tf
 
-    from lc_music_vae import checkpoints, data, estimator, examples, music_vae
+    from lc_music_vae import data
+    from lc_music_vae.checkpoints import checkpoint as checkpoints
     from lc_music_vae.hparams import HParams
+    from lc_music_vae.models import music_vae
+    from lc_music_vae.music import examples
+    from lc_music_vae.training import estimator
 
     song, checkpoint, folder = sys.argv[1:4]
     steps, size = (int(argument) for argument in (sys.argv[4:] + ["200", "32"])[:2])

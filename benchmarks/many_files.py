@@ -48,7 +48,8 @@ def write_songs(folder, count):
 
 def read(folder, count, workers):
     """Reads the first `count` songs, and prints the seconds from the first one on and the number of windows."""
-    from lc_music_vae import examples, songs
+    from lc_music_vae.encoding import songs
+    from lc_music_vae.music import examples
 
     paths = examples.find(folder)[:count]
     settings = songs.Settings("cat-mel_2bar_small", "auto", "any", (0,))

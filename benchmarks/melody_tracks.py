@@ -17,7 +17,7 @@ sys.path.insert(0, REPO)
 def precision_and_recall(sequence, expected):
     """Returns both for the notes of the track that is chosen, by start and pitch."""
     from lc_music_vae import data
-    from lc_music_vae.examples import Song
+    from lc_music_vae.music.examples import Song
 
     score = data.WindowConverter("cat-mel_2bar_small").score(Song("song", sequence))
     found = {(n.start, n.pitch) for n in score.tracks[0].notes}
@@ -26,7 +26,8 @@ def precision_and_recall(sequence, expected):
 
 def main():
     """Prints one row a file, and the means."""
-    from lc_music_vae import data, examples
+    from lc_music_vae import data
+    from lc_music_vae.music import examples
 
     totals = []
     print("| file | apart: precision | recall | merged: precision | recall |")

@@ -37,7 +37,7 @@ def make_checkpoint(name, prefix):
 
 def half_sizes(prefix):
     """Returns the sizes in MB of the encoder's and of the decoder's trained variables."""
-    from lc_music_vae import checkpoints
+    from lc_music_vae.checkpoints import checkpoint as checkpoints
 
     shapes = checkpoints.Weights(checkpoints.find(prefix, "--pretrained_path")).shapes
     sizes = {"encoder": 0.0, "decoder": 0.0}

@@ -121,7 +121,7 @@ def peak(sample, prefix):
     code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL); "
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
     done = subprocess.run(PY + ["-c", code] + sample, cwd=REPO, stdout=subprocess.PIPE, check=True)
-    from lc_music_vae import checkpoints
+    from lc_music_vae.checkpoints import checkpoint as checkpoints
 
     shapes = checkpoints.Weights(checkpoints.find(prefix, "checkpoint")).shapes
     weights = sum(4 * product(shape) for name, shape in shapes.items() if not name.startswith("encoder/")) / 2**20
@@ -161,8 +161,12 @@ def in_process(prefix):
         subprocess.run(PY + ["-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
     )
     row("imports beyond TensorFlow (CPU time)", "import note_seq", imports, note_seq, "1.0")
-    from lc_music_vae import checkpoints, data, estimator, examples, music_vae
+    from lc_music_vae import data
+    from lc_music_vae.checkpoints import checkpoint as checkpoints
     from lc_music_vae.hparams import HParams
+    from lc_music_vae.models import music_vae
+    from lc_music_vae.music import examples
+    from lc_music_vae.training import estimator
 
     rng = np.random.RandomState(0)
 

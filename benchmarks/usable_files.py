@@ -22,7 +22,7 @@ def magentas(paths):
     import note_seq
     from magenta.models.music_vae import configs
 
-    from lc_music_vae import examples
+    from lc_music_vae.music import examples
 
     converter = copy.deepcopy(configs.CONFIG_MAP[CONFIG].data_converter)
     converter.max_tensors_per_notesequence = None
@@ -41,7 +41,8 @@ def magentas(paths):
 
 def ours(paths, metre):
     """Returns the number of windows of each song with --metre=`metre`."""
-    from lc_music_vae import data, examples
+    from lc_music_vae import data
+    from lc_music_vae.music import examples
 
     converter = data.WindowConverter(CONFIG, metre=metre)
     counts = []
@@ -55,7 +56,7 @@ def ours(paths, metre):
 
 def rows(folder):
     """Returns a row each: folder, how it is read, songs, songs that give windows, windows."""
-    from lc_music_vae import examples
+    from lc_music_vae.music import examples
 
     paths = examples.find(folder)
     ways = [("magenta's converter", magentas(paths))]

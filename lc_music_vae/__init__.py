@@ -6,7 +6,7 @@ first asked for, so that reading the registry imports neither TensorFlow nor mag
 
 import importlib
 
-from lc_music_vae import light_imports
+from lc_music_vae.system import light_imports
 
 light_imports.install()
 
@@ -18,8 +18,8 @@ _HOMES = {
     "Config": "configs",
     "InputError": "errors",
     "TrainedModel": "trained_model",
-    "evaluate": "training",
-    "train": "training",
+    "evaluate": "training.train",
+    "train": "training.train",
 }
 
 

@@ -17,11 +17,11 @@ from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import data as music_vae_data
 from magenta.models.music_vae import data_hierarchical
 
-from lc_music_vae import melody
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.examples import Song
-from lc_music_vae.melody import Note, Track
-from lc_music_vae.tempo import QPM, TempoMap
+from lc_music_vae.music import melody
+from lc_music_vae.music.examples import Song
+from lc_music_vae.music.melody import Note, Track
+from lc_music_vae.music.tempo import QPM, TempoMap
 
 # Converters write and windows are handed to them at this tempo, with four quarters a bar.
 QUARTERS_PER_BAR = 4

@@ -6,10 +6,14 @@ from typing import List, Optional, Sequence, Tuple, Union
 import note_seq
 import numpy as np
 
-from lc_music_vae import checkpoints, data, examples, melody, model_files, music_vae, points
+from lc_music_vae import data
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import model_files
 from lc_music_vae.errors import InputError
-from lc_music_vae.examples import Song
-from lc_music_vae.small_vae import SmallVAE
+from lc_music_vae.models import music_vae, points
+from lc_music_vae.models.small_vae import SmallVAE
+from lc_music_vae.music import examples, melody
+from lc_music_vae.music.examples import Song
 
 logger = logging.getLogger(__name__)
 

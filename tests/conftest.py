@@ -99,7 +99,7 @@ class _Checkpoints(dict):
         import tensorflow.compat.v1 as tf
 
         from benchmarks.random_checkpoints import save_random_checkpoint
-        from lc_music_vae import files
+        from lc_music_vae.system import files
 
         folder = os.path.join(self._folder, name)
         os.makedirs(folder, exist_ok=True)
@@ -150,7 +150,8 @@ def script(capsys):
         except SystemExit as e:
             status = e.code
         finally:
-            for name in ("lc_music_vae", "lc_music_vae.results"):  # the script set them up for a process of its own
+            # The script set them up for a process of its own.
+            for name in ("lc_music_vae", "lc_music_vae.system.results"):
                 logger = logging.getLogger(name)
                 logger.handlers, logger.propagate = [], True
         captured = capsys.readouterr()

@@ -13,8 +13,8 @@ from typing import Dict, NamedTuple
 import tensorflow.compat.v1 as tf
 from conftest import EXAMPLE, REPO, melody, tune
 
-from lc_music_vae import examples
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music import examples
 
 NOTE = "<note><pitch><step>%s</step><octave>4</octave></pitch><duration>1</duration><type>quarter</type></note>"
 MUSICXML = (

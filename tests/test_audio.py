@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from conftest import drum_beat, melody, within
 
-from lc_music_vae import audio
 from lc_music_vae.errors import InputError
+from lc_music_vae.showing import audio
 
 # Stands for FluidSynth: looks at what it is told, and at the MIDI file, and plays each note as a sine in its place.
 FAKE = """#!%s

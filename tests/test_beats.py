@@ -9,7 +9,7 @@ from conftest import melody
 
 from lc_music_vae import data
 from lc_music_vae.errors import InputError
-from lc_music_vae.examples import Song
+from lc_music_vae.music.examples import Song
 
 
 def tempos(*changes):

@@ -14,7 +14,8 @@ import pytest
 from conftest import EXAMPLE, REPO, run_process
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae import cache, checkpoints, files
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.system import cache, files
 
 pytestmark = pytest.mark.faults("several processes, one cache")
 
@@ -128,7 +129,7 @@ def test_what_cannot_be_made_leaves_nothing(folder):
 
 ONE_OF_MANY = """
 import os, sys
-from lc_music_vae import cache
+from lc_music_vae.system import cache
 def make(path):
     os.makedirs(path)
     for name in "ab":
@@ -164,7 +165,7 @@ def test_killed_while_it_is_made(folder, record_property):
     """At several moments; the same again works, and what was left is gone."""
     code = """
 import os, signal, sys
-from lc_music_vae import cache, files
+from lc_music_vae.system import cache, files
 left = int(sys.argv[1])
 def traced(frame, event, argument):
     global left
@@ -220,7 +221,7 @@ def test_a_file_s_identity_is_seen_to_change(tmp_path):
 
 UNPACK = """
 import sys, time
-from lc_music_vae import checkpoints
+from lc_music_vae.checkpoints import checkpoint as checkpoints
 import tensorflow
 for turn in range(25):
     sys.stdin.readline()
@@ -286,7 +287,7 @@ def test_killed_while_unpacking(folder, cut_down, tmp_path, record_property):
     checkpoints.write_bundle(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
     code = """
 import os, signal, sys
-from lc_music_vae import checkpoints
+from lc_music_vae.checkpoints import checkpoint as checkpoints
 copy, left = checkpoints._copy, [int(sys.argv[2])]
 def killed(*arguments):
     left[0] -= 1

@@ -5,7 +5,7 @@ import struct
 import pytest
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
-from lc_music_vae import checkpoint_index
+from lc_music_vae.checkpoints import index as checkpoint_index
 
 SHARD = ".data-00000-of-00001"
 

@@ -8,8 +8,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae import cache, checkpoints, files
+from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.errors import InputError
+from lc_music_vae.system import cache, files
 
 BIG = "cat-mel_2bar_big"
 

@@ -11,9 +11,12 @@ from conftest import melody, tune, write_midi
 from test_training import SMALL, state_of, weights_at
 
 import lc_music_vae
-from lc_music_vae import estimator, files, generating, training
-from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
+from lc_music_vae.generation import generate as generating
+from lc_music_vae.system import files
+from lc_music_vae.training import estimator
+from lc_music_vae.training import train as training
 
 pytestmark = pytest.mark.faults("damaged run folders, and files that are not its own")
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from conftest import EXAMPLE, SONGS, drum_and_band, drum_beat, melody, tune, write_midi
 
-from lc_music_vae import data, examples
-from lc_music_vae.examples import Song
+from lc_music_vae import data
+from lc_music_vae.music import examples
+from lc_music_vae.music.examples import Song
 
 SMALL = "cat-mel_2bar_small"
 

@@ -21,8 +21,10 @@ import pytest
 from conftest import REPO, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import checkpoints, downloads, files
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import downloads
 from lc_music_vae.errors import InputError
+from lc_music_vae.system import files
 
 pytestmark = pytest.mark.faults("downloads that break off, lie or change")
 
@@ -407,7 +409,7 @@ def test_who_waits_can_be_interrupted(tmp_path):
     code = """
 import logging, sys
 logging.basicConfig(level=logging.INFO)
-from lc_music_vae import downloads
+from lc_music_vae.checkpoints import downloads
 downloads.fetch("http://127.0.0.1:9/x.tar", sys.argv[1], "--pretrained_path")
 """
     with files.locked(str(tmp_path)):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lc_music_vae import drawing
+from lc_music_vae.training import drawing
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 4])

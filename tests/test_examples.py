@@ -6,8 +6,8 @@ import zipfile
 import pytest
 from conftest import EXAMPLE, melody, tune, write_midi
 
-from lc_music_vae import examples, midi, parsing
 from lc_music_vae.errors import InputError
+from lc_music_vae.music import examples, midi, parsing
 
 
 def write_tfrecord(path, sequences):

@@ -11,8 +11,8 @@ import sys
 import pytest
 from conftest import REPO
 
-from lc_music_vae import files
 from lc_music_vae.errors import InputError
+from lc_music_vae.system import files
 
 
 def write(path, text):
@@ -185,7 +185,7 @@ def test_all_or_none(tmp_path):
 
 LEAVES = """
 import os, signal, sys
-from lc_music_vae import files
+from lc_music_vae.system import files
 with files.replacing(os.path.join(sys.argv[1], "run.json")) as temporary:
     open(temporary, "w").write("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -240,7 +240,7 @@ def test_a_lock_holds_until_its_file_is_closed(tmp_path):
 
 
 def test_another_process_waits_for_a_locked_folder(tmp_path):
-    waits = "import sys; from lc_music_vae import files\nwith files.locked(sys.argv[1]): print('in')"
+    waits = "import sys; from lc_music_vae.system import files\nwith files.locked(sys.argv[1]): print('in')"
     with files.locked(str(tmp_path)):
         other = subprocess.Popen([sys.executable, "-c", waits, str(tmp_path)], stdout=subprocess.PIPE, cwd=REPO)
         with pytest.raises(subprocess.TimeoutExpired):

@@ -12,8 +12,9 @@ import time
 
 import pytest
 
-from lc_music_vae import cache, checkpoints, files
+from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.errors import InputError
+from lc_music_vae.system import cache, files
 
 FLAG = "--pretrained_path"
 INDEX, SHARD = "m.ckpt.index", "m.ckpt.data-00000-of-00001"

@@ -10,7 +10,7 @@ import pytest
 from conftest import EXAMPLE, REPO
 
 import lc_music_vae
-from lc_music_vae import files
+from lc_music_vae.system import files
 
 GOLDENS = os.path.join(REPO, "tests", "goldens")
 sys.path.insert(0, GOLDENS)
@@ -84,10 +84,9 @@ def names_in(tree):
 
 
 def test_nothing_that_breaks_on_one_platform_is_used():
-    package = os.path.join(REPO, "lc_music_vae")
-    for file in sorted(os.listdir(package)):
-        if file.endswith(".py"):
-            with open(os.path.join(package, file), encoding="utf-8") as f:
+    for folder, _, names in os.walk(os.path.join(REPO, "lc_music_vae")):
+        for file in sorted(name for name in names if name.endswith(".py")):
+            with open(os.path.join(folder, file), encoding="utf-8") as f:
                 used = set(names_in(ast.parse(f.read())))
             for name in used & set(FORBIDDEN):
                 assert (file, name) in ALLOWED, "%s uses %s, which %s" % (file, name, FORBIDDEN[name])

@@ -17,7 +17,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from conftest import REPO
 
-from lc_music_vae import checkpoint_index, checkpoints, trained_model
+from lc_music_vae import trained_model
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import index as checkpoint_index
 from lc_music_vae.errors import InputError, printable
 
 pytestmark = pytest.mark.faults("hostile and damaged checkpoints")

@@ -25,9 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lc_music_vae
-from lc_music_vae import data, examples, parsing
+from lc_music_vae import data
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.examples import Song
+from lc_music_vae.music import examples, parsing
+from lc_music_vae.music.examples import Song
 
 pytestmark = pytest.mark.faults("damaged and absurd music")
 REPEATABLE = settings(

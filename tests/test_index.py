@@ -8,8 +8,9 @@ import pytest
 from conftest import melody, tune, within, write_midi
 from test_page import AWKWARD, PNG, Reader, output, run
 
-from lc_music_vae import audio, files, index, outputs, page, piano_rolls
 from lc_music_vae.errors import InputError
+from lc_music_vae.showing import audio, index, outputs, page, piano_rolls
+from lc_music_vae.system import files
 
 pytestmark = pytest.mark.faults("folders of generated files that are a stranger's")
 

@@ -9,8 +9,8 @@ from conftest import melody
 from damaged_music import midi, midi_note
 
 from lc_music_vae import data
-from lc_music_vae import midi as midi_repair
-from lc_music_vae.examples import Song
+from lc_music_vae.music import midi as midi_repair
+from lc_music_vae.music.examples import Song
 
 pytestmark = pytest.mark.faults("songs that stall")
 

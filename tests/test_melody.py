@@ -5,10 +5,11 @@ import os
 import pytest
 from conftest import SONGS, melody, tune
 
-from lc_music_vae import data, examples
-from lc_music_vae import melody as melody_lib
+from lc_music_vae import data
 from lc_music_vae.errors import InputError
-from lc_music_vae.examples import Song
+from lc_music_vae.music import examples
+from lc_music_vae.music import melody as melody_lib
+from lc_music_vae.music.examples import Song
 
 
 def chords(bars, instrument=0, program=0, name=""):

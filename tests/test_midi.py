@@ -10,7 +10,7 @@ import note_seq
 import pytest
 from conftest import EXAMPLE, SONGS
 
-from lc_music_vae import midi
+from lc_music_vae.music import midi
 
 END = b"\xff\x2f\0"
 TEMPO, METRE, KEY = b"\xff\x51\3\7\xa1\x20", b"\xff\x58\4\4\2\x18\x08", b"\xff\x59\2\0\0"

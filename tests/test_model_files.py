@@ -4,9 +4,11 @@ import os
 
 import pytest
 
-from lc_music_vae import checkpoints, files, model_files, run_json
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import model_files, run_json
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.system import files
 
 CONFIG, BIG, VAE = "lc-cat-mel_2bar_small", "lc-cat-mel_2bar_big", "cat-mel_2bar_small"
 
@@ -154,7 +156,7 @@ def test_where_none_is_published(folder, monkeypatch):
 
 
 def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tmp_path, monkeypatch):
-    from lc_music_vae import downloads
+    from lc_music_vae.checkpoints import downloads
 
     asked = []
 

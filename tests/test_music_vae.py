@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from conftest import EXAMPLE, drum_and_band, melody, tune
 
-from lc_music_vae import checkpoints, data, examples, music_vae
-from lc_music_vae.examples import Song
+from lc_music_vae import data
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.models import music_vae
+from lc_music_vae.music import examples
+from lc_music_vae.music.examples import Song
 
 SHIPPED = "cat-mel_2bar_small"
 

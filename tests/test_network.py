@@ -43,7 +43,7 @@ def test_a_download_is_asked_for(tmp_path):
     """The same recorder hears it."""
     checkpoint = os.path.join(REPO, "tests", "goldens", "run_tf1", "train")
     command = ["midime_generate", "--checkpoint_file=" + checkpoint, "--vae_checkpoint_file=cat-mel_2bar_big"]
-    at_once = "from lc_music_vae import downloads\ndownloads._PAUSE = 0\n"
+    at_once = "from lc_music_vae.checkpoints import downloads\ndownloads._PAUSE = 0\n"
     status, found, error = asked(command + ["--output_dir=%s" % tmp_path], before=at_once)
     assert status == 1, error
     assert any("storage.googleapis.com" in call for call in found)

@@ -15,9 +15,14 @@ from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
 from test_training import SMALL, state_of, train, weights_at
 
 import lc_music_vae
-from lc_music_vae import checkpoints, estimator, files, generating, interrupts, latents, music_vae, summaries
-from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
+from lc_music_vae.generation import generate as generating
+from lc_music_vae.models import music_vae
+from lc_music_vae.system import files, interrupts
+from lc_music_vae.training import estimator, summaries
 
 pytestmark = pytest.mark.faults("signals, locks, full disks, what changes or goes")
 
@@ -112,7 +117,7 @@ def test_sigterm_while_songs_are_read(tmp_path):
 ENDLESS = """
 import sys
 import tensorflow.compat.v1 as tf
-from lc_music_vae import music_vae
+from lc_music_vae.models import music_vae
 import midime_train
 
 def encode(self, inputs, lengths):
@@ -149,7 +154,7 @@ def test_who_hears_a_signal_has_time_to_end(tmp_path):
     """As long as the main thread does something after the signal, it is left alone."""
     code = """
 import os, signal, sys, time
-from lc_music_vae import interrupts
+from lc_music_vae.system import interrupts
 with interrupts.not_unheard(lambda number, where: os._exit(99), seconds=0.3):
     try:
         os.kill(os.getpid(), signal.SIGINT)
@@ -167,7 +172,7 @@ with interrupts.not_unheard(lambda number, where: os._exit(99), seconds=0.3):
 def test_one_long_call_is_cut_short_unless_signals_are_postponed_there(block, status):
     code = """
 import contextlib, hashlib, os, signal, sys, threading
-from lc_music_vae import interrupts
+from lc_music_vae.system import interrupts
 
 def give_up(number, where):
     print(number, where, flush=True)
@@ -338,7 +343,7 @@ def test_generating_on_a_full_disk_leaves_nothing_of_that_run(trained, tmp_path,
 
 
 def test_page_and_sound_on_a_full_disk(trained, tmp_path):
-    from lc_music_vae import audio, page
+    from lc_music_vae.showing import audio, page
 
     generating.generate("sample", trained, num_outputs=1, output_dir=str(tmp_path))
     before = state_of(tmp_path)

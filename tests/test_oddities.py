@@ -8,9 +8,11 @@ from conftest import REPO, melody
 from oddities import make
 
 from benchmarks import usable_files
-from lc_music_vae import data, examples, songs
+from lc_music_vae import data
+from lc_music_vae.encoding import songs
 from lc_music_vae.errors import InputError
-from lc_music_vae.examples import Song
+from lc_music_vae.music import examples
+from lc_music_vae.music.examples import Song
 
 SMALL = "cat-mel_2bar_small"
 FOLDER = os.path.dirname(make.__file__)

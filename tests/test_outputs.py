@@ -14,8 +14,11 @@ import pytest
 from conftest import melody, tune
 from PIL import Image
 
-from lc_music_vae import audio, files, generating, nearness, outputs, piano_rolls
 from lc_music_vae.errors import InputError
+from lc_music_vae.generation import generate as generating
+from lc_music_vae.generation import nearness
+from lc_music_vae.showing import audio, outputs, piano_rolls
+from lc_music_vae.system import files
 
 
 def write(folder, mode="sample", n=2, latent=(0.123456, -1.0), engine=None):

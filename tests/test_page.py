@@ -7,8 +7,10 @@ import note_seq
 import pytest
 from conftest import drum_beat, melody, tune, write_midi
 
-from lc_music_vae import examples, files, page
 from lc_music_vae.errors import InputError
+from lc_music_vae.music import examples
+from lc_music_vae.showing import page
+from lc_music_vae.system import files
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 # Everything that could break out of a script element, an attribute, a URL or JSON.

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from conftest import EXAMPLE, REPO, melody, tune, write_midi
 
-from lc_music_vae import configs, latents, music_vae, parallel, songs
+from lc_music_vae import configs
+from lc_music_vae.encoding import latents, songs
 from lc_music_vae.errors import InputError
+from lc_music_vae.models import music_vae
+from lc_music_vae.system import parallel
 
 SMALL = "cat-mel_2bar_small"
 

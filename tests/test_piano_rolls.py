@@ -3,7 +3,8 @@ import pytest
 from conftest import melody, tune
 from PIL import ImageColor, ImageDraw
 
-from lc_music_vae import data, piano_rolls
+from lc_music_vae import data
+from lc_music_vae.showing import piano_rolls
 
 BLUE = ImageColor.getrgb(piano_rolls.NOTE)
 NOTES = [(0, 1, 60), (1, 2.5, 64), (2.5, 3, 64), (7, 8, 62)]

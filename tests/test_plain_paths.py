@@ -7,8 +7,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from conftest import EXAMPLE
 
-from lc_music_vae import checkpoints, plain_paths
+from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.errors import InputError
+from lc_music_vae.system import plain_paths
 
 pytestmark = pytest.mark.faults("paths that TensorFlow does not take")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lc_music_vae.points import prior_samples, similar, slerp, walk
+from lc_music_vae.models.points import prior_samples, similar, slerp, walk
 
 
 def test_slerp_equals_numpy_rotation():

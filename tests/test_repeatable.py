@@ -7,8 +7,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 from conftest import EXAMPLE, run_process
 
-from lc_music_vae import files
-from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.system import files
 
 CODE = """
 import json, os, sys

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from lc_music_vae import run_dir, run_json
+from lc_music_vae.checkpoints import run_dir, run_json
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 

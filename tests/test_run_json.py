@@ -9,9 +9,10 @@ import shutil
 import pytest
 from conftest import EXAMPLE, REPO
 
-from lc_music_vae import model_files, run_dir, run_json, training
+from lc_music_vae.checkpoints import model_files, run_dir, run_json
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.training import train as training
 
 GOLDEN = os.path.join(REPO, "tests", "goldens", "run_tf1")  # of 0.1.0
 CONFIG = "lc-cat-mel_2bar_small"

@@ -14,10 +14,10 @@ from absl import flags
 from conftest import REPO
 
 import lc_music_vae
-from lc_music_vae import command_line, interrupts, progress, results
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.system import command_line, interrupts, progress, results
 
-OURS = ("lc_music_vae", "lc_music_vae.results")
+OURS = ("lc_music_vae", "lc_music_vae.system.results")
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_main_is_given_its_flags(capsys):
 
 def test_results_are_on_stdout_and_talk_on_stderr(capsys):
     def main(values):
-        logging.getLogger("lc_music_vae.training").info("talk")
+        logging.getLogger("lc_music_vae.training.train").info("talk")
         results.logger.info("a result")
 
     run(main, "--log=INFO")

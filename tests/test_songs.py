@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import REPO, SONGS
 
-from lc_music_vae import data, examples
+from lc_music_vae import data
+from lc_music_vae.music import examples
 
 FOLDER = os.path.join(REPO, "tests", "songs")
 

@@ -9,10 +9,16 @@ from conftest import melody, tune, write_midi
 from test_training import SMALL, state_of, weights_at
 
 import lc_music_vae
-from lc_music_vae import data, files, generating, latents, music_vae, nearness, training
-from lc_music_vae import run_dir as run_dir_lib
-from lc_music_vae import shards as shards_lib
+from lc_music_vae import data
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import shards as shards_lib
+from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
+from lc_music_vae.generation import generate as generating
+from lc_music_vae.generation import nearness
+from lc_music_vae.models import music_vae
+from lc_music_vae.system import files
+from lc_music_vae.training import train as training
 
 pytestmark = pytest.mark.faults("songs that change between commands")
 

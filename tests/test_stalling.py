@@ -17,8 +17,10 @@ from damaged_music import MUSICXML, framed, midi, midi_note, read_all, structure
 from test_parallel import parent_of, wait_until, workers_of
 
 import lc_music_vae
-from lc_music_vae import data, examples, processes
+from lc_music_vae import data
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music import examples
+from lc_music_vae.system import processes
 
 pytestmark = pytest.mark.faults("songs that stall")
 
@@ -206,7 +208,7 @@ def test_an_answer_that_nobody_waited_for_is_not_taken_for_another():
 def test_a_fork_has_a_reading_process_of_its_own(tmp_path):
     code = """
 import os, sys
-from lc_music_vae import examples
+from lc_music_vae.music import examples
 list(examples.read(sys.argv[1]))
 child = os.fork()
 found = [len(song.note_sequence.notes) for _ in range(50) for song in examples.read(sys.argv[1 if child else 2])]

@@ -9,9 +9,12 @@ import pytest
 from conftest import EXAMPLE, REPO, SONGS, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import examples, files, model_files, trained_model
-from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae import trained_model
+from lc_music_vae.checkpoints import model_files
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
+from lc_music_vae.music import examples
+from lc_music_vae.system import files
 
 
 def notes_of(sequence):
@@ -160,7 +163,7 @@ def onset_f1(a, b):
 
 def test_reconstructed_bars_are_nearer_their_own_than_others(model):
     """Onset F1 of the small VAE's reconstruction against MusicVAE's own exceeds that of shuffled pairs by 0.3."""
-    from lc_music_vae import music_vae
+    from lc_music_vae.models import music_vae
 
     windows = model.converter.windows(model.converter.score(next(examples.read(EXAMPLE))))
     encoder = music_vae.Encoder("cat-mel_2bar_small", model._weights)

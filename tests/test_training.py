@@ -14,21 +14,17 @@ import tensorflow.compat.v1 as tf
 from conftest import EXAMPLE, REPO, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import (
-    base_model,
-    checkpoints,
-    data,
-    estimator,
-    examples,
-    files,
-    latents,
-    music_vae,
-    summaries,
-    training,
-)
-from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae import base_model, data
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams, from_json
+from lc_music_vae.models import music_vae
+from lc_music_vae.music import examples
+from lc_music_vae.system import files
+from lc_music_vae.training import estimator, summaries
+from lc_music_vae.training import train as training
 
 SMALL = "lc-cat-mel_2bar_small"
 

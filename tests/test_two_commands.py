@@ -13,9 +13,16 @@ from conftest import melody, tune, write_midi
 from test_training import SMALL, state_of
 
 import lc_music_vae
-from lc_music_vae import checkpoints, estimator, generating, latents, music_vae, run_json, trained_model, training
-from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae import trained_model
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import run_json
+from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
+from lc_music_vae.generation import generate as generating
+from lc_music_vae.models import music_vae
+from lc_music_vae.training import estimator
+from lc_music_vae.training import train as training
 
 pytestmark = pytest.mark.faults("two commands on one run folder")
 

@@ -23,7 +23,10 @@ SMALL = "latent_encoder_layers=16,latent_decoder_layers=16"
 
 def posterior():
     """Returns mean and scale of q(z|x) and the greedily decoded steps of the example's first 8 windows."""
-    from lc_music_vae import checkpoints, data, examples, music_vae
+    from lc_music_vae import data
+    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.models import music_vae
+    from lc_music_vae.music import examples
 
     converter = data.WindowConverter("cat-mel_2bar_small")
     windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))[:8]
@@ -38,7 +41,7 @@ def posterior():
 def losses(num_steps=20):
     """Returns the loss at each of the first steps of training on the example with the defaults."""
     import lc_music_vae
-    from lc_music_vae import summaries
+    from lc_music_vae.training import summaries
 
     with tempfile.TemporaryDirectory() as run_dir:
         lc_music_vae.train(CONFIG, EXAMPLE, run_dir, num_steps=num_steps)
@@ -48,7 +51,7 @@ def losses(num_steps=20):
 
 def weights_of(run_dir):
     """Returns the small VAE's variables at the newest checkpoint, by name."""
-    from lc_music_vae import checkpoints
+    from lc_music_vae.checkpoints import checkpoint as checkpoints
 
     weights = checkpoints.Weights(checkpoints.find(os.path.join(run_dir, "train"), "--run_dir"))
     return {name: weights.get(name) for name in weights.shapes}
@@ -57,7 +60,7 @@ def weights_of(run_dir):
 def run_to(folder):
     """Trains 10 steps, keeps what a run needs to go on, and adds the weights that step 20 has here."""
     import lc_music_vae
-    from lc_music_vae import files
+    from lc_music_vae.system import files
 
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as run_dir:
@@ -80,7 +83,7 @@ def run_to(folder):
 if __name__ == "__main__":
     first_platform = tf.__version__.startswith("1.")
     if first_platform:
-        from lc_music_vae import files
+        from lc_music_vae.system import files
 
         np.savez(os.path.join(HERE, "posterior.npz"), **posterior())
         files.write_json(os.path.join(HERE, "losses.json"), losses())

@@ -12,7 +12,8 @@ from collections import Counter
 import pytest
 from damaged_music import damaged_file, originals, outcome, read_all, structured_file
 
-from lc_music_vae import data, examples
+from lc_music_vae import data
+from lc_music_vae.music import examples
 
 FILES = 20000
 STRUCTURES = 40  # of each kind; what they are made of stands up to so many times in them:

@@ -15,8 +15,10 @@ import pytest
 from conftest import EXAMPLE, REPO, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import checkpoints, examples, files
-from lc_music_vae import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.music import examples
+from lc_music_vae.system import files
 
 KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 SONGS = int(os.environ.get("SOAK_SONGS", "1000"))

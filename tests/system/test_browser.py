@@ -16,7 +16,9 @@ from test_audio import loudest_hertz
 from test_page import AWKWARD, folder  # noqa: F401 - a fixture
 
 import lc_music_vae
-from lc_music_vae import files, generating, page
+from lc_music_vae.generation import generate as generating
+from lc_music_vae.showing import page
+from lc_music_vae.system import files
 
 SHOTS = os.path.join(REPO, "build", "page")
 

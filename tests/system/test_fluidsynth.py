@@ -7,7 +7,7 @@ import pytest
 from conftest import drum_beat, melody
 from test_audio import check_two_notes, loudest_hertz, read
 
-from lc_music_vae import audio
+from lc_music_vae.showing import audio
 
 
 @pytest.fixture(params=["found", "pretty_midi's"])

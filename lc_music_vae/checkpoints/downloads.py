@@ -1,0 +1,239 @@
+"""Downloading a published checkpoint once, into the cache.
+
+A connection that breaks off or stalls is taken up again where it stopped; the file appears under its name only when it
+is whole: as long as the server says, of the MD5 that Google's servers say, and a bundle with its end. Beside it stands
+its SHA-256, which it is held against from then on. Nothing is downloaded unless the user names a checkpoint by its
+name.
+"""
+
+import base64
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import time
+import urllib.parse
+from typing import Any, Dict, Optional, Tuple
+
+import requests
+
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import files, progress
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = (10.0, 30.0)  # seconds to connect, and without a byte
+TRIES = 5  # in a row, without a byte more than before
+_PAUSE = 1.0  # seconds before the second try; it doubles
+_BLOCK = 1 << 20
+_MOST_REDIRECTS = 10
+_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<total>\d+|\*)$")
+_MD5 = re.compile(r"\bmd5=(?P<md5>[A-Za-z0-9+/]{22}==)")
+
+
+class _RefusedError(Exception):
+    """What the server says or sends is of no use, nor would it be the next time."""
+
+
+class _AnewError(Exception):
+    """What is there of the file is of no use."""
+
+
+def fetch(url: str, folder: str, flag: str, sha256: Optional[str] = None) -> str:
+    """Returns the path of the file at `url` in `folder`, downloading what of it is not there yet.
+
+    Args:
+        url: Where it is.
+        folder: Where to keep it, under the last part of the URL.
+        flag: The flag that asked for it, for error messages.
+        sha256: Its SHA-256 in hexadecimal, where that is known.
+
+    Raises:
+        InputError: It cannot be had, or not whole; what came is kept, and the next call goes on from there. Or it is
+            there, and is another than was downloaded, or than is known.
+    """
+    path = os.path.join(folder, url.rsplit("/", 1)[-1])
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with files.locked(folder, lambda: logger.info("waiting for another process that downloads to %s", folder)):
+            for there in (path, _partial(path)):
+                if os.path.lexists(there) and not os.path.isfile(there):
+                    raise InputError("%s: %s is no plain file; remove it" % (flag, there))
+            if not os.path.isfile(path):
+                _fetch(url, path, flag, sha256)
+            _check_unchanged(path, flag, sha256)
+    except OSError as e:
+        raise files.cannot_write(path, e) from e
+    return path
+
+
+def _partial(path: str) -> str:
+    return path + ".part"
+
+
+def _record(path: str) -> str:
+    return path + ".json"
+
+
+def _fetch(url: str, path: str, flag: str, sha256: Optional[str]) -> None:
+    partial = _partial(path)
+    logger.info("downloading %s to %s", url, os.path.dirname(path))
+    tries, began_anew, reason = 0, False, ""
+    while tries < TRIES:
+        before = _size(partial)
+        try:
+            if _download(url, partial):
+                _check_whole(partial, sha256)
+                files.flush(partial)
+                os.replace(partial, path)
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(_record(partial))
+                return
+            reason = "the connection ended early"
+        except requests.HTTPError as e:
+            reason = "the server says %d %s" % (e.response.status_code, e.response.reason)
+            break
+        except _RefusedError as e:
+            reason = str(e)
+            break
+        except _AnewError as e:
+            reason = str(e)
+            for useless in (partial, _record(partial)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(useless)
+            if began_anew:
+                break
+            began_anew = True
+        except requests.RequestException as e:
+            never = isinstance(e, requests.ConnectionError) and not _size(partial)
+            reason = "no connection" if never else "the connection ended early"
+        if _size(partial) > before:
+            tries = 0
+        else:
+            time.sleep(_PAUSE * 2**tries)
+            tries += 1
+    raise InputError(
+        "%s: %s could not be downloaded (%s); try again to go on, or fetch it another way and give its path"
+        % (flag, url, reason)
+    )
+
+
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def _read_record(path: str) -> Dict[str, Any]:
+    """Returns what is recorded of a file; nothing where that is damaged."""
+    try:
+        record = files.read_json(_record(path))
+    except (OSError, ValueError):
+        record = None
+    return record if isinstance(record, dict) else {}
+
+
+def _download(url: str, partial: str) -> bool:
+    """Adds to `partial` what the server sends; returns whether it is all of the file, as far as the server says."""
+    have = _size(partial)
+    known = _read_record(partial)
+    headers = {"Accept-Encoding": "identity"}
+    tag = known.get("tag")
+    asked = bool(have and isinstance(tag, str) and tag)
+    if asked:
+        # If the file has changed since, If-Range has the server send all of the new one.
+        headers.update({"Range": "bytes=%d-" % have, "If-Range": tag})
+    with _get(url, headers) as response:
+        if response.status_code == 416 and asked:
+            if str(have) == known.get("total"):
+                return True
+            raise _AnewError("the server has no more than %d bytes of it" % have)
+        response.raise_for_status()
+        have, total = _offset_and_total(response, have if asked else 0)
+        tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
+        md5 = _MD5.search(response.headers.get("x-goog-hash", ""))
+        record = {"tag": tag, "total": None if total is None else str(total), "md5": md5 and md5.group("md5")}
+        files.write_json(_record(partial), record)
+        counted = {"initial": have, "unit_scale": True, "unit_divisor": 1024}
+        with open(partial, "r+b" if have else "wb") as f, progress.bar("downloading", total, "B", **counted) as bar:
+            f.seek(have)
+            f.truncate()
+            for block in response.iter_content(_BLOCK):
+                f.write(block)
+                bar.update(len(block))
+                if f.tell() > checkpoints.MOST_BYTES:
+                    raise _RefusedError("the server sends more than %d GiB" % (checkpoints.MOST_BYTES >> 30))
+    return total is None or _size(partial) == total
+
+
+def _get(url: str, headers: Dict[str, str]) -> requests.Response:
+    """Asks for a URL, and for where it leads; from https to https alone."""
+    for _ in range(_MOST_REDIRECTS):
+        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False)
+        if not response.is_redirect:
+            return response
+        response.close()
+        target = urllib.parse.urljoin(url, response.headers["Location"])
+        if urllib.parse.urlsplit(url).scheme == "https" != urllib.parse.urlsplit(target).scheme:
+            raise _RefusedError("it leads from https to %s" % target)
+        url = target
+    raise _RefusedError("it leads to more than %d other addresses" % _MOST_REDIRECTS)
+
+
+def _offset_and_total(response: requests.Response, asked: int) -> Tuple[int, Optional[int]]:
+    """Returns where what is sent begins in the file, and the file's length if the server says it."""
+    if response.status_code == 206:
+        said = _RANGE.match(response.headers.get("Content-Range", ""))
+        if said is None or int(said.group("start")) != asked:
+            raise _AnewError("the server sends another part than was asked for")
+        return asked, int(said.group("total")) if said.group("total").isdigit() else None
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdigit() else None
+
+
+def _check_whole(partial: str, sha256: Optional[str]) -> None:
+    """Raises an error unless what came is a whole bundle and the one that the server, and the registry, speak of."""
+    why = checkpoints.why_not_whole(partial)
+    if why:
+        raise _AnewError(why)
+    expected = _read_record(partial).get("md5")
+    if expected and expected != _md5(partial):
+        raise _AnewError("its MD5 is not the one that the server says")
+    if sha256 and files.sha256(partial) != sha256:
+        raise _AnewError("its SHA-256 is not %s" % sha256)
+
+
+def _md5(path: str) -> str:
+    """Returns a file's MD5 in base64, as Google's servers say it."""
+    digest = hashlib.md5()  # noqa: S324 - the servers say no other but CRC-32C
+    with files.opened(path) as f:
+        for block in iter(lambda: f.read(_BLOCK), b""):
+            digest.update(block)
+    return base64.b64encode(digest.digest()).decode()
+
+
+def _check_unchanged(path: str, flag: str, sha256: Optional[str]) -> None:
+    """Holds a downloaded file against its SHA-256, which is recorded and shown the first time.
+
+    It is read again only where `files.identity` is not that of the file whose SHA-256 was recorded.
+    """
+    record, identity = _read_record(path), files.identity(path)
+    found = recorded = record.get("sha256")
+    if record.get("identity") != identity or not isinstance(recorded, str):
+        logger.info("checking %s", path)  # which takes seconds a gigabyte
+        found = files.sha256(path)
+        if isinstance(recorded, str) and found != recorded:
+            raise InputError(
+                "%s: %s has SHA-256 %s, but what was downloaded had %s; remove it and %s to download it again"
+                % (flag, path, found, recorded, os.path.basename(_record(path)))
+            )
+        if not recorded:
+            logger.info("%s has SHA-256 %s; it is held against it from now on", path, found)
+    if sha256 and found != sha256:
+        raise InputError(
+            "%s: %s has SHA-256 %s, not the published one's %s; remove it to download it again"
+            % (flag, path, found, sha256)
+        )
+    if record.get("identity") != identity:
+        with contextlib.suppress(InputError):  # where it cannot be written, the file is read each time
+            files.write_json(_record(path), {"sha256": found, "identity": identity})

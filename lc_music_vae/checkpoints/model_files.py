@@ -1,0 +1,161 @@
+"""Which files a trained model is made of: the small VAE's checkpoint and the MusicVAE that it was trained on.
+
+Needs no TensorFlow: wrong names and paths are found in no time.
+"""
+
+import os
+from typing import List, NamedTuple, Optional, Tuple
+
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import run_dir, run_json
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.run_json import RunJson
+from lc_music_vae.configs import CONFIG_MAP, get_config
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import cache
+
+
+class ModelFiles(NamedTuple):
+    """What `TrainedModel` loads.
+
+    Attributes:
+        config: Name in the registry.
+        music_vae: Name of the MusicVAE config.
+        small: The small VAE's checkpoint.
+        pretrained: MusicVAE's checkpoint.
+        fingerprint: What the fingerprint of MusicVAE's encoder must be; None is not known, or known to be right.
+        qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 where that is not known.
+        program: Their program; 0 where that is not known.
+        latent_mean: Mean of their windows' small latents; None where that is not known.
+        latent_residual: Root mean square distance of their windows' z from what the small VAE makes of it; None where
+            that is not known.
+        octaves: How many octaves up they were moved to be in MusicVAE's range; 0 where that is not known.
+    """
+
+    config: str
+    music_vae: str
+    small: Checkpoint
+    pretrained: Checkpoint
+    fingerprint: Optional[str]
+    qpm: float
+    program: int
+    latent_mean: Optional[List[float]]
+    latent_residual: Optional[float]
+    octaves: int
+
+
+def find(
+    run_path: Optional[str] = None,
+    checkpoint_file: Optional[str] = None,
+    config: Optional[str] = None,
+    vae_checkpoint_file: Optional[str] = None,
+    vae_config: Optional[str] = None,
+) -> ModelFiles:
+    """Finds a model's files from the flags of the same names (`run_path` is --run_dir).
+
+    Raises:
+        InputError: Something is missing, or contradicts what training recorded.
+    """
+    if (run_path is None) == (checkpoint_file is None):
+        raise InputError("give either --run_dir or --checkpoint_file: the folder of a training, or a small VAE's file")
+    if run_path is not None:
+        small, run, recorded_in = _in_run_dir(run_path)
+    else:
+        small, run, recorded_in = _in_checkpoint(checkpoint_file)
+    if run is not None:
+        run_dir.check_same(recorded_in, run.settings._asdict(), {"config": config})
+        config = run.settings.config
+    if config is None:
+        raise InputError("--config is needed: %s does not say which config it was trained with" % small.path)
+    entry = get_config(config)
+    if vae_config is not None and vae_config != entry.music_vae:
+        raise InputError(
+            "--vae_config=%s contradicts --config=%s, whose MusicVAE is %s" % (vae_config, config, entry.music_vae)
+        )
+    return _with_pretrained(config, small, run, vae_checkpoint_file)
+
+
+def _in_run_dir(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
+    folder = run_dir.at(path)
+    run = folder.read()
+    prefix, _ = folder.trained(run)
+    return Checkpoint(path, prefix, None, None, "--run_dir"), run, folder.run_json
+
+
+def _in_checkpoint(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
+    """Returns a small VAE's checkpoint, and what the run.json in its bundle or in its run's folder says."""
+    small = checkpoints.find(path, "--checkpoint_file")
+    if small.bundle is not None:
+        value, recorded_in = small.run, small.path
+    else:
+        folder = os.path.dirname(os.path.dirname(os.path.abspath(small.prefix)))
+        recorded_in = os.path.join(folder, checkpoints.RUN_JSON)
+        value = run_dir.read_json(recorded_in, "give the bundle in its folder")
+    return small, None if value is None else run_json.parse(value, recorded_in), recorded_in
+
+
+def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], path: Optional[str]) -> ModelFiles:
+    pretrained = find_pretrained("--vae_checkpoint_file", path, config, run)
+    fingerprint = None
+    if run:
+        recorded = run.pretrained
+        same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded.path)
+        if not (same_path and checkpoints.stamp(pretrained) == recorded.stamp):
+            fingerprint = recorded.fingerprint
+    music, latent = (run.music, run.latent) if run else (run_json.Music(), run_json.Latent())
+    return ModelFiles(
+        config,
+        get_config(config).music_vae,
+        small,
+        pretrained,
+        fingerprint,
+        qpm=music.qpm,
+        program=music.program,
+        latent_mean=latent.mean,
+        latent_residual=latent.residual,
+        octaves=music.octaves,
+    )
+
+
+def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[RunJson]) -> Checkpoint:
+    """Finds MusicVAE's checkpoint: the one named, else the one that training used, else the one that ships.
+
+    Args:
+        flag: The flag that names it.
+        path: What the user gave for that flag, or None.
+        config: Name in the registry.
+        run: What training recorded, or None.
+
+    Raises:
+        InputError: None of them is there.
+    """
+    if path:
+        return checkpoints.find(_downloaded(path, flag) or path, flag)
+    used = run.pretrained.path if run else None
+    if used and (os.path.exists(used) or os.path.exists(used + ".index")):
+        return checkpoints.find(used, flag)
+    entry = get_config(config)
+    if entry.shipped_checkpoint:
+        return checkpoints.shipped(entry.shipped_checkpoint)
+    raise InputError(
+        "%s is needed: the MusicVAE checkpoint for --config=%s%s; %s"
+        % (
+            flag,
+            config,
+            " (the one it was trained on, %s, is gone)" % used if used else "",
+            "%s=%s downloads it (%s)" % (flag, entry.music_vae, entry.checkpoint_url)
+            if entry.checkpoint_url
+            else "none is published",
+        )
+    )
+
+
+def _downloaded(name: str, flag: str) -> Optional[str]:
+    """Returns the downloaded checkpoint if `name` is that of a published MusicVAE and no file is called so."""
+    published = {entry.music_vae: entry for entry in CONFIG_MAP.values() if entry.checkpoint_url}
+    if name not in published or os.path.exists(name) or os.path.exists(name + ".index"):
+        return None
+    from lc_music_vae.checkpoints import downloads  # here, because who downloads nothing need not wait for it
+
+    entry, folder = published[name], os.path.join(cache.cache_dir(), "downloads")
+    return downloads.fetch(entry.checkpoint_url, folder, flag, entry.checkpoint_sha256)

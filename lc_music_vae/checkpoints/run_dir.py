@@ -1,0 +1,375 @@
+"""What is in a run's folder: who may write there, which checkpoint and which latents count. Needs no TensorFlow."""
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import shutil
+import stat
+import tempfile
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import run_json, shards
+from lc_music_vae.checkpoints.run_json import RunJson
+from lc_music_vae.checkpoints.shards import Kept
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import files
+
+logger = logging.getLogger(__name__)
+
+_LOCK = ".lc_music_vae.lock"  # a name that nobody else has: its file is written to
+_STATE = "checkpoint"  # TensorFlow's list of the checkpoints that it keeps
+_MOST_STATE = 1 << 20
+_NEWEST = re.compile(r'^model_checkpoint_path:\s*"([^"]*)"', re.MULTILINE)
+_ALL = re.compile(r'^all_model_checkpoint_paths:\s*"([^"]*)"', re.MULTILINE)
+_CHECKPOINT = re.compile(r"model\.ckpt-(\d{1,15})$")
+_MOST_TRIES = 20  # of copying a checkpoint that a training may replace meanwhile
+# What it writes first is called as the file will be, and so on.
+_LEFT_BY_TENSORFLOW = re.compile(r"(checkpoint|model\.ckpt-\d+\.\S+)\.(tmp[0-9a-f]{32}|tempstate\d+)$")
+
+
+class RunDir(NamedTuple):
+    """The folder of a run: `train/`, `eval{suffix}/`, `latents/`, `examples.tsv`, `run.json`, `{config}.tar`."""
+
+    path: str
+
+    @property
+    def train(self) -> str:
+        """Folder of Estimator's checkpoints and events."""
+        return os.path.join(self.path, "train")
+
+    @property
+    def latents(self) -> str:
+        """Folder of the training songs' latents."""
+        return os.path.join(self.path, "latents")
+
+    @property
+    def examples(self) -> str:
+        """Path of `examples.tsv`."""
+        return os.path.join(self.path, "examples.tsv")
+
+    @property
+    def picture(self) -> str:
+        """Path of the picture that training ends with."""
+        return os.path.join(self.path, "training.png")
+
+    @property
+    def generated(self) -> str:
+        """Where generated files go unless the user says otherwise."""
+        return os.path.join(self.path, "generated")
+
+    @property
+    def run_json(self) -> str:
+        """Path of `run.json`."""
+        return os.path.join(self.path, checkpoints.RUN_JSON)
+
+    def eval(self, suffix: str) -> str:
+        """Folder of an evaluation's events, and of its songs' latents where they are others."""
+        return os.path.join(self.path, "eval" + suffix)
+
+    def bundle(self, config: str) -> str:
+        """Path of the bundle that training ends with."""
+        return os.path.join(self.path, config + ".tar")
+
+    def shards(self) -> List[str]:
+        """Returns the files of the latents that the run was trained on, in order; none where none are recorded.
+
+        Raises:
+            InputError: One is damaged or gone.
+        """
+        run = self.read()
+        if run is None:
+            return []
+        kept = self.kept(run)
+        if kept.paths:
+            self.check_whole(kept)
+        return list(kept.paths)
+
+    def kept(self, run: RunJson) -> Kept:
+        """Returns the shards that the run was trained on, whether they are there or not."""
+        return shards.kept(self.latents, run.examples.shards, run.examples.windows)
+
+    def check_whole(self, kept: Kept) -> None:
+        """Raises an `InputError` if a shard is damaged or gone, by its size, or if none is known."""
+        for path, record in zip(*kept):
+            if record is None or not record.has_size(path):
+                raise damaged_latents(path)
+        if not kept.paths:
+            raise damaged_latents(self.latents)
+
+    def make(self) -> None:
+        """Makes the folder, if it is not there."""
+        try:
+            os.makedirs(self.path, exist_ok=True)
+        except OSError as e:
+            raise InputError("--run_dir=%s cannot be made: %s" % (self.path, e.strerror)) from e
+
+    def check_free(self, config: str) -> None:
+        """Refuses to begin a first training where files of a run's names are somebody else's.
+
+        Songs are read before there is a run.json: a training that was stopped then left its latents and their table,
+        and the lock that says so.
+
+        Raises:
+            InputError: There are such files.
+        """
+        names = [self.train, self.picture, self.bundle(config)]
+        if not os.path.lexists(os.path.join(self.path, _LOCK)):
+            names += [self.latents, self.examples]
+        found = [os.path.basename(path) for path in names if os.path.lexists(path)]
+        if found:
+            raise InputError(
+                "--run_dir=%s: %s there, which no run.json accounts for, would be overwritten; give another --run_dir, "
+                "or move what is there away" % (self.path, ", ".join(found))
+            )
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other trainings out while its block runs; a dead process keeps nobody out.
+
+        Raises:
+            InputError: Another training is in there, or nothing can be written there.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(_lock_file(self.path))
+                if not files.lock(file, wait=False):
+                    raise InputError(
+                        "--run_dir=%s: process %s is training there; wait until it ends, or give another --run_dir"
+                        % (self.path, os.read(file, 20).decode("ascii", "replace"))
+                    )
+                os.ftruncate(file, 0)
+                os.write(file, b"%d" % os.getpid())
+            except OSError as e:
+                raise files.cannot_write("--run_dir=" + self.path, e) from e
+            stack.callback(self._tidy)  # of what a full disk leaves
+            self._tidy()
+            yield
+
+    @contextlib.contextmanager
+    def evaluating(self, suffix: str) -> Iterator[str]:
+        """Yields the folder of evaluations with this suffix, which no other writes to meanwhile; waits for it."""
+        folder = self.eval(suffix)
+        with contextlib.ExitStack() as stack:
+            try:
+                os.makedirs(folder, exist_ok=True)
+                file = stack.enter_context(_lock_file(folder))
+                if not files.lock(file, wait=False):
+                    logger.info("waiting for another evaluation to end, which writes to %s", folder)
+                    files.lock(file)
+            except OSError as e:
+                raise files.cannot_write(folder, e) from e
+            files.tidy(folder)
+            yield folder
+
+    def _tidy(self) -> None:
+        """Removes what killed trainings left half-written here."""
+        for folder in (self.path, self.train, self.latents):
+            files.tidy(folder)
+        for name in _names_in(self.train):
+            if _LEFT_BY_TENSORFLOW.match(name):
+                with contextlib.suppress(OSError):
+                    os.remove(os.path.join(self.train, name))
+
+    def read(self) -> Optional[RunJson]:
+        """Returns what `run.json` records, or None before the first training.
+
+        Raises:
+            InputError: It is damaged, or of another version of the toolkit.
+        """
+        value = read_json(self.run_json, "train into another --run_dir")
+        return None if value is None else run_json.parse(value, self.run_json)
+
+    def write(self, run: RunJson) -> None:
+        """Writes `run.json`."""
+        files.write_json(self.run_json, run.to_json())
+
+    def _stated(self) -> List[str]:
+        """Returns the names that TensorFlow's list of checkpoints has, the newest first, then all in order."""
+        try:
+            with files.opened(os.path.join(self.train, _STATE)) as f:
+                text = f.read(_MOST_STATE).decode("utf-8", "replace")
+        except OSError:
+            return []
+        # Names may be absolute paths, from before the folder was moved.
+        newest = _NEWEST.findall(text)[:1]
+        return [os.path.basename(path) for path in newest + _ALL.findall(text) if newest]
+
+    def _has(self, name: str) -> bool:
+        """Returns whether the checkpoint is one of a training's, with all its files."""
+        if not _CHECKPOINT.match(name):
+            return False
+        try:
+            checkpoints.find(os.path.join(self.train, name), "--run_dir")
+        except InputError:
+            return False
+        return True
+
+    def latest(self) -> Tuple[Optional[str], int]:
+        """Returns prefix and global step of the newest checkpoint of the small VAE; (None, 0) where there is none.
+
+        That is the one that TensorFlow's list says is the newest; where it is gone, the one of the largest step.
+        """
+        there = [name[: -len(".index")] for name in _names_in(self.train) if name.endswith(".index")]
+        by_step = sorted(filter(_CHECKPOINT.match, there), key=_step, reverse=True)
+        for name in self._stated()[:1] + by_step:
+            if self._has(name):
+                return os.path.join(self.train, name), _step(name)
+        return None, 0
+
+    def reached(self, run: Optional[RunJson]) -> int:
+        """Returns the global step that the run's records say it reached."""
+        return max([run.step if run else 0] + [_step(name) for name in self._stated()[:1] if _CHECKPOINT.match(name)])
+
+    def trained(self, run: Optional[RunJson]) -> Tuple[str, int]:
+        """Returns prefix and global step of the checkpoint that the run ended with.
+
+        Raises:
+            InputError: There is no run, or that checkpoint is not there.
+        """
+        prefix, step = self.latest()
+        reached = self.reached(run)
+        if run is None or (prefix is None and not reached):
+            raise InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
+        if step < reached:
+            bundle = self.bundle(run.settings.config)
+            raise InputError(
+                "--run_dir=%s: train/model.ckpt-%d, which training reached, is gone or lacks a file; put it back, or "
+                "train again, which begins at step %d%s"
+                % (
+                    self.path,
+                    reached,
+                    step,
+                    "; midime_generate --checkpoint_file=%s may have it" % bundle if os.path.isfile(bundle) else "",
+                )
+            )
+        if not step:
+            raise InputError(
+                "--run_dir=%s: its training was stopped before a step was kept; train on with the same command"
+                % self.path
+            )
+        return prefix, step
+
+    def list_own(self, prefix: Optional[str]) -> None:
+        """Has TensorFlow go on from a checkpoint, and know of no others than those in `train/`.
+
+        It removes the oldest of those that its list has, wherever they lie.
+        """
+        state = os.path.join(self.train, _STATE)
+        if prefix is None:
+            try:
+                os.remove(state)
+            except FileNotFoundError:
+                pass
+            except OSError as e:
+                raise files.cannot_write(self.train, e) from e
+            return
+        newest = os.path.basename(prefix)
+        older = dict.fromkeys(name for name in self._stated()[1:] if name != newest and self._has(name))
+        with files.replacing(state) as temporary, open(temporary, "w", encoding="utf-8") as f:
+            f.write('model_checkpoint_path: "%s"\n' % newest)
+            f.writelines('all_model_checkpoint_paths: "%s"\n' % name for name in [*older, newest])
+
+    def flush_checkpoint(self, prefix: str) -> None:
+        """Has the disk keep a checkpoint, before anything is done that relies on it."""
+        name = os.path.basename(prefix)
+        try:
+            for file in _names_in(self.train):
+                if file == _STATE or file.startswith(name + "."):
+                    files.flush(os.path.join(self.train, file))
+            files.flush(self.train)
+        except OSError as e:
+            raise files.cannot_write(self.train, e) from e
+
+    @contextlib.contextmanager
+    def copied(self, run: RunJson) -> Iterator[checkpoints.Checkpoint]:
+        """Yields a copy of the newest checkpoint, for as long as its block runs; `path` is the checkpoint's own.
+
+        A training that is going on may remove that checkpoint at any moment. run.json lies where it belongs to it.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            copy = RunDir(folder)
+            os.mkdir(copy.train)
+            copy.write(run)
+            for left in reversed(range(_MOST_TRIES)):
+                prefix, _ = self.trained(run)
+                try:
+                    for file in _names_in(self.train):
+                        if file.startswith(os.path.basename(prefix) + "."):
+                            shutil.copy(os.path.join(self.train, file), copy.train)
+                    checkpoints.find(os.path.join(copy.train, os.path.basename(prefix)), "--run_dir")
+                    break
+                except (FileNotFoundError, InputError):  # removed while it was copied: there is a newer one
+                    if not left:
+                        raise
+                except OSError as e:
+                    raise files.cannot_write(folder, e) from e
+            copied_to = os.path.join(copy.train, os.path.basename(prefix))
+            yield checkpoints.Checkpoint(prefix, copied_to, None, None, "--run_dir")
+
+
+@contextlib.contextmanager
+def _lock_file(folder: str) -> Iterator[int]:
+    """Yields the descriptor of a folder's lock, open as long as its block runs."""
+    path = os.path.join(folder, _LOCK)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    file = os.open(path, flags, 0o666)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "its %s is not a plain file" % _LOCK, path)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _names_in(folder: str) -> List[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _step(name: str) -> int:
+    return int(_CHECKPOINT.match(name).group(1))
+
+
+def damaged_latents(path: str) -> InputError:
+    """Returns the error to raise where a run's latents are not what its training left."""
+    return InputError(
+        "%s is damaged or gone; to have it made again from its songs, train with the same command (with a larger "
+        "--num_steps or not)" % path
+    )
+
+
+def read_json(path: str, otherwise: str) -> Optional[Any]:
+    """Returns the JSON value in a run.json, or None where there is none.
+
+    Raises:
+        InputError: It cannot be read; `otherwise` is what to do if it cannot be restored.
+    """
+    try:
+        value = files.read_json(path)
+        if value is not None or not os.path.lexists(path):
+            return value
+        why = "holds nothing"
+    except OSError as e:
+        why = "cannot be read (%s)" % (e.strerror or e)
+    except ValueError:
+        why = "not readable as JSON"
+    raise InputError("%s: %s; restore it or %s" % (path, why, otherwise))
+
+
+def at(path: str) -> RunDir:
+    """Returns the run in the folder `path`, which need not be there yet."""
+    return RunDir(os.path.abspath(os.path.expanduser(path)))
+
+
+def check_same(path: str, recorded: Dict[str, Any], given: Dict[str, Any]) -> None:
+    """Raises an `InputError` for the first flag in `given` (None is not given) that contradicts `recorded`."""
+    for flag, value in given.items():
+        if value is not None and value != recorded[flag]:
+            raise InputError(
+                "--%s=%s contradicts %s, which was trained with --%s=%s" % (flag, value, path, flag, recorded[flag])
+            )

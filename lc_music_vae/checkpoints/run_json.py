@@ -1,0 +1,225 @@
+"""`run.json`: what a training records, in its folder and in its bundle. Needs no TensorFlow.
+
+It may be a stranger's, edited or damaged: `parse` is the only way in, and looks at every value.
+"""
+
+import math
+import os
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+
+from lc_music_vae import hparams
+from lc_music_vae.checkpoints import shards
+from lc_music_vae.configs import CONFIG_MAP
+from lc_music_vae.errors import InputError
+from lc_music_vae.hparams import HParams
+
+FORMAT = 1
+
+
+class Settings(NamedTuple):
+    """What the user chose; a training that goes on keeps all of it.
+
+    Attributes:
+        config: Name in the registry.
+        music_vae: Name of the MusicVAE config.
+        hparams: Hyperparameters of the small VAE.
+        augment: Whether it is trained on transpositions too.
+        seed: Seed of everything random.
+        melody_track: Which track of each song is read.
+        metre: Which time signatures are read.
+    """
+
+    config: str
+    music_vae: str
+    hparams: HParams
+    augment: bool
+    seed: int
+    melody_track: str
+    metre: str
+
+
+class Pretrained(NamedTuple):
+    """MusicVAE's checkpoint: where it was, `checkpoints.stamp` of it then, and its encoder's fingerprint."""
+
+    path: str
+    stamp: List[Union[int, str]]
+    fingerprint: str
+
+
+class Examples(NamedTuple):
+    """The songs.
+
+    Attributes:
+        path: What `--examples_path` was.
+        windows: Number of their windows.
+        shards: Names of the files of their latents, in order; None in runs of 0.1.0: all that are there.
+        contents: `shards.contents` of the songs' files; None in runs of 0.1.0.
+    """
+
+    path: List[str]
+    windows: int
+    shards: Optional[List[str]] = None
+    contents: Optional[str] = None
+
+
+class Music(NamedTuple):
+    """How the songs sound: tempo in quarters a minute, program, and octaves up to be in MusicVAE's range."""
+
+    qpm: float = 120.0
+    program: int = 0
+    octaves: int = 0
+
+
+class Latent(NamedTuple):
+    """Where the songs lie in the small latent; None where that is not known.
+
+    Attributes:
+        mean: Mean of their windows.
+        residual: Root mean square distance of their windows' z from what the small VAE makes of it.
+    """
+
+    mean: Optional[List[float]] = None
+    residual: Optional[float] = None
+
+
+class RunJson(NamedTuple):
+    """All that `run.json` holds; `step` is the global step of the last training that came to its end."""
+
+    settings: Settings
+    pretrained: Pretrained
+    examples: Examples
+    music: Music
+    latent: Latent = Latent()
+    step: int = 0
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns what `parse` takes, as JSON has it."""
+        value: Dict[str, Any] = dict(self.settings._asdict(), format=FORMAT, step=self.step)
+        value["hparams"] = self.settings.hparams._asdict()
+        for name in ("pretrained", "examples", "music", "latent"):
+            value[name] = {k: v for k, v in getattr(self, name)._asdict().items() if v is not None}
+        return value
+
+
+class _Field(NamedTuple):
+    """What a value must be, in words too; what it is where older runs lack it, unless they all have it."""
+
+    is_right: Callable[[Any], bool]
+    words: str
+    required: bool = True
+    default: Any = None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e9
+
+
+def _is_text(longest: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and len(value) <= longest
+
+
+def _is_path(value: Any) -> bool:
+    try:
+        return len(os.fsencode(value)) < 4096 and "\0" not in value
+    except (TypeError, UnicodeError):
+        return False
+
+
+def _is_of_a_stamp(value: Any) -> bool:
+    return type(value) is int or _is_text(99)(value)
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and re.match("[0-9a-f]{64}$", value) is not None
+
+
+def _is_list(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(is_right, value))
+
+
+def _whole(low: int, high: float, **older) -> _Field:
+    words = "a whole number from %d to %d" % (low, high) if high < math.inf else "a whole number, %d or more" % low
+    return _Field(lambda value: type(value) is int and low <= value <= high, words, **older)
+
+
+_SHA256 = "a SHA-256 in hexadecimal"
+_OLDER = {"required": False}
+_FIELDS: Dict[Tuple[str, ...], _Field] = {
+    ("config",): _Field(_is_text(99), "a config's name"),
+    ("music_vae",): _Field(_is_text(99), "a MusicVAE config's name"),
+    ("augment",): _Field(lambda v: isinstance(v, bool), "true or false"),
+    ("seed",): _whole(0, 2**32 - 1),
+    ("melody_track",): _Field(_is_text(1000), "a track's name or number"),
+    ("metre",): _Field(lambda v: v in ("any", "4/4"), '"any" or "4/4"', False, "any"),
+    ("pretrained", "path"): _Field(_is_path, "a path"),
+    ("pretrained", "stamp"): _Field(
+        _is_list(lambda v: type(v) is int or _is_text(99)(v)), "a list of numbers and texts"
+    ),
+    ("pretrained", "fingerprint"): _Field(_is_sha256, _SHA256),
+    ("examples", "path"): _Field(_is_list(_is_path), "a list of paths"),
+    ("examples", "windows"): _whole(1, math.inf),
+    ("examples", "shards"): _Field(_is_list(shards.is_name), "a list of names of files in latents/", **_OLDER),
+    ("examples", "contents"): _Field(_is_sha256, _SHA256, **_OLDER),
+    ("music", "qpm"): _Field(lambda v: _is_number(v) and v > 0, "a number above 0"),
+    ("music", "program"): _whole(0, 127),
+    ("music", "octaves"): _whole(-10, 10, required=False, default=0),
+    ("latent", "mean"): _Field(_is_list(_is_number), "a list of numbers", **_OLDER),
+    ("latent", "residual"): _Field(lambda v: _is_number(v) and v >= 0, "0 or more", **_OLDER),
+    ("step",): _whole(0, math.inf, required=False, default=0),
+}
+_FIELDS.update(
+    (("hparams", name), _Field(hparams.checker(name), hparams.words(name), False, default))
+    for name, default in HParams()._asdict().items()
+)
+
+
+def parse(value: Any, path: str) -> RunJson:
+    """Returns what a run.json says.
+
+    Args:
+        value: What JSON made of it.
+        path: The run.json, or the bundle that it is in: for error messages.
+
+    Raises:
+        InputError: It is of another version of the toolkit, or something in it is not of its kind.
+    """
+    if not isinstance(value, dict) or value.get("format") != FORMAT or isinstance(value["format"], bool):
+        found = value.get("format") if isinstance(value, dict) else None
+        raise InputError(
+            "%s: written by another version of lc_music_vae (format %.20s, not %d), or by another program; give "
+            "another folder or file" % (path, found, FORMAT)
+        )
+    found = {names: _checked(value, names, field, path) for names, field in _FIELDS.items()}
+    parts: Dict[str, Dict[str, Any]] = {"": {}}
+    for names, one in found.items():
+        parts.setdefault("".join(names[:-1]), {})[names[-1]] = one
+    of_hparams, step = hparams.from_json(parts["hparams"]), parts[""].pop("step")
+    settings = Settings(hparams=of_hparams, **parts[""])
+    known = CONFIG_MAP.get(settings.config)
+    if known is not None and known.music_vae != settings.music_vae:
+        raise _damaged(path, ("music_vae",), settings.music_vae, "%s as its config" % known.music_vae)
+    examples, latent = Examples(**parts["examples"]), Latent(**parts["latent"])
+    return RunJson(settings, Pretrained(**parts["pretrained"]), examples, Music(**parts["music"]), latent, step)
+
+
+def _checked(value: Dict[str, Any], names: Tuple[str, ...], field: _Field, path: str) -> Any:
+    """Returns the value at `names`, or what it is in runs that are older than it."""
+    outer = value.get(names[0])
+    if len(names) > 1 and not isinstance(outer, dict):
+        if outer is not None or names[0] != "latent":
+            raise _damaged(path, names, outer, field.words)
+        outer = {}
+    found = outer.get(names[1]) if len(names) > 1 else outer
+    if found is None and not field.required:
+        return field.default
+    if not field.is_right(found):
+        raise _damaged(path, names, found, field.words)
+    return found
+
+
+def _damaged(path: str, names: Tuple[str, ...], value: Any, words: str) -> InputError:
+    return InputError(
+        "%s: its run.json says %s=%.60r, not %s; it is damaged, or no model of this toolkit: restore it, or train anew"
+        % (path, ".".join(names), value, words)
+    )

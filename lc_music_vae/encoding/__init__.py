@@ -1,0 +1,1 @@
+"""From songs to windows to latents on disk."""

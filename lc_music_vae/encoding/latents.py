@@ -1,0 +1,396 @@
+"""Songs to latents on disk: what the frozen encoder says of every window, computed once.
+
+A frozen encoder gives the same q(z|x) at every step, so its mean and scale are kept, and training draws a fresh z
+from them: the same distribution as with the encoder in the loop, at none of its cost.
+
+`encode_shard` makes one file of latents from the songs of some music files and depends on nothing else. Beside each
+shard stands a JSON file that says what it was made from (`shards.Record`); a shard is used again while that is the
+same, and then neither magenta nor note_seq is loaded. Songs that are added later get shards of their own: none that a
+training learned from is ever removed, or written again with other songs.
+"""
+
+import contextlib
+import itertools
+import logging
+import os
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import run_dir, shards
+from lc_music_vae.checkpoints.shards import File, Row, Shard
+from lc_music_vae.errors import InputError, printable
+from lc_music_vae.system import files, plain_paths, progress
+
+logger = logging.getLogger(__name__)
+
+_FILES_A_SHARD = 64
+_STEPS_A_BATCH = 4096  # of windows' time steps: bounds the memory that encoding takes
+
+
+class Latents(NamedTuple):
+    """Latents on disk.
+
+    Attributes:
+        shards: The TFRecord files, in the order of the songs.
+        num_windows: Number of records in them.
+        z_size: Dimensions of z.
+        rows: One a song.
+        qpm: The commonest tempo of the songs, by windows, in quarters per minute.
+        program: The commonest program of their tracks, by windows.
+        octaves: The commonest of how many octaves up these were moved, by windows.
+    """
+
+    shards: Tuple[str, ...]
+    num_windows: int
+    z_size: int
+    rows: Tuple[Row, ...]
+    qpm: float = 120.0
+    program: int = 0
+    octaves: int = 0
+
+
+class Planned(NamedTuple):
+    """A shard that there is to be: its name in the folder, and the files that it is of."""
+
+    name: str
+    songs: Tuple[File, ...]
+
+
+def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
+    """Serialises a window's latents: mean and scale [transpositions, z_size], and where it is from."""
+
+    def ints(values):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values)))
+
+    def floats(values):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+    feature = {
+        "mean": floats(mean),
+        "scale": floats(scale),
+        "transpositions": ints(window.transpositions),
+        "num_transpositions": ints(len(window.transpositions)),
+        "length": ints(window.length),
+        "controls": floats([]),
+        "song": tf.train.Feature(bytes_list=tf.train.BytesList(value=[os.fsencode(window.song)])),
+        "track": ints(window.track),
+        "first_bar": ints(window.first_bar),
+        "last_bar": ints(window.last_bar),
+        "repeats": ints(window.repeats),
+        "notes": ints(window.notes),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+
+@contextlib.contextmanager
+def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
+    """Yields the writer of a TFRecord file, which appears whole or not at all."""
+    try:
+        with contextlib.ExitStack() as stack:
+            folder, name = os.path.split(stack.enter_context(files.replacing(path)))
+            folder = stack.enter_context(plain_paths.named(folder))
+            yield stack.enter_context(tf.io.TFRecordWriter(os.path.join(folder, name)))
+    except tf.errors.OpError as e:
+        raise files.cannot_write(path, e) from e
+
+
+def encode_shard(
+    songs: Iterable[Any],
+    output: str,
+    encode: Callable[[Sequence[np.ndarray], Sequence[Any]], Tuple[np.ndarray, np.ndarray]],
+) -> Shard:
+    """Encodes songs to the TFRecord file `output`, which appears whole or not at all.
+
+    Args:
+        songs: The songs, each a `songs.Converted`.
+        output: Path of the file to write.
+        encode: Maps n inputs and their lengths to mean and scale [n, z_size].
+    """
+    shard = Shard(0, [], {}, {}, {})
+    count = 0
+    with writing_records(output) as writer:
+        for batch in _batches(_windows(songs, shard)):
+            inputs = [x for window in batch for x in window.inputs]
+            lengths = [window.length for window in batch for _ in window.inputs]
+            means, scales = encode(inputs, lengths)
+            row = 0
+            for window in batch:
+                here = slice(row, row + len(window.inputs))
+                writer.write(_record(window, means[here], scales[here]))
+                row = here.stop
+            count += len(batch)
+    return shard._replace(windows=count)
+
+
+def _windows(songs: Iterable[Any], shard: Shard) -> Iterator[Any]:
+    """Yields the windows of all songs, and adds what they are to `shard`."""
+    for song in songs:
+        shard.rows.append(song.row)
+        for window in song.windows:
+            track = song.tracks[window.track]
+            counted = (shard.qpms, song.qpm), (shard.programs, str(track.program)), (shard.octaves, str(track.octaves))
+            for counts, value in counted:
+                counts[value] = counts.get(value, 0) + 1
+            yield window
+
+
+def _batches(windows: Iterator[Any]) -> Iterator[List[Any]]:
+    batch: List[Any] = []
+    steps = 0
+    for window in windows:
+        batch.append(window)
+        steps += sum(len(x) for x in window.inputs)
+        if steps >= _STEPS_A_BATCH:
+            yield batch
+            batch, steps = [], 0
+    if batch:
+        yield batch
+
+
+def plan(songs: Sequence[File], addition: int = 0) -> List[Planned]:
+    """Returns the shards that songs are to be encoded to; see `shards.name` for `addition`."""
+    pieces = [tuple(songs[i : i + _FILES_A_SHARD]) for i in range(0, len(songs), _FILES_A_SHARD)]
+    return [Planned(shards.name(i, len(pieces), addition), piece) for i, piece in enumerate(pieces)]
+
+
+def plan_kept(kept: shards.Kept, given: Sequence[File]) -> List[Planned]:
+    """Returns the shards that a run has, of files where they are now.
+
+    Args:
+        kept: What the run was trained on.
+        given: The songs as they are now. Where it is not known of which songs a shard is, it is of those of `given`
+            that are in no other.
+    """
+    now = {song.sha256: song.path for song in given}
+    unknown = iter(plan(shards.without(given, kept.songs)))
+    planned = []
+    for path, record in zip(*kept):
+        if record is None:
+            songs = next(unknown, Planned("", ())).songs
+        else:
+            songs = tuple(File(now.get(song.sha256, song.path), song.sha256) for song in record.songs)
+        planned.append(Planned(os.path.basename(path), songs))
+    return [one for one in planned if one.songs]  # several of which nothing is known fill as few as they need
+
+
+def prepare(
+    paths: Sequence[str],
+    folder: str,
+    music_vae_config: str,
+    weights: checkpoints.Weights,
+    fingerprint: str,
+    transpositions: Sequence[int] = (0,),
+    melody_track: str = "auto",
+    metre: str = "any",
+    workers: Optional[int] = None,
+) -> Latents:
+    """Returns the latents of the songs in `paths`, encoding only what is not in `folder` already.
+
+    Args:
+        paths: Music files.
+        folder: Where shards are kept.
+        music_vae_config: Name of the MusicVAE config.
+        weights: MusicVAE's checkpoint.
+        fingerprint: Fingerprint of its encoder.
+        transpositions: Semitones that each window is encoded at.
+        melody_track: Which tracks of a song are read, as `melody.choose` takes it.
+        metre: Which time signatures are read, as `data.WindowConverter` takes it.
+        workers: As `complete` takes it.
+    """
+    made_with = shards.MadeWith(music_vae_config, fingerprint, tuple(transpositions), melody_track, metre)
+    return complete(plan(shards.hashed(paths)), folder, made_with, weights, workers)
+
+
+def complete(
+    planned: Sequence[Planned],
+    folder: str,
+    made_with: shards.MadeWith,
+    weights: checkpoints.Weights,
+    workers: Optional[int] = None,
+) -> Latents:
+    """Returns the latents of shards, having encoded those that are not there, not whole, or made in another way.
+
+    Args:
+        planned: The shards, in order.
+        folder: Where they are kept.
+        made_with: How they are made.
+        weights: MusicVAE's checkpoint.
+        workers: Processes that read songs beside this one; None is one a core where there are many songs, else none.
+
+    Raises:
+        InputError: A song that is to be encoded is not there, or not as it was.
+    """
+    paths = [os.path.join(folder, name) for name, _ in planned]
+    records = [shards.read_record(path) for path in paths]
+    missing = {}
+    for i, (record, (_, songs)) in enumerate(zip(records, planned)):
+        same = record and record.made_with == made_with and _contents(record.songs) == _contents(songs)
+        if not same or not _is_whole(paths[i], record):
+            missing[i] = [song.path for song in songs]
+            if same:
+                logger.warning("%s is damaged or gone; its songs are encoded again", paths[i])
+            _check_there(songs, paths[i])
+        elif record.sha256 is None:  # of 0.1.0
+            records[i] = record.with_checksum(paths[i])
+            records[i].write(paths[i])
+    if missing:
+        from lc_music_vae.encoding import songs as reading
+        from lc_music_vae.models import music_vae
+
+        settings = reading.Settings(
+            made_with.music_vae, made_with.melody_track, made_with.metre, made_with.transpositions
+        )
+        reading.window_converter(*settings[:3])
+        with reading.reading(missing, settings, workers) as converted:
+            encoder = music_vae.Encoder(made_with.music_vae, weights)
+            for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
+                made, of_files = encode_shard(of_shard, paths[i], encoder.encode), planned[i].songs
+                _check_unchanged(of_files)
+                records[i] = shards.Record(made_with, of_files, made).with_checksum(paths[i])
+                records[i].write(paths[i])
+                if len(planned) > 1 and not progress.shown():
+                    done = [len(songs) for _, songs in planned]
+                    logger.info("encoded %d of %d files", sum(done[: i + 1]), sum(done))
+            encoder.close()
+    return _found(paths, records)
+
+
+def load(kept: shards.Kept) -> Latents:
+    """Returns the latents that a run was trained on, as they are.
+
+    Raises:
+        InputError: They are not as training left them.
+    """
+    for path, record in zip(*kept):
+        if not (record and record.made_with.format == shards.FORMAT and _is_whole(path, record)):
+            raise run_dir.damaged_latents(path)
+    return _found(kept.paths, kept.records)
+
+
+def _found(paths: Sequence[str], records: Sequence[shards.Record]) -> Latents:
+    made = [record.made for record in records]
+    return Latents(
+        shards=tuple(paths),
+        num_windows=sum(m.windows for m in made),
+        z_size=next((record["mean"].shape[1] for record in read(paths)), 0),
+        rows=tuple(row for m in made for row in m.rows),
+        qpm=float(_commonest([m.qpms for m in made], "120")),
+        program=int(_commonest([m.programs for m in made], "0")),
+        octaves=int(_commonest([m.octaves for m in made], "0")),
+    )
+
+
+def _contents(songs: Sequence[File]) -> List[str]:
+    return [song.sha256 for song in songs]
+
+
+def _is_whole(shard: str, record: shards.Record) -> bool:
+    """Returns whether all of a shard is there: by its checksum, or TensorFlow's own of each of its records."""
+    if record.sha256 is not None or not record.has_size(shard):
+        return record.is_of(shard)
+    try:
+        return sum(1 for _ in _records(shard)) == record.made.windows
+    except InputError:
+        return False
+
+
+def _check_there(songs: Sequence[File], shard: str) -> None:
+    """Raises an `InputError` unless the files that a shard is to be made from are there, as they are known."""
+    for song, now in zip(songs, shards.hashed(song.path for song in songs)):
+        if song.sha256 != now.sha256:
+            raise InputError(
+                "%s is to be made again, and %s, which it was made from, is gone or changed; put that back, or train "
+                "into another --run_dir" % (shard, song.path)
+            )
+
+
+def _check_unchanged(songs: Sequence[File]) -> None:
+    """Raises an `InputError` unless the files have the hashes that they had before they were read."""
+    for song, now in zip(songs, shards.hashed(song.path for song in songs)):
+        if song.sha256 != now.sha256:
+            raise InputError("%s changed while it was read; give the same command again" % song.path)
+
+
+def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:
+    total: Dict[str, int] = {}
+    for one in counts:
+        for name, number in one.items():
+            total[name] = total.get(name, 0) + number
+    return max(sorted(total), key=total.get) if total else default
+
+
+def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
+    """Parses serialised records [n] for training.
+
+    Returns:
+        mean and scale, float32 [n, k, z_size], where k is the largest number of transpositions of a window among
+        them; and num_transpositions, int64 [n], how many each one has. The rest is padding.
+    """
+    sequence = tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)
+    count = tf.io.FixedLenFeature([], tf.int64)
+    parsed = tf.io.parse_example(records, {"mean": sequence, "scale": sequence, "num_transpositions": count})
+    shape = [tf.shape(records)[0], -1, z_size]
+    parsed["mean"] = tf.reshape(parsed["mean"], shape)
+    parsed["scale"] = tf.reshape(parsed["scale"], shape)
+    return parsed
+
+
+@contextlib.contextmanager
+def plainly_named(paths: Sequence[str]) -> Iterator[Tuple[str, ...]]:
+    """Yields names for shards that TensorFlow takes; see `plain_paths`."""
+    with contextlib.ExitStack() as stack:
+        folders = {os.path.dirname(path) for path in paths}
+        named = {folder: stack.enter_context(plain_paths.named(folder or os.curdir)) for folder in folders}
+        yield tuple(os.path.join(named[os.path.dirname(path)], os.path.basename(path)) for path in paths)
+
+
+def read(paths: Sequence[str]) -> Iterator[Dict[str, Any]]:
+    """Yields every record of these shards as NumPy arrays, in order: for pictures and measurements, not for training.
+
+    Raises:
+        InputError: One is damaged or gone.
+    """
+    for path in paths:
+        for record in _records(path):
+            feature = tf.train.Example.FromString(record).features.feature
+            k = len(feature["transpositions"].int64_list.value)
+            yield {
+                "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
+                "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
+                "transpositions": tuple(feature["transpositions"].int64_list.value),
+                "song": os.fsdecode(feature["song"].bytes_list.value[0]),
+                "track": feature["track"].int64_list.value[0],
+                "first_bar": feature["first_bar"].int64_list.value[0],
+                "last_bar": feature["last_bar"].int64_list.value[0],
+                "repeats": feature["repeats"].int64_list.value[0],
+                "notes": np.array(feature["notes"].int64_list.value, np.int64).reshape(-1, 3),
+            }
+
+
+def _records(path: str) -> Iterator[bytes]:
+    try:
+        with plain_paths.named(path) as plain:
+            yield from tf.io.tf_record_iterator(plain)
+    except (tf.errors.OpError, OSError) as e:
+        raise run_dir.damaged_latents(path) from e
+
+
+def own_key(paths: Sequence[str], most: int) -> Tuple[np.ndarray, List[Dict[str, Any]]]:
+    """Returns the posterior means of the first windows, at most so many, in their own key, and their records.
+
+    The means are float32 [n, z_size].
+    """
+    records = list(itertools.islice(read(paths), most))
+    means = [r["mean"][r["transpositions"].index(0)] for r in records]
+    return np.stack(means), records
+
+
+def write_rows(path: str, rows: Sequence[Row]) -> None:
+    """Writes `examples.tsv`: one row a song, used or not."""
+    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
+        f.write("\t".join(Row._fields) + "\n")
+        for row in rows:
+            f.write("\t".join(printable(str(value)) for value in row) + "\n")

@@ -1,0 +1,148 @@
+"""From music files to windows: songs are read, normalised and cut, in order.
+
+Many songs are read in worker processes, which changes nothing in what comes out.
+"""
+
+import contextlib
+import functools
+import itertools
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from lc_music_vae import data
+from lc_music_vae.configs import CONFIG_MAP
+from lc_music_vae.encoding.latents import Row
+from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music import examples, melody
+from lc_music_vae.system import parallel, progress
+
+_SONGS_HERE = 256  # up to so many are read before workers have been started
+
+
+class Settings(NamedTuple):
+    """What windows are made with: arguments of `data.WindowConverter`, and transpositions."""
+
+    music_vae: str
+    melody_track: str
+    metre: str
+    transpositions: Tuple[int, ...]
+
+
+class _Job(NamedTuple):
+    """A song to convert: the number of its shard, of its file, and where it is."""
+
+    shard: int
+    file: int
+    source: examples.Source
+
+
+class Converted(NamedTuple):
+    """What became of a song: its job's numbers, its row and windows, its tempo, and its tracks by their numbers."""
+
+    shard: int
+    file: int
+    row: Row
+    windows: Sequence[data.Window] = ()
+    qpm: str = ""
+    tracks: Optional[Dict[int, melody.Track]] = None
+
+
+@functools.lru_cache(maxsize=1)
+def window_converter(music_vae_config: str, melody_track: str, metre: str) -> data.WindowConverter:
+    """Returns the converter, made once a process.
+
+    Raises:
+        InputError: The config is of a kind that no song can be read for.
+    """
+    return data.WindowConverter(music_vae_config, melody_track, metre)
+
+
+def _convert(settings: Settings, job: _Job) -> Converted:
+    """Reads a song and cuts it into windows, in this process or in another."""
+    converter = window_converter(*settings[:3])
+    try:
+        score = converter.score(examples.load(job.source))
+    except InputError as e:  # not readable, or without the track that was asked for
+        return Converted(job.shard, job.file, Row(printable(job.source.name), 0, "", str(e)))
+    windows = converter.windows(score, settings.transpositions)
+    qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
+    tracks = {track.number: track._replace(notes=()) for track in score.tracks}
+    return Converted(job.shard, job.file, _row(score, windows, converter), windows, qpm, tracks)
+
+
+def _lost(job: _Job, why: str) -> Converted:
+    """Says what became of a song whose process was ended."""
+    name = printable(job.source.name)
+    return Converted(job.shard, job.file, Row(name, 0, "", "%s: %s" % (name, why)))
+
+
+def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
+    """Yields the songs of the files of each shard."""
+    file = 0
+    for shard, paths in pieces.items():
+        for path in paths:
+            for source in examples.sources(path):
+                yield _Job(shard, file, source)
+            file += 1
+
+
+def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
+    used = {w.track for w in windows}
+    tracks = ", ".join(track.label() for track in score.tracks if track.number in used)
+    if tracks:
+        tracks += " (%s)" % score.choice
+    bars = int(np.ceil(score.bars[-1] / data.QUARTERS_PER_BAR))
+    if not score.notes:
+        reason = "no notes"
+    elif not score.tracks:
+        reason = "no notes that this config reads"
+    elif bars < converter.bars:
+        reason = "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
+    elif not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
+        said = "no %d bars without a bar of rest between" % converter.bars
+        reason = "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
+    else:
+        reason = "; ".join(score.remarks)
+    return Row(score.name, len(windows), tracks, reason)
+
+
+def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[str]:
+    """Names the configs with shorter windows that the song holds, in words; or nothing."""
+    others = {name: converter.like(entry.music_vae) for name, entry in CONFIG_MAP.items()}
+    fit = [
+        "--config=" + name
+        for name, other in others.items()
+        if other.reads == converter.reads and any(other.first_bars(track, score) for track in score.tracks)
+    ]
+    return [" or ".join(fit) + " would read it"] if fit else []
+
+
+@contextlib.contextmanager
+def reading(
+    pieces: Dict[int, Sequence[str]], settings: Settings, workers: Optional[int]
+) -> Iterator[Iterator[Converted]]:
+    """Yields the songs of the files of each shard, converted, in order; shows how far they are.
+
+    Args:
+        pieces: Music files, by the number of the shard that their latents go to.
+        settings: What windows are made with.
+        workers: Processes that read; 0 is this one alone, None one a core where there are many songs.
+    """
+    num_files = sum(map(len, pieces.values()))
+    jobs = _jobs(pieces)
+    if workers is None:
+        first = list(itertools.islice(jobs, _SONGS_HERE + 1))
+        jobs = itertools.chain(first, jobs)
+        workers = parallel.cores() if len(first) > _SONGS_HERE and parallel.cores() > 1 else 0
+
+    def watched(songs: Iterable[Converted]) -> Iterator[Converted]:
+        windows = 0
+        for song in songs:
+            windows += len(song.windows)
+            bar.set_postfix_str("%d windows" % windows, refresh=False)
+            bar.update(song.file + 1 - bar.n)
+            yield song
+
+    with parallel.ordered_map(workers) as ordered, progress.bar("reading", num_files, "file") as bar:
+        yield watched(ordered(functools.partial(_convert, settings), jobs, _lost))

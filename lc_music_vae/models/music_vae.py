@@ -1,0 +1,187 @@
+"""MusicVAE's two frozen halves, built by magenta's own code from a checkpoint.
+
+Each half is a graph and a session of its own that holds its own variables and no others: training needs no
+decoder, sampling no encoder.
+"""
+
+import contextlib
+import copy
+import functools
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from magenta.contrib import seq2seq
+from magenta.models.music_vae import configs as music_vae_configs
+from magenta.models.music_vae import lstm_models
+
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.models import sessions
+from lc_music_vae.system import progress
+
+
+def z_size(music_vae: str) -> int:
+    """Returns the dimensions of the latent z of a MusicVAE config."""
+    return music_vae_configs.CONFIG_MAP[music_vae].hparams.z_size
+
+
+@contextlib.contextmanager
+def _repeatable_loops() -> Iterator[None]:
+    """Builds loops whose random draws are a function of the graph's seed.
+
+    TensorFlow 2's loops give every body the same op seeds: all bars of a hierarchical decoder would be drawn with one
+    noise. And where a draw waits for nothing, as those of newer tensorflow-probability, overlapping iterations take
+    theirs in any order.
+    """
+    dynamic_decode, control_flow_v2 = seq2seq.dynamic_decode, tf.control_flow_v2_enabled()
+    seq2seq.dynamic_decode = functools.partial(dynamic_decode, parallel_iterations=1)
+    tf.disable_control_flow_v2()
+    try:
+        yield
+    finally:
+        seq2seq.dynamic_decode = dynamic_decode
+        if control_flow_v2:
+            tf.enable_control_flow_v2()
+
+
+def _frozen(
+    music_vae: str,
+    weights: checkpoints.Weights,
+    batch_size: Optional[int],
+    build: Callable[[Any], Dict[str, tf.Tensor]],
+    seed: int = 0,
+) -> Tuple[tf.Session, Dict[str, tf.Tensor]]:
+    """Builds one half of MusicVAE in a graph of its own and restores the weights that it has variables for.
+
+    Args:
+        music_vae: Name of the MusicVAE config.
+        weights: The checkpoint's tensors.
+        batch_size: The batch that models with a fixed one are built for, or None.
+        build: Builds the half from magenta's config and returns the tensors that callers feed and fetch.
+        seed: Seed of what the graph draws.
+    """
+    # magenta keeps one config a name for the whole process, and changes it while it builds.
+    config = copy.deepcopy(music_vae_configs.CONFIG_MAP[music_vae])
+    config.data_converter.set_mode("infer")
+    config.hparams.batch_size = batch_size
+    with tf.Graph().as_default() as graph, _repeatable_loops():
+        # Decoders draw their samples without seeds of their own: the graph's makes them repeatable.
+        tf.set_random_seed(seed)
+        tensors = _unconverted(config, build)
+        variables = tf.trainable_variables()
+        weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, music_vae)
+        session = tf.Session(graph=graph, config=sessions.config())
+        weights.restore(session, variables)
+    return session, tensors
+
+
+@tf.autograph.experimental.do_not_convert
+def _unconverted(config: Any, build: Callable[[Any], Dict[str, tf.Tensor]]) -> Dict[str, tf.Tensor]:
+    """Builds without AutoGraph, which would spend most of the time on cells that have nothing to convert."""
+    config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
+    return build(config)
+
+
+class Encoder:
+    """MusicVAE's encoder: windows to the mean and scale of q(z|x)."""
+
+    def __init__(self, music_vae: str, weights: checkpoints.Weights):
+        encoder = music_vae_configs.CONFIG_MAP[music_vae].model.encoder
+        # Hierarchical encoders need their batch as a Python integer; others take any.
+        self._batch_size = 32 if isinstance(encoder, lstm_models.HierarchicalLstmEncoder) else None
+        self._session, self._tensors = _frozen(music_vae, weights, self._batch_size, self._build)
+
+    def _build(self, config) -> Dict[str, tf.Tensor]:
+        converter = config.data_converter
+        shape = [self._batch_size, config.hparams.max_seq_len, converter.input_depth]
+        inputs = tf.placeholder(tf.as_dtype(converter.input_dtype), shape)
+        lengths = tf.placeholder(tf.int32, [self._batch_size] + list(converter.length_shape))
+        q_z = config.model.encode(inputs, lengths)
+        return {"inputs": inputs, "lengths": lengths, "mean": q_z.loc, "scale": q_z.scale.diag}
+
+    def encode(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> Tuple[np.ndarray, np.ndarray]:
+        """Encodes windows, all in one batch where the model allows it.
+
+        Args:
+            inputs: n arrays [time, input_depth], as the converter makes them.
+            lengths: Their n lengths, in the converter's own terms.
+
+        Returns:
+            Mean and scale of q(z|x), float32 [n, z_size] each.
+        """
+        size = self._batch_size or len(inputs)
+        padded = _padded(inputs, size, self._tensors["inputs"])
+        padded_lengths = _padded(lengths, size, self._tensors["lengths"])
+        fetches = (self._tensors["mean"], self._tensors["scale"])
+        batches = []
+        for i in range(0, len(padded), size):
+            feeds = {"inputs": padded[i : i + size], "lengths": padded_lengths[i : i + size]}
+            batches.append(self._session.run(fetches, {self._tensors[k]: v for k, v in feeds.items()}))
+        means, scales = zip(*batches)
+        return np.concatenate(means)[: len(inputs)], np.concatenate(scales)[: len(inputs)]
+
+    def close(self) -> None:
+        """Frees the session and the weights in it."""
+        self._session.close()
+
+
+def _padded(rows: Sequence[Any], multiple: int, placeholder: tf.Tensor) -> np.ndarray:
+    """Stacks `rows`, each padded with zeros to the placeholder's shape, to a multiple of so many."""
+    shape = [-(-len(rows) // multiple) * multiple] + placeholder.shape.as_list()[1:]
+    padded = np.zeros(shape, placeholder.dtype.as_numpy_dtype)
+    for i, row in enumerate(rows):
+        if np.ndim(row):
+            padded[i, : len(row)] = row
+        else:
+            padded[i] = row
+    return padded
+
+
+class Decoder:
+    """MusicVAE's decoder: z to tensors that the converter turns into notes.
+
+    Its noise is repeatable: two decoders with the same seed and batch size give the same tensors for the same
+    sequence of calls.
+
+    Attributes:
+        batch_size: Windows that are decoded at once; a smaller number takes as long.
+    """
+
+    def __init__(self, music_vae: str, weights: checkpoints.Weights, batch_size: int, seed: int = 0):
+        self.batch_size = batch_size
+        self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed)
+
+    def _build(self, config) -> Dict[str, tf.Tensor]:
+        z = tf.placeholder(tf.float32, [self.batch_size, config.hparams.z_size])
+        temperature = tf.placeholder(tf.float32, [])
+        samples, _ = config.model.sample(
+            self.batch_size, max_length=config.hparams.max_seq_len, z=z, temperature=temperature
+        )
+        return {"z": z, "temperature": temperature, "samples": samples}
+
+    def decode(self, z: np.ndarray, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
+        """Decodes latents in batches.
+
+        Args:
+            z: float [n, z_size].
+            temperature: Softmax temperature, above 0.
+            controls: None; no config that needs them is supported yet.
+
+        Returns:
+            float32 [n, time, output_depth].
+        """
+        if controls is not None:
+            raise ValueError("no MusicVAE config with controls is supported yet; give None")
+        size = self.batch_size
+        padded = _padded(z, size, self._tensors["z"])
+        batches = []
+        with progress.bar("decoding", len(z), "window") as bar:
+            for i in range(0, len(padded), size):
+                feeds = {self._tensors["z"]: padded[i : i + size], self._tensors["temperature"]: temperature}
+                batches.append(self._session.run(self._tensors["samples"], feeds))
+                bar.update(min(size, len(z) - i))
+        return np.concatenate(batches)[: len(z)]
+
+    def close(self) -> None:
+        """Frees the session and the weights in it."""
+        self._session.close()

@@ -1,0 +1,66 @@
+"""A trained small VAE, restored from its checkpoint."""
+
+from typing import Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from lc_music_vae import base_model
+from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.errors import InputError
+from lc_music_vae.models import sessions
+
+_MOST = 1000000  # what MusicVAE's z and the small latent hold is mostly below 5
+
+
+class SmallVAE:
+    """The small VAE in a graph and a session of its own.
+
+    Attributes:
+        z_size: Dimensions of MusicVAE's z.
+        encoded_z_size: Dimensions of the small latent.
+
+    Raises:
+        InputError: The checkpoint is damaged, or not one of a small VAE.
+    """
+
+    def __init__(self, checkpoint: checkpoints.Checkpoint):
+        self._name = "%s=%s" % (checkpoint.flag, checkpoint.path)
+        weights = checkpoints.Weights(checkpoint)
+        hparams, self.z_size = base_model.sizes_of(weights.shapes, self._name)
+        self.encoded_z_size = hparams.encoded_z_size
+        with tf.Graph().as_default() as graph:
+            vae = base_model.LatentVAE(hparams, self.z_size)
+            self._z = tf.placeholder(tf.float32, [None, self.z_size])
+            self._z_small = tf.placeholder(tf.float32, [None, self.encoded_z_size])
+            q = vae.encode(self._z)
+            self._posterior = (q.loc, q.stddev())
+            self._decoded = vae.decode(self._z_small)
+            self._session = tf.Session(graph=graph, config=sessions.config())
+            variables = tf.trainable_variables()
+            weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, "the small VAE")
+            weights.restore(self._session, variables)
+
+    def encode(self, z: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns mean and scale of q(z'|z), float32 [n, encoded_z_size] each, for z of shape [n, z_size]."""
+        mean, scale = self._session.run(self._posterior, {self._z: z})
+        self._check_usable(mean, scale)
+        return mean, scale
+
+    def decode(self, z_small: np.ndarray) -> np.ndarray:
+        """Returns z^, float32 [n, z_size], for z' of shape [n, encoded_z_size]."""
+        z = self._session.run(self._decoded, {self._z_small: np.asarray(z_small)})
+        self._check_usable(z)
+        return z
+
+    def _check_usable(self, *results: np.ndarray) -> None:
+        """Raises an `InputError` if weights that ran away made what nobody can use."""
+        if not all((np.abs(result) < _MOST).all() for result in results):  # false for NaN, too
+            raise InputError(
+                "%s: its small VAE makes NaN or numbers beyond %d of latents; train into another --run_dir with a "
+                "lower learning_rate in --hparams" % (self._name, _MOST)
+            )
+
+    def close(self) -> None:
+        """Frees the session and the weights in it."""
+        self._session.close()

@@ -1,0 +1,1 @@
+"""Reading music, and musical time. Needs neither magenta nor TensorFlow."""

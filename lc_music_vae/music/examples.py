@@ -1,0 +1,295 @@
+"""Reading music: from paths to NoteSequences.
+
+`find` lists files and looks at their first bytes without TensorFlow; `sources` lists the songs in one of them, `load`
+has another process read one such song (see `parsing`), and `read` does both.
+"""
+
+import glob
+import os
+import re
+import struct
+import threading
+from typing import Any, Iterator, List, NamedTuple
+
+from lc_music_vae.errors import InputError, printable
+from lc_music_vae.system import files, plain_paths, processes
+
+MIDI = (".mid", ".midi", ".kar")
+MUSICXML = (".xml", ".musicxml", ".mxl")
+ABC = (".abc",)
+TFRECORD = (".tfrecord", ".tfrecords")
+_ALL = MIDI + MUSICXML + ABC + TFRECORD
+
+UNREADABLE = "unreadable"
+
+# What is larger is no song, and nothing is begun with it.
+LARGEST_FILE = 32 << 20
+_LARGEST_ZIPPED = 8 << 20
+_LARGEST_RECORD = 4 << 20
+_LARGEST_TFRECORD = 16 << 30  # a million songs
+_LARGEST_TUNEBOOK = 8 << 20
+_MOST_TUNES = 10000
+_LARGEST_TUNE = 64 << 10
+_LARGEST_HEADER = 4 << 10  # of a tunebook: it is read again with each tune
+
+# What reading a song may take: seconds of the processor's time, MB of memory; and what each MB of the file adds. The
+# notes of the longest symphonies are 20 MB of MusicXML, and take 3 s and 250 MB.
+_SECONDS, _SECONDS_A_MB = 5, 1
+_MEGABYTES, _MEGABYTES_A_MB = 500, 8
+
+# Quarters a minute that a song is believed to have, and may be given. Beyond, it is a slip or damage.
+LEAST_QPM, MOST_QPM = 10, 1000
+
+_IDLE = 60.0  # seconds without a song, after which the process that reads them ends
+_readers = threading.local()
+
+
+class Song(NamedTuple):
+    """One NoteSequence and where it is from.
+
+    Attributes:
+        name: As `Source.name`, printable.
+        note_sequence: A `note_seq.NoteSequence`, times in seconds.
+    """
+
+    name: str
+    note_sequence: Any
+
+
+class Source(NamedTuple):
+    """A song that is not read yet: small, and fit to be sent to another process.
+
+    Attributes:
+        name: The file's path; in a TFRecord followed by `#` and the number of the record, from 0, in an ABC tunebook
+            by `#` and the tune's reference number (its `X:`).
+        kind: Which of `parsing`'s readers reads it.
+        content: The record's bytes or the tune's text; None if that is the file, and the reason if it is UNREADABLE.
+    """
+
+    name: str
+    kind: str
+    content: Any = None
+
+    def unreadable(self, why: str) -> str:
+        """Returns what is said of it if it cannot be read."""
+        return "%s: not readable as %s (%s)" % (self.name, self.kind, why)
+
+
+def find(path: str, flag: str = "--examples_path") -> List[str]:
+    """Returns the music files that `path` (a file, a glob, or a folder and all below it) means, sorted.
+
+    Raises:
+        InputError: There are none.
+    """
+    expanded = os.path.expanduser(path)
+    if os.path.isdir(expanded):
+        found: List[str] = []
+        # A folder that cannot be looked into is named as a file would be that cannot be read.
+        for folder, _, names in os.walk(expanded, onerror=lambda e: found.append(e.filename)):
+            songs = [name for name in names if name.lower().endswith(_ALL) and not name.startswith(".")]
+            found.extend(os.path.join(folder, name) for name in songs)
+        if not found:
+            raise InputError("%s=%s: no music file in this folder; looked for %s" % (flag, path, " ".join(_ALL)))
+        return sorted(found)
+    found = [expanded] if os.path.isfile(expanded) else sorted(glob.glob(expanded))
+    if not found:
+        raise InputError("%s=%s: no such file or folder; give a music file, a TFRecord or a folder" % (flag, path))
+    for file in found:
+        # One among many is left out when its turn comes, as in a folder.
+        if len(found) == 1 or not file.lower().endswith(_ALL):
+            _check_kind(file, flag)
+    return found
+
+
+def _check_kind(path: str, flag: str) -> None:
+    """Refuses what was named explicitly and is neither MIDI, MusicXML, ABC nor a TFRecord, by its first bytes."""
+    try:
+        with files.opened(path) as f:
+            head, size = f.read(12), os.fstat(f.fileno()).st_size
+    except OSError as e:
+        raise InputError("%s=%s: %s" % (flag, path, e.strerror)) from None
+    if not head:
+        raise InputError("%s=%s: the file is empty" % (flag, path))
+    if head.startswith(b"MThd") and not path.lower().endswith(TFRECORD):
+        return
+    if path.lower().endswith(MUSICXML + ABC):
+        return
+    # A TFRecord starts with the length of its first record, which 16 bytes of framing surround.
+    length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
+    if length + 16 > size:
+        looks = "MIDI" if head.startswith(b"MThd") else "neither MIDI, MusicXML, ABC nor a whole TFRecord"
+        raise InputError(
+            "%s=%s: the file looks like %s; give a .mid, .xml, .mxl, .abc or .tfrecord file named as what it is"
+            % (flag, path, looks)
+        )
+
+
+def read(path: str) -> Iterator[Song]:
+    """Yields the songs in a music file, one after another.
+
+    Raises:
+        InputError: One cannot be read, or the file cannot; songs before it are yielded first.
+    """
+    return map(load, sources(path))
+
+
+def sources(path: str) -> Iterator[Source]:
+    """Yields the songs in a music file before they are read.
+
+    Raises nothing, and yields at least one: where the file is damaged or empty, `load` of the last one says so.
+    """
+    lower = path.lower()
+    try:
+        head = _head(path)
+        if lower.endswith(ABC):
+            yield from _tunes(path)
+        elif lower.endswith(MUSICXML):
+            yield Source(path, "MusicXML")
+        elif lower.endswith(MIDI) or head.startswith(b"MThd"):
+            yield Source(path, "MIDI")
+        else:
+            yield from _records(path)
+    except InputError as e:
+        yield Source(path, UNREADABLE, str(e))
+    except OSError as e:
+        yield Source(path, UNREADABLE, "%s: %s" % (path, e.strerror))
+
+
+def fingerprint(path: str) -> str:
+    """Returns the SHA-256 of a music file; "" where nothing would be read of it, as when it is too large."""
+    try:
+        _head(path)
+        return files.sha256(path)
+    except (InputError, OSError):
+        return ""
+
+
+def _head(path: str) -> bytes:
+    """Returns the first bytes of a music file.
+
+    Raises:
+        InputError: It is larger than any, or a TFRecord that cannot be one.
+        OSError: It cannot be read, or is no plain file.
+    """
+    lower = path.lower()
+    with files.opened(path) as f:
+        head, size = f.read(12), os.fstat(f.fileno()).st_size
+    named = MIDI + MUSICXML + ABC
+    if not lower.endswith(named) and not head.startswith(b"MThd"):
+        if head == bytes(12):  # no length is without a checksum: a file of holes, or a disk's empty blocks
+            raise InputError("%s: the TFRecord is cut off or damaged" % path)
+        if size > _LARGEST_TFRECORD:
+            raise InputError(
+                "%s: of %d bytes; a TFRecord has at most %d GiB here; split it" % (path, size, _LARGEST_TFRECORD >> 30)
+            )
+        return head
+    most = _LARGEST_ZIPPED if lower.endswith(".mxl") else _LARGEST_TUNEBOOK if lower.endswith(ABC) else LARGEST_FILE
+    if size > most:
+        raise InputError("%s: of %d bytes; a song has at most %d MiB here; split it" % (path, size, most >> 20))
+    return head
+
+
+def load(source: Source) -> Song:
+    """Reads one song, in a process that is ended if it takes too long or too much memory.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if source.kind == UNREADABLE:
+        raise InputError(source.content)
+    reader = _reader()
+    reader.start()
+    from lc_music_vae.music import parsing  # here, because `find` must answer before note_seq is loaded
+
+    try:
+        read, why_not = reader.compute(parsing.parse, source, _limits(source))
+    except processes.EndedError as e:
+        read, why_not = None, source.unreadable(str(e))
+    if read is None:
+        raise InputError(why_not)
+    return Song(printable(source.name), parsing.note_seq.NoteSequence.FromString(read))
+
+
+def start_reading() -> None:
+    """Starts the process that reads songs, so that it is ready by the time that this one is."""
+    _reader().start()
+
+
+def _reader() -> processes.Worker:
+    """Returns this thread's reading process; none is shared with another thread, or after a fork."""
+    if getattr(_readers, "owner", None) != os.getpid():
+        _readers.owner, _readers.reader = os.getpid(), processes.Worker(["lc_music_vae.music.parsing"], _IDLE)
+    return _readers.reader
+
+
+def _limits(source: Source) -> processes.Limits:
+    """Returns what reading a song may take: more if it is large."""
+    try:
+        megabytes = (len(source.content) if source.content else os.path.getsize(source.name)) >> 20
+    except OSError:
+        megabytes = 0  # `parsing` finds the same, and says it
+    return processes.Limits(_SECONDS + _SECONDS_A_MB * megabytes, _MEGABYTES + _MEGABYTES_A_MB * megabytes)
+
+
+def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields TensorFlow's records of a TFRecord; it would allocate whatever length a record says it has."""
+    at = 0
+    with files.opened(path) as f:
+        size = os.fstat(f.fileno()).st_size
+        while at < size:
+            f.seek(at)
+            head = f.read(8)
+            length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
+            if at + length + 16 > size:
+                raise InputError("%s: the TFRecord is cut off or damaged" % path)
+            if length > _LARGEST_RECORD:
+                raise InputError(
+                    "%s: a record of %d bytes; a NoteSequence has at most %d MiB here"
+                    % (path, length, _LARGEST_RECORD >> 20)
+                )
+            yield next(records)
+            at += length + 16
+
+
+def _records(path: str) -> Iterator[Source]:
+    import tensorflow.compat.v1 as tf
+
+    i = -1
+    try:
+        with plain_paths.named(path) as plain:
+            for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(plain))):
+                yield Source("%s#%d" % (path, i), "NoteSequence", record)
+        if i < 0:
+            yield Source(path, UNREADABLE, "%s: the TFRecord is empty" % path)
+    except InputError as e:
+        yield Source(path, UNREADABLE, str(e))
+    except tf.errors.DataLossError:
+        yield Source(path, UNREADABLE, "%s: the TFRecord is cut off or damaged" % path)
+
+
+def _tunes(path: str) -> Iterator[Source]:
+    """Yields the tunes of an ABC tunebook: what is between empty lines, under the file's own header."""
+    with files.opened(path) as f:
+        content = f.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # as most older tunebooks are
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", "\n".join(text.splitlines()))]
+    tunes = [block for block in blocks if re.search(r"^\s*[XK]:", block, re.MULTILINE)]  # others are text between them
+    # The file's own header is fields alone; words may stand there, too.
+    fields = [] if blocks[0] in tunes else re.findall(r"^\s*[A-Za-z]:.*$", blocks[0], re.MULTILINE)
+    header = "".join(field + "\n" for field in fields)
+    if not tunes:
+        raise InputError("%s: no tune in it; in ABC each starts with a line X:" % path)
+    if len(tunes) > _MOST_TUNES:
+        raise InputError("%s: %d tunes; a tunebook has at most %d here; split it" % (path, len(tunes), _MOST_TUNES))
+    if len(header) > _LARGEST_HEADER:
+        raise InputError("%s: more than %d kB before its first tune" % (path, _LARGEST_HEADER >> 10))
+    for i, tune in enumerate(tunes):
+        reference = re.search(r"^\s*X:\s*(\d{1,18})", tune, re.MULTILINE)
+        source = Source("%s#%s" % (path, reference.group(1) if reference else i), "ABC", header + tune)
+        if len(source.content) > _LARGEST_TUNE:
+            why_not = source.unreadable("a tune of more than %d kB" % (_LARGEST_TUNE >> 10))
+            source = Source(source.name, UNREADABLE, why_not)
+        yield source

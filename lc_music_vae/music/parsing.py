@@ -1,0 +1,204 @@
+"""From a file's bytes to a NoteSequence, by note_seq: what the process that reads songs does.
+
+Nothing in here may be run where it cannot be ended: see `processes`. It needs neither TensorFlow nor magenta.
+"""
+
+import contextlib
+import math
+import os
+import re
+import tempfile
+import warnings
+import zipfile
+from typing import Any, Optional, Tuple
+from xml.parsers import expat
+
+import note_seq
+from google.protobuf import message
+from note_seq import abc_parser, sequences_lib
+
+from lc_music_vae.errors import InputError
+from lc_music_vae.music import midi, tempo
+from lc_music_vae.music.examples import LARGEST_FILE, Source
+from lc_music_vae.system import files
+
+# What a song may have at most. The notes of a long symphony are fewer, and take 2 MB as MIDI, 3 MB as a NoteSequence
+# and 20 MB as MusicXML.
+MOST_NOTES = 50000
+_MOST_CHANGES = 50000  # of each kind: time signatures, keys, tempos ...
+_MOST_ELEMENTS = 1000000
+_SUSTAIN = 64  # the pedal's controller number
+
+
+def parse(source: Source) -> Tuple[Optional[bytes], str]:
+    """Reads one song.
+
+    Returns:
+        The song as a serialised NoteSequence with what is used of it alone, and ""; or None, and why it cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pretty_midi warns of tempo events outside the first track
+            read = _READERS[source.kind](source)
+            return tempo.believe(check_notes(_used(read))).SerializeToString(), ""
+    except InputError as e:
+        return None, str(e)
+    # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
+    except Exception as e:
+        _raise_memory_error(e)
+        lines = str(e).strip().splitlines() or [type(e).__name__]
+        return None, source.unreadable(lines[0][:200])
+
+
+def _raise_memory_error(error: Optional[BaseException]) -> None:
+    """Raises the `MemoryError` that another error was made of: note_seq takes it for damage in the file."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            raise error
+        error = error.__cause__ or error.__context__
+
+
+def _used(read: Any) -> Any:
+    """Returns a NoteSequence with what is used of a song alone.
+
+    Raises:
+        ValueError: It has more of something than any song.
+    """
+    kinds = {"time_signatures": "time signatures", "key_signatures": "keys", "tempos": "tempos"}
+    kinds["instrument_infos"] = "names of instruments"
+    for kind, said in kinds.items():
+        if len(getattr(read, kind)) > _MOST_CHANGES:
+            raise ValueError("%d %s; a song has at most %d here" % (len(getattr(read, kind)), said, _MOST_CHANGES))
+    if len(read.notes) > MOST_NOTES:
+        raise ValueError("%d notes; a song has at most %d here; split it" % (len(read.notes), MOST_NOTES))
+    used = note_seq.NoteSequence(ticks_per_quarter=read.ticks_per_quarter, total_time=read.total_time)
+    for kind in ["notes"] + list(kinds):
+        getattr(used, kind).MergeFrom(getattr(read, kind))
+    used.control_changes.extend(c for c in read.control_changes if c.control_number == _SUSTAIN)
+    for single in ("sequence_metadata", "source_info"):
+        if read.HasField(single):
+            getattr(used, single).CopyFrom(getattr(read, single))
+    return used
+
+
+def check_notes(note_sequence: Any) -> Any:
+    """Returns a NoteSequence.
+
+    Raises:
+        ValueError: Its notes are not of this world.
+    """
+    for i, note in enumerate(note_sequence.notes):
+        if not (math.isfinite(note.start_time) and math.isfinite(note.end_time)):
+            raise ValueError("note %d is from %s to %s seconds" % (i, note.start_time, note.end_time))
+        for what in ("pitch", "velocity", "program"):
+            if not 0 <= getattr(note, what) <= 127:
+                raise ValueError("note %d has %s %d, not 0 to 127" % (i, what, getattr(note, what)))
+    return note_sequence
+
+
+def _midi(source: Source) -> Any:
+    with files.opened(source.name) as f:
+        note_sequence = note_seq.midi_to_note_sequence(midi.put_right(f.read()))
+    for info in note_sequence.instrument_infos:
+        with contextlib.suppress(UnicodeError):  # mido takes names for Latin-1; often they are UTF-8
+            info.name = info.name.encode("latin-1").decode("utf-8")
+    return note_sequence
+
+
+def _musicxml(source: Source) -> Any:
+    if source.name.lower().endswith(".mxl"):
+        with tempfile.TemporaryDirectory() as folder:
+            return note_seq.musicxml_file_to_sequence_proto(_zipped_anew(source.name, folder))
+    with files.opened(source.name) as f:
+        _check_elements(f.read())
+    return note_seq.musicxml_file_to_sequence_proto(source.name)
+
+
+def _zipped_anew(path: str, folder: str) -> str:
+    """Copies a zipped MusicXML file to a folder, with a directory that tells the truth, and returns its path.
+
+    note_seq would believe what the directory says, unpack whatever comes, and not take `.MXL` for zipped.
+    """
+    copy = os.path.join(folder, "song.mxl")
+    left = LARGEST_FILE
+    with files.opened(path) as f, zipfile.ZipFile(f) as zipped, zipfile.ZipFile(copy, "w") as anew:
+        for member in zipped.infolist():
+            with zipped.open(member) as unpacked:
+                content = unpacked.read(left + 1)
+            left -= len(content)
+            if left < 0:
+                raise ValueError("it unpacks to more than %d MiB" % (LARGEST_FILE >> 20))
+            _check_elements(content)
+            anew.writestr(zipfile.ZipInfo(member.filename), content)
+    return copy
+
+
+def _check_elements(xml: bytes) -> None:
+    left = _MOST_ELEMENTS
+
+    def count(name, attributes):
+        nonlocal left
+        left -= 1 + len(attributes)
+        if left < 0:
+            raise ValueError("it has more than %d elements and attributes" % _MOST_ELEMENTS)
+
+    def refuse(*unused):
+        raise ValueError("it declares entities, which no MusicXML needs")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EntityDeclHandler = count, refuse
+    with contextlib.suppress(expat.ExpatError):  # note_seq finds the same, and says what it is
+        parser.Parse(xml, True)
+
+
+def _record(source: Source) -> Any:
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            note_sequence = note_seq.NoteSequence.FromString(source.content)
+        if said:  # protobuf only warns of a record that goes on after its end
+            raise message.DecodeError
+        return note_sequence
+    except message.DecodeError:
+        raise InputError("%s: the record is not a NoteSequence" % source.name) from None
+
+
+def _abc(source: Source) -> Any:
+    tune = abc_parser.ABCTune(source.content.splitlines()).note_sequence
+    played = sequences_lib.expand_section_groups(tune)
+    _complete_first_bar(played, _first_bar(source.content))
+    return played
+
+
+def _first_bar(tune: str) -> float:
+    """Returns the seconds that the first bar of an ABC tune takes; 0 if that is not clear."""
+    lines = [re.sub("%.*", "", line).strip() for line in tune.splitlines()]
+    music = next((i for i, line in enumerate(lines) if line and not re.match(r"[A-Za-z]:", line)), len(lines))
+    bar = re.match(r"[\s|:\]]*([^|:]*)", re.sub(r'"[^"]*"', "", "\n".join(lines[music:]))).group(1)
+    try:
+        return abc_parser.ABCTune(lines[:music] + [bar]).note_sequence.total_time
+    except abc_parser.ABCParseError:
+        return 0.0
+
+
+def _complete_first_bar(sequence: Any, first_bar: float) -> None:
+    """Moves a tune that starts with an upbeat to where the upbeat ends a bar: ABC's bars start after it."""
+    if not sequence.time_signatures:
+        return
+    metre = sequence.time_signatures[0]
+    qpm = sequence.tempos[0].qpm if sequence.tempos else 120
+    bar = 4 * metre.numerator / metre.denominator * 60 / qpm
+    if not 0 < first_bar < bar - 1e-6:
+        return
+    rest = bar - first_bar
+    for note in sequence.notes:
+        note.start_time += rest
+        note.end_time += rest
+    sequence.total_time += rest
+    for changes in (sequence.time_signatures, sequence.key_signatures, sequence.tempos, sequence.text_annotations):
+        for change in changes:
+            if change.time:
+                change.time += rest
+
+
+_READERS = {"MIDI": _midi, "MusicXML": _musicxml, "NoteSequence": _record, "ABC": _abc}

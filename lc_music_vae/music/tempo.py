@@ -1,0 +1,77 @@
+"""Seconds and quarters: the tempo map of a song, and which tempos are believed. Needs no TensorFlow."""
+
+import math
+from typing import Any, Dict, Iterable, List, Tuple
+
+import numpy as np
+
+from lc_music_vae.music.examples import LEAST_QPM, MOST_QPM
+
+QPM = 120.0  # MIDI's tempo until the file gives one, and note_seq's
+# Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
+_DECIMALS = 6
+
+
+class TempoMap:
+    """The map between a file's seconds and its quarters, both from the song's start."""
+
+    def __init__(self, tempos: Iterable):
+        changes: Dict[float, float] = {0.0: QPM}  # MIDI's tempo until the file gives one
+        real = [t for t in tempos if 0 <= t.time < math.inf and 1e-3 < t.qpm < 1e9]
+        changes.update((t.time, t.qpm) for t in sorted(real, key=lambda t: t.time))
+        self._seconds = np.array(sorted(changes))
+        self.qpms = np.array([changes[s] for s in self._seconds])
+        self._quarters = np.concatenate([[0], np.cumsum(np.diff(self._seconds) * self.qpms[:-1] / 60)])
+
+    def quarters(self, seconds) -> np.ndarray:
+        """Returns the quarters at `seconds`, an array of any shape."""
+        i = np.searchsorted(self._seconds, seconds, "right") - 1
+        return np.round(self._quarters[i] + (seconds - self._seconds[i]) * self.qpms[i] / 60, _DECIMALS)
+
+    def seconds(self, quarters) -> np.ndarray:
+        """Returns the seconds at `quarters`, an array of any shape."""
+        i = np.searchsorted(self._quarters, quarters, "right") - 1
+        return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self.qpms[i]
+
+    def main_qpm(self, end: float) -> float:
+        """Returns the tempo that holds for the most quarters up to `end`, all its stretches together."""
+        edges = np.append(np.minimum(self._quarters, end), end)
+        held: Dict[float, float] = {}
+        for qpm, quarters in zip(self.qpms.tolist(), np.diff(edges).tolist()):
+            held[qpm] = held.get(qpm, 0) + quarters
+        return max(held, key=held.get)
+
+    def believed(self) -> "TempoMap":
+        """Returns the map with each tempo that is not believed made the nearest one that is, at the same quarters."""
+        result = TempoMap(())
+        result.qpms, result._quarters = np.clip(self.qpms, LEAST_QPM, MOST_QPM), self._quarters
+        result._seconds = np.concatenate([[0], np.cumsum(np.diff(self._quarters) * 60 / result.qpms[:-1])])
+        return result
+
+    def changes(self) -> List[Tuple[float, float]]:
+        """Returns the tempo changes as (seconds, quarters per minute)."""
+        return list(zip(self._seconds.tolist(), self.qpms.tolist()))
+
+
+def believe(note_sequence: Any) -> Any:
+    """Returns a NoteSequence after making each tempo that is not believed the nearest one that is; its beats stay."""
+    if all(LEAST_QPM <= tempo.qpm <= MOST_QPM for tempo in note_sequence.tempos):
+        return note_sequence
+    before = TempoMap(note_sequence.tempos)
+    after = before.believed()
+
+    def moved(times: List[float]) -> List[float]:
+        old = np.array(times)
+        return np.where(old >= 0, after.seconds(before.quarters(old)), old).tolist()
+
+    notes = note_sequence.notes
+    for note, start, end in zip(notes, moved([n.start_time for n in notes]), moved([n.end_time for n in notes])):
+        note.start_time, note.end_time = start, end
+    for changes in (note_sequence.time_signatures, note_sequence.key_signatures, note_sequence.control_changes):
+        for change, time in zip(changes, moved([change.time for change in changes])):
+            change.time = time
+    note_sequence.total_time = moved([note_sequence.total_time])[0]
+    del note_sequence.tempos[:]
+    for time, qpm in after.changes():
+        note_sequence.tempos.add(time=time, qpm=qpm)
+    return note_sequence

@@ -1,0 +1,263 @@
+"""`index.json`: what was generated to a folder, run by run, the oldest first. Needs no TensorFlow.
+
+A folder may be a stranger's, or shared, or edited by hand. So what is used of its index is checked value by value, and
+no name in it leads out of the folder. What is not right is left out, and said; but it stays in the file, as do values
+that are unknown here: they are the user's.
+"""
+
+import json
+import os
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import files
+
+INDEX = "index.json"
+_FORMAT = 1
+_LONGEST_TEXT, _LONGEST_NAME = 1000, 255
+_MOST_INPUTS, _MOST_DIMENSIONS, _MOST_BARS = 10, 10000, 10**6
+_NEEDED = object()  # in place of a default
+
+
+class _Field(NamedTuple):
+    """A value of a record: what it must be, that in words, and what it is where it is missing or something else."""
+
+    is_right: Callable[[Any], bool]
+    expected: str
+    default: Any = _NEEDED
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= 1e9  # which NaN is not
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+
+
+def text(value: str) -> str:
+    """Returns as much of a text as a record takes."""
+    return value if _is_text(value) else value[: _LONGEST_TEXT - 1] + "…"
+
+
+def _is_list(most: int, is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and len(value) <= most and all(map(is_right, value))
+
+
+def _is_whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _is_share(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_file(ending: str) -> Callable[[Any], bool]:
+    """Returns what says whether a value names a file in the index's own folder."""
+
+    def is_file(value: Any) -> bool:
+        if not isinstance(value, str) or "\0" in value or not value.lower().endswith(ending):
+            return False
+        try:
+            return len(os.fsencode(value)) <= _LONGEST_NAME and os.path.basename(value) == value
+        except UnicodeError:
+            return False
+
+    return is_file
+
+
+def _is_nearest(value: Any) -> bool:
+    return isinstance(value, dict) and all(is_right(value.get(name)) for name, is_right in _NEAREST.items())
+
+
+_NEAREST = {
+    "song": _is_text,
+    "bars": lambda value: _is_list(2, _is_whole(1, _MOST_BARS))(value) and len(value) == 2,
+    "similarity": _is_share,
+    "copy": lambda value: type(value) is bool,
+}
+_OUTPUT = {
+    "file": _Field(_is_file(".mid"), "the name of a .mid file in this folder"),
+    "title": _Field(_is_text, "a text"),
+    "latent": _Field(_is_list(_MOST_DIMENSIONS, _is_number), "numbers", None),
+    "nearest": _Field(_is_nearest, "a song, its bars, a similarity and whether it is a copy", None),
+    "audio": _Field(_is_file(".wav"), "the name of a .wav file in this folder", None),
+}
+_RUN = {
+    "mode": _Field(_is_text, "a text"),
+    "config": _Field(_is_text, "a text"),
+    "written": _Field(
+        lambda value: isinstance(value, str) and re.match(r"[0-9]{4}(-[0-9]{2}){2}_[0-9]{6}\Z", value) is not None,
+        "a time as in 2026-11-22_231500",
+    ),
+    "seed": _Field(_is_whole(0, 2**32 - 1), "a whole number from 0 to 4294967295"),
+    "temperature": _Field(_is_number, "a number"),
+    "outputs": _Field(lambda value: isinstance(value, list), "a list"),
+    "inputs": _Field(_is_list(_MOST_INPUTS, _is_text), "names", ()),
+    "similarity": _Field(_is_share, "a number from 0 to 1", None),
+    "picture": _Field(_is_file(".png"), "the name of a .png file in this folder", None),
+}
+
+
+def _read(fields: Dict[str, _Field], value: Any, where: str, faults: List[str]) -> Optional[Dict[str, Any]]:
+    """Returns what `value` has of `fields`, or None if it is no such record; says what is wrong in `faults`."""
+    if not isinstance(value, dict):
+        faults.append("%s is %.60r, not an object" % (where, value))
+        return None
+    found = {}
+    for name, field in fields.items():
+        given = value.get(name)
+        if given is None and name not in value and field.default is _NEEDED:
+            faults.append("%s has no %s" % (where, name))
+            return None
+        if field.is_right(given):
+            found[name] = given
+            continue
+        if given is not None or field.default is _NEEDED:
+            faults.append("%s has %s=%.60r, not %s" % (where, name, given, field.expected))
+        if field.default is _NEEDED:
+            return None
+        found[name] = field.default
+    return found
+
+
+def _known(record: Any) -> Dict[str, Any]:
+    """Returns a record's values, without those that it may do without and has not."""
+    return {key: v for key, v in record._asdict().items() if v is not None or key not in record._field_defaults}
+
+
+class OutputRecord(NamedTuple):
+    """An output, as the index lists it.
+
+    Attributes:
+        file: Name of its MIDI file.
+        title: What it is called.
+        latent: The point of the small latent that it was decoded from, if it is one.
+        nearest: The training window that is nearest to it, as a dict of `nearness.Nearest`, where that is known.
+        audio: Name of its sound, if it has one.
+    """
+
+    file: str
+    title: str
+    latent: Optional[List[float]]
+    nearest: Optional[Dict[str, Any]]
+    audio: Optional[str] = None
+
+    @classmethod
+    def read(cls, value: Any, where: str, faults: List[str]) -> Optional["OutputRecord"]:
+        """Returns the record in a value of the index, or None; adds to `faults` what of it is not right."""
+        found = _read(_OUTPUT, value, where, faults)
+        if found and found["nearest"]:
+            found["nearest"] = {name: found["nearest"][name] for name in _NEAREST}
+        return found and cls(**found)
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the record as the index has it."""
+        return _known(self)
+
+
+class RunRecord(NamedTuple):
+    """A run, as the index lists it.
+
+    Attributes:
+        mode: The generate mode.
+        config: Name in the registry.
+        written: When, as in the names of its files.
+        seed: Seed of everything random in it.
+        temperature: Softmax temperature of the decoder.
+        outputs: What came of it, in order.
+        inputs: What it was made from.
+        similarity: How near to them it was to be, if that was asked for.
+        picture: Name of its sheet of piano rolls.
+    """
+
+    mode: str
+    config: str
+    written: str
+    seed: int
+    temperature: float
+    outputs: Sequence[OutputRecord]
+    inputs: Sequence[str] = ()
+    similarity: Optional[float] = None
+    picture: Optional[str] = None
+
+    @classmethod
+    def read(cls, value: Any, where: str, faults: List[str]) -> Optional["RunRecord"]:
+        """Returns the record in a value of the index, or None; adds to `faults` what of it is not right."""
+        found = _read(_RUN, value, where, faults)
+        if found is None:
+            return None
+        listed = enumerate(found["outputs"], 1)
+        outputs = [OutputRecord.read(output, "%s, output %d" % (where, i), faults) for i, output in listed]
+        return cls(**dict(found, outputs=[output for output in outputs if output]))
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the record as the index has it."""
+        return dict(_known(self), outputs=[output.to_json() for output in self.outputs])
+
+
+def _content(folder: str) -> Dict[str, Any]:
+    """Returns the JSON of a folder's index, that of an empty one if there is none.
+
+    Raises:
+        InputError: It is not an index of this toolkit's.
+    """
+    path = os.path.join(folder, INDEX)
+    advice = "move it away or choose another --output_dir"
+    try:
+        content = {} if os.path.islink(path) else files.read_json(path)  # what is written replaces it, not its target
+    except ValueError:
+        content = {}
+    except OSError as e:
+        raise InputError("%s: cannot be read (%s); %s" % (path, e.strerror, advice)) from e
+    if content is None:
+        return {"format": _FORMAT, "runs": []}
+    if not isinstance(content, dict) or content.get("format") != _FORMAT or not isinstance(content.get("runs"), list):
+        raise InputError("%s: not an index of generated files; %s" % (path, advice))
+    return content
+
+
+def check(folder: str) -> None:
+    """Raises an `InputError` if there is an `index.json` in `folder` that is somebody else's."""
+    _content(folder)
+
+
+def read(folder: str) -> Tuple[List[RunRecord], List[str]]:
+    """Reads the index of a folder.
+
+    Returns:
+        The runs that it lists, the oldest first; and what in it is not right and was left out, a text each.
+
+    Raises:
+        InputError: It is not an index of this toolkit's.
+    """
+    faults: List[str] = []
+    where = os.path.join(folder, INDEX) + ": run %d"
+    runs = [RunRecord.read(run, where % i, faults) for i, run in enumerate(_content(folder)["runs"], 1)]
+    return [run for run in runs if run], faults
+
+
+def add(folder: str, run: RunRecord) -> None:
+    """Lists one more run; all that the index holds stays as it is.
+
+    Raises:
+        InputError: It is not an index of this toolkit's, or cannot be written.
+    """
+    content = _content(folder)
+    content["runs"].append(run.to_json())
+    with files.replacing(os.path.join(folder, INDEX)) as temporary, open(temporary, "w", encoding="utf-8") as f:
+        # An output a line, by the fast encoder: `indent` has Python write each number by itself, seconds for 10,000.
+        f.write(_lines(content, "runs", lambda run: _lines(run, "outputs", _line)) + "\n")
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _lines(value: Any, key: str, write: Callable[[Any], str]) -> str:
+    """Returns an object as JSON with the items of its list `key` last, each on a line of its own."""
+    if not isinstance(value, dict) or not isinstance(value.get(key), list):
+        return _line(value)
+    rest = _line({name: other for name, other in value.items() if name != key})[1:-1]
+    return "{%s%s: [\n%s\n]}" % (rest and rest + ", ", _line(key), ",\n".join(map(write, value[key])))

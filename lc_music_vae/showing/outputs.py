@@ -1,0 +1,175 @@
+"""What a generate run leaves in its folder: MIDI files, their sound, one sheet of piano rolls, and an index of it all.
+
+Needs no TensorFlow until something is written. MIDI files, sound and pictures are never overwritten; `index.json` lists
+all runs that wrote to the folder, the oldest first, and `index.html` shows them.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import re
+import time
+from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence
+
+from lc_music_vae.errors import InputError
+from lc_music_vae.showing import audio, index, page
+from lc_music_vae.system import files, interrupts
+
+logger = logging.getLogger(__name__)
+
+_SLOWEST, _FASTEST = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
+
+
+class Output(NamedTuple):
+    """Something that was generated.
+
+    Attributes:
+        title: What it is called on the sheet.
+        note_sequence: Its notes.
+        latent: The point of the small latent that it was decoded from, if it is one.
+        nearest: The `nearness.Nearest` training window, where that is known.
+    """
+
+    title: str
+    note_sequence: Any
+    latent: Optional[Sequence[float]] = None
+    nearest: Optional[Any] = None
+
+
+def make_folder(path: str) -> str:
+    """Makes the folder `path` if it is not there, and returns it as an absolute path.
+
+    What killed commands left half-written in it is removed.
+
+    Raises:
+        InputError: It cannot be made or written to, or holds an index or a page that is somebody else's.
+    """
+    folder = os.path.abspath(os.path.expanduser(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as e:
+        raise InputError("--output_dir=%s cannot be made: %s" % (path, e.strerror)) from e
+    if not os.access(folder, os.W_OK):
+        raise InputError("--output_dir=%s cannot be written to; choose another" % path)
+    index.check(folder)
+    page.check(folder)
+    files.tidy(folder)
+    return folder
+
+
+def write(
+    folder: str,
+    config: str,
+    mode: str,
+    outputs: Sequence[Output],
+    sheet: Any,
+    settings: Dict[str, Any],
+    engine: Optional[audio.Engine] = None,
+) -> List[str]:
+    """Writes the MIDI files of a run, their sound, its sheet, its entry in the index, and the page.
+
+    Args:
+        folder: As `make_folder` returned it.
+        config: Name in the registry.
+        mode: The generate mode.
+        outputs: What was generated, in order.
+        sheet: Its picture, a `PIL.Image.Image`.
+        settings: What else an `index.RunRecord` has of the run.
+        engine: What renders each output as WAV; None is no sound.
+
+    Returns:
+        Paths of the MIDI files, and of the picture.
+    """
+    png = io.BytesIO()
+    with interrupts.postponed():  # a large one is one long call
+        sheet.save(png, format="PNG")
+    with files.all_or_none() as created:
+        created += _create([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode), png.getvalue())
+        *paths, picture = created
+        run = index.RunRecord(
+            config=config,
+            mode=mode,
+            written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
+            picture=os.path.basename(picture),
+            outputs=[_record(output, path, engine) for output, path in zip(outputs, paths)],
+            **settings,
+        )
+        with _alone_in(folder):
+            index.add(folder, run)
+    # From here on the run is listed: nothing of it is taken back.
+    if engine:
+        for output, path in zip(outputs, paths):
+            audio.render(output.note_sequence, _sound(path), engine)
+    with _alone_in(folder):
+        page.write(folder, {os.path.basename(path): output.note_sequence for output, path in zip(outputs, paths)})
+    return paths + [picture]
+
+
+def _alone_in(folder: str) -> ContextManager[None]:
+    """Keeps other commands from writing to the folder's index and page meanwhile."""
+    said = "waiting for another command that writes to %s; Ctrl-C stops this one"
+    return files.locked(folder, lambda: logger.info(said, folder))
+
+
+def _record(output: Output, path: str, engine: Optional[audio.Engine]) -> index.OutputRecord:
+    nearest = output.nearest and dict(output.nearest._asdict(), song=index.text(os.path.basename(output.nearest.song)))
+    latent = None if output.latent is None else [round(float(x), 4) for x in output.latent]
+    sound = os.path.basename(_sound(path)) if engine else None
+    return index.OutputRecord(os.path.basename(path), index.text(output.title), latent, nearest, sound)
+
+
+def _sound(path: str) -> str:
+    """Returns the path of the WAV that belongs to a MIDI file."""
+    return os.path.splitext(path)[0] + ".wav"
+
+
+def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
+    """Writes MIDI files named as Magenta names them, all or none, and returns their paths.
+
+    Raises:
+        InputError: They cannot be written, or one is nothing that MIDI could say.
+    """
+    return _create(sequences, folder, stem)
+
+
+def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[bytes] = None) -> List[str]:
+    """Writes MIDI files, and their picture; moves on by a second where anything of these names is."""
+    contents = [_midi(sequence) for sequence in sequences]
+    n = len(contents)
+    now = time.time()
+    while True:
+        stamped = "%s_%s" % (os.path.join(folder, stem), time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now)))
+        paths = ["%s-%03d-of-%03d.mid" % (stamped, i, n) for i in range(n)]
+        new = dict(zip(paths, contents))
+        if png is not None:
+            new[stamped + ".png"] = png
+        if not any(map(os.path.exists, list(new) + [_sound(path) for path in paths])):
+            # Another command may take one of the names in this very moment.
+            with contextlib.suppress(FileExistsError), files.all_or_none() as created:
+                for path, content in new.items():
+                    with files.creating(path) as temporary, open(temporary, "wb") as f:
+                        f.write(content)
+                    created.append(path)
+                return created
+        now += 1
+
+
+def _midi(sequence: Any) -> bytes:
+    """Returns a NoteSequence as a MIDI file."""
+    import note_seq
+
+    for tempo in sequence.tempos:
+        if not _SLOWEST <= tempo.qpm <= _FASTEST:
+            raise InputError(
+                "a tempo of %g quarters a minute cannot be written: MIDI has %s to %d; give music with another"
+                % (tempo.qpm, _SLOWEST, _FASTEST)
+            )
+    written = io.BytesIO()  # note_seq's own function leaves the file to be closed by chance
+    note_seq.note_sequence_to_pretty_midi(sequence).write(written)
+    return written.getvalue()
+
+
+def pattern(paths: Sequence[str]) -> str:
+    """Returns one name for all of a run's MIDI files."""
+    return paths[0] if len(paths) == 1 else re.sub(r"-000-of-(\d+)\.mid$", r"-*-of-\1.mid", paths[0])

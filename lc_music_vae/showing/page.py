@@ -1,0 +1,248 @@
+"""The page to look at and listen to what was generated: `index.html`, one file, made from `index.json`.
+
+Pictures and notes are inside it, so that it works offline, opened as a file. What the page does is in `page.html`.
+Nothing comes into it but what `index` lets through, and plain files of the folder that are what they are called.
+"""
+
+import base64
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import time
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music import examples
+from lc_music_vae.showing import index
+from lc_music_vae.showing.index import INDEX, OutputRecord, RunRecord
+from lc_music_vae.system import files
+
+logger = logging.getLogger(__name__)
+
+PAGE = "index.html"
+_MARK = b'<meta name="generator" content="lc_music_vae">'
+_TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html")
+_DATA = re.compile(rb'<script type="application/json" id="runs">([^<]*)</script>')
+_MOST_SHOWN = 1000  # outputs; a browser draws them in less than a second
+_MOST_MARKS = 200_000  # notes and bars of all of them
+_MOST_BARS = 5000  # of one of them
+_MOST_PICTURES = 32 << 20  # bytes, of all of them
+_MOST_SECONDS = 20  # for reading MIDI files; what the page has once it need not read again
+_MOST_TOLD = 3  # of what is left out
+_LARGEST_PAGE = 64 << 20
+
+
+class _Kind(NamedTuple):
+    """A kind of file: what it is called, how it begins, and its most bytes."""
+
+    name: str
+    begins: "re.Pattern"
+    most: int
+
+
+_MIDI = _Kind("MIDI", re.compile(rb"MThd"), 4 << 20)
+_PNG = _Kind("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), 8 << 20)
+_WAV = _Kind("WAV", re.compile(rb"RIFF....WAVE", re.DOTALL), 4 << 30)
+_HEAD = 12
+
+
+class _Heard(NamedTuple):
+    """What an output sounds like.
+
+    Attributes:
+        notes: Start and end in seconds, pitch, velocity, and whether it is a drum's; of each, in order.
+        bars: The seconds at which bars begin, and at which the last one ends.
+    """
+
+    notes: List[List[Any]]
+    bars: List[float]
+
+
+def check(folder: str) -> None:
+    """Raises an `InputError` if there is an `index.html` in `folder` that is somebody else's."""
+    path = os.path.join(folder, PAGE)
+    try:
+        with files.opened(path, follow=False) as f:
+            is_ours = _MARK in f.read(1000)
+    except FileNotFoundError:
+        return
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        raise InputError("%s: not a page of generated files; move it away or choose another --output_dir" % path)
+
+
+def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
+    """Writes `index.html` of a folder of generated files, newest run first, and returns its path.
+
+    Files that `index.json` lists and that are gone are left out. So is what is damaged, too large or no plain file of
+    this folder, with one line that says so.
+
+    Args:
+        folder: Where the files are.
+        played: NoteSequences that were written just now, by the names of their files: these need not be read.
+
+    Raises:
+        InputError: The index or the page that is there is somebody else's, or the page cannot be written.
+    """
+    check(folder)
+    runs, faults = index.read(folder)
+    maker = _Maker(folder, played or {}, faults)
+    shown = [maker.run(run) for run in reversed(runs)]
+    left = sum(len(run.outputs) for run in runs) - maker.looked_at
+    if faults:
+        more = "; and %d more" % (len(faults) - _MOST_TOLD) if len(faults) > _MOST_TOLD else ""
+        logger.warning("%s leaves out %s%s", PAGE, "; ".join(map(printable, faults[:_MOST_TOLD])), more)
+    data = json.dumps([run for run in shown if run["outputs"]], separators=(",", ":"))
+    said = f'<p class="soft">The newest {maker.shown:,} are shown here; {INDEX} lists {left:,} more.</p>\n'
+    with open(_TEMPLATE, encoding="utf-8") as f:
+        template = f.read()
+    path = os.path.join(folder, PAGE)
+    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
+        # Without a `<`, nothing in a name can end the script element that the JSON stands in.
+        f.write(template.replace("@LEFT@", said if left else "").replace("@RUNS@", data.replace("<", "\\u003c")))
+    return path
+
+
+class _Maker:
+    """Makes what the page shows of runs, the newest first, as long as there is room."""
+
+    def __init__(self, folder: str, played: Dict[str, Any], faults: List[str]):
+        self._folder, self._played, self._faults = folder, played, faults
+        self._known = _known(folder)
+        self._marks, self._pictures = _MOST_MARKS, _MOST_PICTURES
+        self._seconds = float(_MOST_SECONDS)
+        self.looked_at = self.shown = self._faulty = 0
+
+    def run(self, run: RunRecord) -> Dict[str, Any]:
+        """Returns what is shown of a run; no outputs where there is no room left."""
+        outputs = []
+        for record in run.outputs:
+            if self.shown + self._faulty == _MOST_SHOWN or self._marks <= 0:
+                break
+            self.looked_at += 1
+            try:
+                made = self._output(record)
+                self.shown += len(made)
+                outputs += made
+            except InputError as e:
+                self._faulty += 1
+                self._faults.append(str(e))
+        shown = dict(run._asdict(), date=re.sub(r"^(.{10})_(\d\d)(\d\d)\d\d$", r"\1 \2:\3", run.written))
+        del shown["written"]
+        return dict(shown, outputs=outputs, picture=self._picture(run.picture) if outputs else None)
+
+    def _output(self, record: OutputRecord) -> List[Dict[str, Any]]:
+        """Returns what is shown of an output; nothing if its file is gone."""
+        content = self._read(record.file, _MIDI)
+        if content is None:
+            return []
+        digest = hashlib.sha256(content).hexdigest()
+        heard = self._known.get(digest) or self._hear(record.file)
+        self._marks -= len(heard.notes) + len(heard.bars)
+        audio = self._if_right(record.audio, _WAV, whole=False)
+        shown = dict(record._asdict(), audio=audio and record.audio, sha256=digest)
+        return [dict(shown, notes=heard.notes, bars=heard.bars, seconds=heard.bars[-1])]
+
+    def _hear(self, name: str) -> _Heard:
+        path = os.path.join(self._folder, name)
+        if name in self._played:
+            return _heard(self._played[name], path)
+        if self._seconds <= 0:
+            raise InputError("%s: no time left to read it; it will be there the next time" % path)
+        began = time.monotonic()
+        try:
+            (song,) = examples.read(path)
+        finally:
+            self._seconds -= time.monotonic() - began
+        return _heard(song.note_sequence, path)
+
+    def _picture(self, name: Optional[str]) -> Optional[str]:
+        """Returns a PNG as a data URI, None if it is gone."""
+        content = self._if_right(name, _PNG)
+        if content and len(content) > self._pictures:
+            self._faults.append("%s: there is no room left for it" % os.path.join(self._folder, name))
+            content = None
+        if content is None:
+            return None
+        self._pictures -= len(content)
+        return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+    def _if_right(self, name: Optional[str], kind: _Kind, whole: bool = True) -> Optional[bytes]:
+        """Returns what is in a file, None if there is none; or if it is not right, which is said."""
+        try:
+            return name and self._read(name, kind, whole)
+        except InputError as e:
+            self._faults.append(str(e))
+            return None
+
+    def _read(self, name: str, kind: _Kind, whole: bool = True) -> Optional[bytes]:
+        """Returns what is in a plain file of the folder, None if it is gone.
+
+        Raises:
+            InputError: It is no plain file, too large, or of another kind.
+        """
+        path = os.path.join(self._folder, name)
+        try:
+            with files.opened(path, follow=False) as f:
+                content = f.read(kind.most + 1 if whole else _HEAD)
+                size = os.fstat(f.fileno()).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            raise InputError("%s: not readable as %s (%s)" % (path, kind.name, e.strerror)) from e
+        if max(size, len(content)) > kind.most:
+            raise InputError("%s: larger than what is generated, %d MiB" % (path, kind.most >> 20))
+        if not kind.begins.match(content):
+            raise InputError("%s: not readable as %s (it begins as something else)" % (path, kind.name))
+        return content
+
+
+def _heard(sequence: Any, path: str) -> _Heard:
+    """Returns what the page plays of a NoteSequence."""
+    import numpy as np
+
+    from lc_music_vae import data
+
+    tempo_map = data.TempoMap(sequence.tempos)
+    end = max([0.0] + [note.end_time for note in sequence.notes])
+    count = max(1, math.ceil(float(tempo_map.quarters(end)) / data.QUARTERS_PER_BAR - 1e-3))
+    if count > _MOST_BARS:
+        raise InputError("%s: of %d bars, more than a song has" % (path, count))
+    bars = [round(float(s), 4) for s in tempo_map.seconds(data.QUARTERS_PER_BAR * np.arange(count + 1.0))]
+    notes = [[round(n.start_time, 4), round(n.end_time, 4), n.pitch, n.velocity, n.is_drum] for n in sequence.notes]
+    return _Heard(sorted(notes), bars)
+
+
+def _known(folder: str) -> Dict[str, _Heard]:
+    """Returns what the page that is there has of MIDI files, by their SHA-256: to read one takes a millisecond."""
+    try:
+        with files.opened(os.path.join(folder, PAGE), follow=False) as f:
+            data = _DATA.search(f.read(_LARGEST_PAGE))
+        outputs = [output for run in json.loads(data.group(1).decode("ascii")) for output in run["outputs"]]
+        found = {output["sha256"]: _Heard(output["notes"], output["bars"]) for output in outputs}
+    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError):
+        return {}  # there is none, or it was written by another version, or by hand
+    return {digest: heard for digest, heard in found.items() if _is_heard(heard)}
+
+
+def _is_heard(heard: _Heard) -> bool:
+    return (
+        isinstance(heard.notes, list)
+        and isinstance(heard.bars, list)
+        and 2 <= len(heard.bars) <= _MOST_BARS + 1
+        and all(map(_is_time, heard.bars))
+        and all(isinstance(note, list) and len(note) == 5 and _is_note(*note) for note in heard.notes)
+    )
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e9
+
+
+def _is_note(start: Any, end: Any, pitch: Any, velocity: Any, is_drum: Any) -> bool:
+    times = _is_time(start) and _is_time(end)
+    return times and all(type(v) is int and 0 <= v <= 127 for v in (pitch, velocity)) and type(is_drum) is bool

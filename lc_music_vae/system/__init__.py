@@ -1,0 +1,1 @@
+"""What every program here needs: files, signals, workers, progress, command lines. No music, no model."""

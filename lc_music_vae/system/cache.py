@@ -1,0 +1,119 @@
+"""What is kept between commands, in `~/.cache/lc_music_vae`: folders that are made once and then only read.
+
+An entry has versions, one for each state of what it was made from. A version is made in a scratch folder and renamed
+into its place: it is whole or not there, and never changes. Who reads it holds a shared lock on it. Another version is
+removed when a new one has been made, unless somebody reads it; where the file system has no locks, never.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+from typing import Callable, Optional, Tuple
+
+from lc_music_vae.system import files
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 10  # to make what others remove in this very moment
+_THERE = (errno.EEXIST, errno.ENOTEMPTY)
+
+
+def cache_dir() -> str:
+    """Returns the folder of it all: `$LC_MUSIC_VAE_CACHE`, else the XDG cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.environ.get("LC_MUSIC_VAE_CACHE") or os.path.join(base, "lc_music_vae")
+
+
+def hold(entry: str, version: str, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:
+    """Returns the folder of a version, and a descriptor: until it is closed, nobody removes the version.
+
+    What is not there is made first; where several processes want it at once, one makes it and the others wait.
+
+    Args:
+        entry: Name of the entry's folder.
+        version: Name of the version's folder in it.
+        whole: A file in there; where a cleaner of old files has removed it, the version is made anew.
+        make: Makes the version at the path it is given.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    place = os.path.join(cache_dir(), entry, version)
+    for left in reversed(range(_TRIES)):
+        descriptor = _hold(place, whole)
+        if descriptor is not None:
+            return place, descriptor
+        try:
+            _make(place, whole, make)
+        except FileNotFoundError:  # the entry's folder, removed by who found nothing in it
+            if not left:
+                raise
+    raise OSError(errno.EBUSY, "others change it", place)
+
+
+def _hold(place: str, whole: str) -> Optional[int]:
+    """Returns a descriptor that keeps the version from being removed until it is closed, or None if it is not there."""
+    files.tidy(os.path.dirname(place))
+    try:
+        descriptor = os.open(place, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    with contextlib.suppress(OSError):  # no locks, no removals
+        files.lock(descriptor, shared=True)
+    # Else it was moved away before it was locked.
+    if os.path.isfile(os.path.join(place, whole)) and os.path.samestat(os.fstat(descriptor), os.stat(place)):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _make(place: str, whole: str, make: Callable[[str], None]) -> None:
+    entry, version = os.path.split(place)
+    os.makedirs(entry, exist_ok=True)
+    try:
+        with files.locked(entry, lambda: logger.info("waiting for another process that unpacks the same")):
+            if os.path.isfile(os.path.join(place, whole)):
+                return
+            _discard(place)
+            with files.scratch_folder(entry) as scratch:
+                made = os.path.join(scratch, version)
+                make(made)
+                for name in os.listdir(made):
+                    files.flush(os.path.join(made, name))
+                files.flush(made)
+                try:
+                    os.rename(made, place)
+                except OSError as e:
+                    # Where there are no locks, another process may have been faster.
+                    if e.errno not in _THERE or not os.path.isfile(os.path.join(place, whole)):
+                        raise
+            files.flush(entry)
+            for other in os.listdir(entry):
+                if other != version:
+                    _discard(os.path.join(entry, other))
+    finally:
+        _remove_if_empty(entry)
+
+
+def forget(place: str) -> None:
+    """Removes a version that nobody reads, and its entry if it has no other."""
+    _discard(place)
+    _remove_if_empty(os.path.dirname(place))
+
+
+def _discard(place: str) -> None:
+    entry, version = os.path.split(place)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            if files.lock(descriptor, wait=False):
+                with files.scratch_folder(entry) as scratch:
+                    os.rename(place, os.path.join(scratch, version))
+        finally:
+            os.close(descriptor)
+
+
+def _remove_if_empty(entry: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(entry)

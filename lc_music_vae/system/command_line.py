@@ -1,0 +1,165 @@
+"""What both scripts share: flags are parsed, errors are one line, TensorFlow is quiet.
+
+Flags live in a `FlagValues` of their own, not in absl's global one: a notebook can import both scripts, and no flag of
+a library mixes in. Nothing in here imports TensorFlow.
+"""
+
+import atexit
+import contextlib
+import functools
+import gc
+import logging
+import os
+import shlex
+import shutil
+import signal
+import sys
+import traceback
+import warnings
+from typing import Callable, List, NamedTuple, Optional
+
+from lc_music_vae import __version__
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import interrupts, requirements, results
+
+requirements.check()  # before anything is imported that may not be there
+
+from absl import flags  # noqa: E402
+
+_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: it ends the work as Ctrl-C does."""
+
+
+class FlagSet(NamedTuple):
+    """A script's flags, and absl's functions that define more of them."""
+
+    values: flags.FlagValues
+    string: Callable
+    integer: Callable
+    number: Callable
+    boolean: Callable
+    enum: Callable
+
+
+def new_flags() -> FlagSet:
+    """Returns the flags that both scripts have."""
+    values = flags.FlagValues()
+    kinds = (flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_float, flags.DEFINE_boolean, flags.DEFINE_enum)
+    found = FlagSet(values, *(functools.partial(define, flag_values=values) for define in kinds))
+    found.enum("log", "INFO", _LEVELS, "Threshold of what is logged; DEBUG also shows tracebacks.")
+    found.boolean("help", False, "Show this help.", short_name="h")
+    found.boolean("version", False, "Show the toolkit's version.")
+    return found
+
+
+def run(
+    program: str,
+    description: str,
+    values: flags.FlagValues,
+    main: Callable[[flags.FlagValues], None],
+    argv: Optional[List[str]] = None,
+    when_stopped: str = "the same command goes on from there",
+) -> None:
+    """Parses flags and runs `main`.
+
+    Ends the process with status 1 on an error, 130 when SIGINT (Ctrl-C) stopped it, 143 when SIGTERM did; and with 0
+    when all went well, unless `argv` is given.
+
+    Args:
+        program: Name that error lines start with.
+        description: What `--help` starts with.
+        values: The script's flags.
+        main: Is given the parsed flags.
+        argv: Command line, program first; None is the process's own.
+        when_stopped: What is said of the work when a signal stopped it.
+    """
+
+    def stopped(number: int, where: str = "") -> None:
+        with contextlib.suppress(OSError):  # who would have read it may be gone
+            print("%s: stopped%s; %s" % (program, where and " " + where, when_stopped), file=sys.stderr)
+        _leave(128 + number)
+
+    try:
+        rest = values(sys.argv if argv is None else argv)[1:]
+        if rest:
+            raise InputError("unexpected argument %r; flags are written --name=value" % rest[0])
+    except (flags.Error, InputError) as e:
+        _fail(program, e)
+    if values.help or values.version:
+        results.show(
+            "%s\n%s" % (description.strip(), values.get_help()) if values.help else "lc_music_vae " + __version__
+        )
+        return
+    _set_up_logging(values.log)
+    # TensorFlow and magenta make a million objects as they are imported and build graphs, and few of them are garbage.
+    gc.set_threshold(100_000)
+    try:
+        with contextlib.ExitStack() as stack:
+            if argv is None:
+                stack.enter_context(interrupts.not_unheard(stopped))
+            stack.enter_context(interrupts.handled([signal.SIGTERM], _terminate))
+            main(values)
+    except KeyboardInterrupt as e:
+        stopped(signal.SIGTERM if isinstance(e, Terminated) else signal.SIGINT, *e.args)
+    except Exception as e:
+        if values.log == "DEBUG":
+            traceback.print_exc()
+        _fail(program, e)
+    if argv is None:
+        with contextlib.suppress(Exception):  # of a library's clean-up, when all is done
+            atexit._run_exitfuncs()
+        _leave(0)
+
+
+def _leave(status: int) -> None:
+    """Ends the process at once: to be taken down in an orderly way takes TensorFlow up to two seconds."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(status)
+
+
+def _terminate(number, frame) -> None:
+    raise Terminated
+
+
+def other_command(program: str, other: str, *arguments: str) -> str:
+    """Returns the command that runs the `other` script as the user ran this `program`, ready to paste."""
+    folder, name = os.path.split(sys.argv[0])
+    path = os.path.join(folder, name.replace(program, other))
+    words = [path]
+    if name.endswith(".py"):
+        inside = os.path.relpath(sys.executable)
+        words = [sys.executable if inside.startswith(os.pardir) else inside, path]
+    elif shutil.which(other) == path:
+        words = [other]
+    return " ".join(map(shlex.quote, words + list(arguments)))
+
+
+def _fail(program: str, error: Exception) -> None:
+    text = str(error).strip()
+    first_line = text.splitlines()[0] if text else type(error).__name__
+    if not isinstance(error, (flags.Error, InputError)):
+        first_line = "%s (%s); --log=DEBUG shows where" % (first_line, type(error).__name__)
+    print("%s: error: %s" % (program, first_line), file=sys.stderr)
+    sys.exit(1)
+
+
+def _set_up_logging(level: str) -> None:
+    """Sends the package's messages to stderr, and keeps those of TensorFlow and its friends for DEBUG."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("lc_music_vae")
+    logger.handlers = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+    results.on_stdout()
+    if level != "DEBUG":
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        for library in ("tensorflow", "absl"):  # note_seq warns through absl of fields in ABC that it does not know
+            logging.getLogger(library).setLevel(logging.ERROR)
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that this one starts

@@ -1,0 +1,97 @@
+"""Work in other processes, its results in order. Nothing in here imports TensorFlow: workers do, if they need it."""
+
+import collections
+import contextlib
+import functools
+import itertools
+import pickle
+import queue
+import zlib
+from concurrent import futures
+from typing import Any, Callable, Deque, Iterable, Iterator
+
+from joblib.externals import loky
+
+from lc_music_vae.system import processes
+
+_AHEAD = 32  # items a worker in flight: bounds the memory, and bridges the time in which results are not asked for
+_TRIES = 2  # a worker may be killed for another's want of memory
+
+
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    return loky.cpu_count()
+
+
+@contextlib.contextmanager
+def ordered_map(workers: int) -> Iterator[Callable[[Callable, Iterable, Callable], Iterator]]:
+    """Yields a `map` that computes in so many worker processes, which end with the block; 0 computes here.
+
+    Beside the function and the items it is given what to make of an item whose worker was killed, each time that it was
+    tried: a function of the item and of why, in words. The functions and their results must be picklable; items are
+    taken a bounded number ahead.
+    """
+    if not workers:
+        yield lambda function, items, lost: map(function, items)
+        return
+    pool = _Pool(workers)
+    try:
+        yield pool.map
+    finally:
+        pool.close()
+
+
+class _Pool:
+    """So many workers, and a thread for each that waits for it."""
+
+    def __init__(self, number: int):
+        self._workers = [processes.Worker() for _ in range(number)]
+        self._free: queue.Queue = queue.Queue()
+        self._threads = futures.ThreadPoolExecutor(number)
+        self._asked: Deque[futures.Future] = collections.deque()
+        for worker in self._workers:
+            worker.start()
+            self._free.put(worker)
+
+    def map(self, function: Callable, items: Iterable, lost: Callable[[Any, str], Any]) -> Iterator:
+        """Starts the work, and returns an iterator over its results."""
+        items = iter(items)
+
+        def submit(number):
+            for item in itertools.islice(items, number):
+                self._asked.append(self._threads.submit(self._compute, function, item, lost))
+
+        def results():
+            while self._asked:
+                packed = self._asked.popleft().result()
+                submit(1)
+                yield pickle.loads(zlib.decompress(packed))  # noqa: S301 - our own workers made it
+
+        submit(_AHEAD * len(self._workers))
+        return results()
+
+    def close(self) -> None:
+        """Ends the workers, whatever they are doing."""
+        for future in self._asked:
+            future.cancel()
+        self._asked.clear()
+        for worker in self._workers:
+            worker.close()
+        self._threads.shutdown()
+
+    def _compute(self, function: Callable, item: Any, lost: Callable[[Any, str], Any]) -> bytes:
+        worker = self._free.get()
+        try:
+            for left in reversed(range(_TRIES)):
+                try:
+                    return worker.compute(functools.partial(_packed, function), item)
+                except processes.EndedError as e:
+                    if not left:
+                        return _packed(functools.partial(lost, item), str(e))
+        finally:
+            self._free.put(worker)
+
+
+def _packed(function: Callable[[Any], Any], item: Any) -> bytes:
+    """Compressed: the one-hot windows of a song are many times what they are packed."""
+    return zlib.compress(pickle.dumps(function(item), 4), 1)
