@@ -19,8 +19,8 @@ from magenta.models.music_vae import data_hierarchical
 
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import melody
-from lc_music_vae.music.examples import Song
 from lc_music_vae.music.melody import Note, Track
+from lc_music_vae.music.source import Song
 from lc_music_vae.music.tempo import QPM, TempoMap
 
 # Converters write and windows are handed to them at this tempo, with four quarters a bar.

@@ -12,8 +12,8 @@ from lc_music_vae.checkpoints import model_files
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae, points
 from lc_music_vae.models.small_vae import SmallVAE
-from lc_music_vae.music import examples, melody
-from lc_music_vae.music.examples import Song
+from lc_music_vae.music import melody, source
+from lc_music_vae.music.source import Song
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def _cost(n: int, batch_size: int) -> int:
 
 def _believed(qpm: float, name: str) -> float:
     """Returns the tempo to decode to where training recorded `qpm`, which may be none that a song has."""
-    believed = min(max(qpm, examples.LEAST_QPM), examples.MOST_QPM)
+    believed = min(max(qpm, source.MIN_QPM), source.MAX_QPM)
     if believed != qpm:
         logger.warning("%s has songs of %g quarters a minute; %d are taken", name, qpm, believed)
     return believed
@@ -95,8 +95,8 @@ class TrainedModel:
         self._seed = seed
         self._name = "%s=%s" % (found.small.flag, found.small.path)
         self.qpm = _believed(found.qpm, self._name) if qpm is None else qpm
-        if not examples.LEAST_QPM <= self.qpm <= examples.MOST_QPM:
-            limits = examples.LEAST_QPM, examples.MOST_QPM
+        if not source.MIN_QPM <= self.qpm <= source.MAX_QPM:
+            limits = source.MIN_QPM, source.MAX_QPM
             raise InputError("qpm=%s must be from %d to %d quarters a minute" % (qpm, *limits))
         self.program = found.program if program is None else program
         self.octaves = found.octaves

@@ -153,13 +153,13 @@ def test_the_size_of_what_is_zipped(tmp_path):
 
 def test_the_size_of_a_record(tmp_path, monkeypatch):
     """A TFRecord itself may be of any size."""
-    monkeypatch.setattr(examples, "LARGEST_FILE", 10)
-    assert examples._LARGEST_RECORD == 4 << 20
+    monkeypatch.setattr(examples, "MAX_FILE_BYTES", 10)
+    assert examples._MAX_RECORD_BYTES == 4 << 20
     songs = [melody(tune(2)), melody(tune(3))]
     path = write_tfrecord(tmp_path / "songs.tfrecord", songs)
-    monkeypatch.setattr(examples, "_LARGEST_RECORD", songs[1].ByteSize())
+    monkeypatch.setattr(examples, "_MAX_RECORD_BYTES", songs[1].ByteSize())
     assert len(list(examples.read(path))) == 2
-    monkeypatch.setattr(examples, "_LARGEST_RECORD", songs[1].ByteSize() - 1)
+    monkeypatch.setattr(examples, "_MAX_RECORD_BYTES", songs[1].ByteSize() - 1)
     read = examples.read(path)
     next(read)
     message = "%s: a record of %d bytes; a NoteSequence has at most 0 MiB here" % (path, songs[1].ByteSize())

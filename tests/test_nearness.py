@@ -10,8 +10,7 @@ from conftest import EXAMPLE, melody, tune, write_midi
 import lc_music_vae
 from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir
-from lc_music_vae.encoding import latents
-from lc_music_vae.generation import nearness
+from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.music import examples
 
 

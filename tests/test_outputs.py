@@ -14,9 +14,9 @@ import pytest
 from conftest import melody, tune
 from PIL import Image
 
+from lc_music_vae.encoding import nearness
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation import generate as generating
-from lc_music_vae.generation import nearness
 from lc_music_vae.showing import audio, outputs, piano_rolls
 from lc_music_vae.system import files
 

@@ -12,10 +12,9 @@ import lc_music_vae
 from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.checkpoints import shards as shards_lib
-from lc_music_vae.encoding import latents
+from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation import generate as generating
-from lc_music_vae.generation import nearness
 from lc_music_vae.models import music_vae
 from lc_music_vae.system import files
 from lc_music_vae.training import train as training

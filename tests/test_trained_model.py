@@ -13,7 +13,7 @@ from lc_music_vae import trained_model
 from lc_music_vae.checkpoints import model_files
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
-from lc_music_vae.music import examples
+from lc_music_vae.music import examples, source
 from lc_music_vae.system import files
 
 
@@ -288,7 +288,7 @@ def test_a_small_vae_that_gives_no_usable_z_is_one_line(trained, monkeypatch):
 
 
 @pytest.mark.faults("what no model makes notes of")
-@pytest.mark.parametrize(("recorded", "taken"), [(1e-5, examples.LEAST_QPM), (1e8, examples.MOST_QPM)])
+@pytest.mark.parametrize(("recorded", "taken"), [(1e-5, source.MIN_QPM), (1e8, source.MAX_QPM)])
 def test_a_tempo_that_no_song_has_is_made_one(trained, tmp_path, caplog, recorded, taken):
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     run = files.read_json(os.path.join(run_dir, "run.json"))

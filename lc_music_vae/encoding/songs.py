@@ -11,8 +11,8 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 
 from lc_music_vae import data
+from lc_music_vae.checkpoints.shards import Row
 from lc_music_vae.configs import CONFIG_MAP
-from lc_music_vae.encoding.latents import Row
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import examples, melody
 from lc_music_vae.system import parallel, progress

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.checkpoints import model_files, run_dir
 from lc_music_vae.errors import InputError
-from lc_music_vae.music import examples
+from lc_music_vae.music import examples, source
 from lc_music_vae.showing import outputs, page
 from lc_music_vae.showing.audio import find_engine
 from lc_music_vae.showing.outputs import Output
@@ -200,10 +200,8 @@ def _check_style(mode: str, qpm: Optional[float], program: Optional[int]) -> Non
         raise InputError(
             "--%s: a reconstruction keeps the song's own; leave it out" % ("program" if qpm is None else "qpm")
         )
-    if qpm is not None and not examples.LEAST_QPM <= qpm <= examples.MOST_QPM:
-        raise InputError(
-            "--qpm=%s must be from %d to %d quarters a minute" % (qpm, examples.LEAST_QPM, examples.MOST_QPM)
-        )
+    if qpm is not None and not source.MIN_QPM <= qpm <= source.MAX_QPM:
+        raise InputError("--qpm=%s must be from %d to %d quarters a minute" % (qpm, source.MIN_QPM, source.MAX_QPM))
     if program is not None and not 0 <= program <= 127:
         raise InputError("--program=%d must be from 0 to 127" % program)
 
@@ -357,7 +355,7 @@ def _where(mode: str, model: Any, ends: Sequence[Any], n: int, similarity: float
 def _nearest(model: Any, sequences: Sequence[Any], shards: Sequence[str]) -> List[Any]:
     """Returns the training window nearest to each sequence, where the run's folder is at hand."""
     from lc_music_vae import data
-    from lc_music_vae.generation import nearness
+    from lc_music_vae.encoding import nearness
 
     if not shards:
         logger.info("how near these are to the songs that were trained on is known with --run_dir only")

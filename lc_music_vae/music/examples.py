@@ -9,9 +9,10 @@ import os
 import re
 import struct
 import threading
-from typing import Any, Iterator, List, NamedTuple
+from typing import Iterator, List
 
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music.source import MAX_FILE_BYTES, UNREADABLE, Song, Source
 from lc_music_vae.system import files, plain_paths, processes
 
 MIDI = (".mid", ".midi", ".kar")
@@ -20,59 +21,22 @@ ABC = (".abc",)
 TFRECORD = (".tfrecord", ".tfrecords")
 _ALL = MIDI + MUSICXML + ABC + TFRECORD
 
-UNREADABLE = "unreadable"
-
 # What is larger is no song, and nothing is begun with it.
-LARGEST_FILE = 32 << 20
-_LARGEST_ZIPPED = 8 << 20
-_LARGEST_RECORD = 4 << 20
-_LARGEST_TFRECORD = 16 << 30  # a million songs
-_LARGEST_TUNEBOOK = 8 << 20
-_MOST_TUNES = 10000
-_LARGEST_TUNE = 64 << 10
-_LARGEST_HEADER = 4 << 10  # of a tunebook: it is read again with each tune
+_MAX_MXL_BYTES = 8 << 20
+_MAX_RECORD_BYTES = 4 << 20
+_MAX_RECORDS_BYTES = 16 << 30  # a million songs
+_MAX_ABC_BYTES = 8 << 20
+_MAX_TUNES = 10000
+_MAX_TUNE_BYTES = 64 << 10
+_MAX_HEADER_BYTES = 4 << 10  # of a tunebook: it is read again with each tune
 
 # What reading a song may take: seconds of the processor's time, MB of memory; and what each MB of the file adds. The
 # notes of the longest symphonies are 20 MB of MusicXML, and take 3 s and 250 MB.
 _SECONDS, _SECONDS_A_MB = 5, 1
 _MEGABYTES, _MEGABYTES_A_MB = 500, 8
 
-# Quarters a minute that a song is believed to have, and may be given. Beyond, it is a slip or damage.
-LEAST_QPM, MOST_QPM = 10, 1000
-
 _IDLE = 60.0  # seconds without a song, after which the process that reads them ends
 _readers = threading.local()
-
-
-class Song(NamedTuple):
-    """One NoteSequence and where it is from.
-
-    Attributes:
-        name: As `Source.name`, printable.
-        note_sequence: A `note_seq.NoteSequence`, times in seconds.
-    """
-
-    name: str
-    note_sequence: Any
-
-
-class Source(NamedTuple):
-    """A song that is not read yet: small, and fit to be sent to another process.
-
-    Attributes:
-        name: The file's path; in a TFRecord followed by `#` and the number of the record, from 0, in an ABC tunebook
-            by `#` and the tune's reference number (its `X:`).
-        kind: Which of `parsing`'s readers reads it.
-        content: The record's bytes or the tune's text; None if that is the file, and the reason if it is UNREADABLE.
-    """
-
-    name: str
-    kind: str
-    content: Any = None
-
-    def unreadable(self, why: str) -> str:
-        """Returns what is said of it if it cannot be read."""
-        return "%s: not readable as %s (%s)" % (self.name, self.kind, why)
 
 
 def find(path: str, flag: str = "--examples_path") -> List[str]:
@@ -178,12 +142,12 @@ def _head(path: str) -> bytes:
     if not lower.endswith(named) and not head.startswith(b"MThd"):
         if head == bytes(12):  # no length is without a checksum: a file of holes, or a disk's empty blocks
             raise InputError("%s: the TFRecord is cut off or damaged" % path)
-        if size > _LARGEST_TFRECORD:
+        if size > _MAX_RECORDS_BYTES:
             raise InputError(
-                "%s: of %d bytes; a TFRecord has at most %d GiB here; split it" % (path, size, _LARGEST_TFRECORD >> 30)
+                "%s: of %d bytes; a TFRecord has at most %d GiB here; split it" % (path, size, _MAX_RECORDS_BYTES >> 30)
             )
         return head
-    most = _LARGEST_ZIPPED if lower.endswith(".mxl") else _LARGEST_TUNEBOOK if lower.endswith(ABC) else LARGEST_FILE
+    most = _MAX_MXL_BYTES if lower.endswith(".mxl") else _MAX_ABC_BYTES if lower.endswith(ABC) else MAX_FILE_BYTES
     if size > most:
         raise InputError("%s: of %d bytes; a song has at most %d MiB here; split it" % (path, size, most >> 20))
     return head
@@ -242,10 +206,10 @@ def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
             length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
             if at + length + 16 > size:
                 raise InputError("%s: the TFRecord is cut off or damaged" % path)
-            if length > _LARGEST_RECORD:
+            if length > _MAX_RECORD_BYTES:
                 raise InputError(
                     "%s: a record of %d bytes; a NoteSequence has at most %d MiB here"
-                    % (path, length, _LARGEST_RECORD >> 20)
+                    % (path, length, _MAX_RECORD_BYTES >> 20)
                 )
             yield next(records)
             at += length + 16
@@ -282,14 +246,14 @@ def _tunes(path: str) -> Iterator[Source]:
     header = "".join(field + "\n" for field in fields)
     if not tunes:
         raise InputError("%s: no tune in it; in ABC each starts with a line X:" % path)
-    if len(tunes) > _MOST_TUNES:
-        raise InputError("%s: %d tunes; a tunebook has at most %d here; split it" % (path, len(tunes), _MOST_TUNES))
-    if len(header) > _LARGEST_HEADER:
-        raise InputError("%s: more than %d kB before its first tune" % (path, _LARGEST_HEADER >> 10))
+    if len(tunes) > _MAX_TUNES:
+        raise InputError("%s: %d tunes; a tunebook has at most %d here; split it" % (path, len(tunes), _MAX_TUNES))
+    if len(header) > _MAX_HEADER_BYTES:
+        raise InputError("%s: more than %d kB before its first tune" % (path, _MAX_HEADER_BYTES >> 10))
     for i, tune in enumerate(tunes):
         reference = re.search(r"^\s*X:\s*(\d{1,18})", tune, re.MULTILINE)
         source = Source("%s#%s" % (path, reference.group(1) if reference else i), "ABC", header + tune)
-        if len(source.content) > _LARGEST_TUNE:
-            why_not = source.unreadable("a tune of more than %d kB" % (_LARGEST_TUNE >> 10))
+        if len(source.content) > _MAX_TUNE_BYTES:
+            why_not = source.unreadable("a tune of more than %d kB" % (_MAX_TUNE_BYTES >> 10))
             source = Source(source.name, UNREADABLE, why_not)
         yield source

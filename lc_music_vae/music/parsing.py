@@ -19,7 +19,7 @@ from note_seq import abc_parser, sequences_lib
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import midi, tempo
-from lc_music_vae.music.examples import LARGEST_FILE, Source
+from lc_music_vae.music.source import MAX_FILE_BYTES, Source
 from lc_music_vae.system import files
 
 # What a song may have at most. The notes of a long symphony are fewer, and take 2 MB as MIDI, 3 MB as a NoteSequence
@@ -120,14 +120,14 @@ def _zipped_anew(path: str, folder: str) -> str:
     note_seq would believe what the directory says, unpack whatever comes, and not take `.MXL` for zipped.
     """
     copy = os.path.join(folder, "song.mxl")
-    left = LARGEST_FILE
+    left = MAX_FILE_BYTES
     with files.opened(path) as f, zipfile.ZipFile(f) as zipped, zipfile.ZipFile(copy, "w") as anew:
         for member in zipped.infolist():
             with zipped.open(member) as unpacked:
                 content = unpacked.read(left + 1)
             left -= len(content)
             if left < 0:
-                raise ValueError("it unpacks to more than %d MiB" % (LARGEST_FILE >> 20))
+                raise ValueError("it unpacks to more than %d MiB" % (MAX_FILE_BYTES >> 20))
             _check_elements(content)
             anew.writestr(zipfile.ZipInfo(member.filename), content)
     return copy

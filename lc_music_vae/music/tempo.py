@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 
 import numpy as np
 
-from lc_music_vae.music.examples import LEAST_QPM, MOST_QPM
+from lc_music_vae.music.source import MAX_QPM, MIN_QPM
 
 QPM = 120.0  # MIDI's tempo until the file gives one, and note_seq's
 # Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
@@ -44,7 +44,7 @@ class TempoMap:
     def believed(self) -> "TempoMap":
         """Returns the map with each tempo that is not believed made the nearest one that is, at the same quarters."""
         result = TempoMap(())
-        result.qpms, result._quarters = np.clip(self.qpms, LEAST_QPM, MOST_QPM), self._quarters
+        result.qpms, result._quarters = np.clip(self.qpms, MIN_QPM, MAX_QPM), self._quarters
         result._seconds = np.concatenate([[0], np.cumsum(np.diff(self._quarters) * 60 / result.qpms[:-1])])
         return result
 
@@ -55,7 +55,7 @@ class TempoMap:
 
 def believe(note_sequence: Any) -> Any:
     """Returns a NoteSequence after making each tempo that is not believed the nearest one that is; its beats stay."""
-    if all(LEAST_QPM <= tempo.qpm <= MOST_QPM for tempo in note_sequence.tempos):
+    if all(MIN_QPM <= tempo.qpm <= MAX_QPM for tempo in note_sequence.tempos):
         return note_sequence
     before = TempoMap(note_sequence.tempos)
     after = before.believed()
