@@ -1,25 +1,32 @@
 """The class for notebooks: a trained small VAE between the two halves of its MusicVAE."""
 
 import logging
-from typing import List, Optional, Sequence, Tuple, Union
+import os
+from typing import Callable, Iterable, List, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
 
 from lc_music_vae import data
 from lc_music_vae.checkpoints import checkpoint as checkpoints
-from lc_music_vae.checkpoints import model_files
+from lc_music_vae.checkpoints import model_files, run_dir
+from lc_music_vae.checkpoints.model_files import ModelFiles
+from lc_music_vae.encoding import nearness
+from lc_music_vae.encoding.nearness import Nearest
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae, points
 from lc_music_vae.models.small_vae import SmallVAE
-from lc_music_vae.music import melody, source
-from lc_music_vae.music.source import Song
+from lc_music_vae.music import examples
+from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
+from lc_music_vae.options import MAX_OUTPUTS, Limits, ModelSource, Reading, Request, Sampling, Sound
 
 logger = logging.getLogger(__name__)
 
+NoteSequences = Union[note_seq.NoteSequence, Sequence[note_seq.NoteSequence]]
+
 # What a batch costs however small it is, in windows of a large one: cat-mel_2bar_big decodes 5 in 0.7 s, 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
-_LARGEST_Z = 1e6  # z is about 1 in all that MusicVAE was trained on; from some 1e30 on its decoder overflows
+_MAX_Z = 1e6  # z is about 1 in all that MusicVAE was trained on; from some 1e30 on its decoder overflows
 _NEXT_SEED = 1000003  # far from what people choose: 1, 2, 3
 
 
@@ -35,30 +42,62 @@ def _cost(n: int, batch_size: int) -> int:
 
 def _believed(qpm: float, name: str) -> float:
     """Returns the tempo to decode to where training recorded `qpm`, which may be none that a song has."""
-    believed = min(max(qpm, source.MIN_QPM), source.MAX_QPM)
+    believed = min(max(qpm, MIN_QPM), MAX_QPM)
     if believed != qpm:
         logger.warning("%s has songs of %g quarters a minute; %d are taken", name, qpm, believed)
     return believed
 
 
+class Music(list):
+    """NoteSequences that a model made, and where each of them is from.
+
+    Attributes:
+        latents: The points of the small latent that they were decoded from, float [n, encoded_z_size].
+    """
+
+    def __init__(
+        self,
+        sequences: Iterable[note_seq.NoteSequence],
+        latents: np.ndarray,
+        find_nearest: Callable[[Sequence[note_seq.NoteSequence]], List[Optional[Nearest]]],
+    ):
+        super().__init__(sequences)
+        self.latents = latents
+        self._find_nearest = find_nearest
+        self._nearest: Optional[List[Optional[Nearest]]] = None
+
+    @property
+    def nearest(self) -> List[Optional[Nearest]]:
+        """The training window that each is nearest to, and whether it is a copy of it; found when first asked for.
+
+        None for each where the songs are not at hand, as with a bundle, or share no note with it.
+        """
+        if self._nearest is None:
+            self._nearest = self._find_nearest(self)
+        return self._nearest
+
+
 class TrainedModel:
     """A small VAE that was trained on some songs, and the MusicVAE around it.
 
+    Example:
+        >>> with TrainedModel("my_run", seed=1) as model:
+        ...     samples = model.sample(8)
+        ...     samples.latents[0], samples.nearest[0]
+        ...     varied = model.similar(samples[0], 4)
+        ...     song = model.reconstruct("song.mid")
+
     Each half of MusicVAE is loaded when it is first needed, the decoder anew where another batch size would take less
-    than half the time. Two models with the same `seed` answer the same calls in the same order with the same notes.
+    than half the time. `seed` rules all that is drawn: two models with the same one answer the same calls in the same
+    order with the same notes, and a call that is made twice draws anew.
 
     Args:
-        run_dir: Folder of a training; everything else is known from there.
-        checkpoint_file: Instead of `run_dir`, a small VAE's bundle (`{config}.tar`), prefix or folder.
-        config: Name in the registry, where the files do not say it.
-        vae_checkpoint_file: MusicVAE's checkpoint, where it is not the one that training used.
-        vae_config: Name of the MusicVAE config; may be left out.
+        model: Folder of a training, or a small VAE's bundle (`{config}.tar`) or checkpoint prefix; an
+            `options.ModelSource` where there is more to say; or a model that `model_files.find` has found.
+        seed: Seed of everything random.
         max_batch_size: The most windows that are decoded at once.
-        seed: Seed of what the decoder draws.
-        qpm: Tempo of what is decoded, in quarters per minute; None is that of the songs it was trained on.
-        program: General MIDI program, from 0, of decoded melodies; None is that of those songs.
-        melody_track: Which track of a song is read: 'auto', 'all', or a number or name.
-        metre: 'any', or '4/4' to leave out what is under other time signatures.
+        sound: How outputs sound; left out, as the songs that it was trained on.
+        reading: How songs are read.
 
     Attributes:
         config: Name in the registry.
@@ -75,30 +114,26 @@ class TrainedModel:
 
     def __init__(
         self,
-        run_dir: Optional[str] = None,
-        checkpoint_file: Optional[str] = None,
-        config: Optional[str] = None,
-        vae_checkpoint_file: Optional[str] = None,
-        vae_config: Optional[str] = None,
-        max_batch_size: int = 64,
+        model: Union[str, "os.PathLike[str]", ModelSource, ModelFiles],
         seed: int = 0,
-        qpm: Optional[float] = None,
-        program: Optional[int] = None,
-        melody_track: str = melody.AUTO,
-        metre: str = data.ANY,
+        *,
+        max_batch_size: int = 64,
+        sound: Sound = Sound(),
+        reading: Reading = Reading(),
     ):
-        found = model_files.find(run_dir, checkpoint_file, config, vae_checkpoint_file, vae_config)
+        Sampling(seed=seed, max_batch_size=max_batch_size)  # checks both
+        found = model if isinstance(model, ModelFiles) else model_files.find(_source(model))
+        self._found = found
+        self._closed = False
         self.config = found.config
-        self.converter = data.WindowConverter(found.music_vae, melody_track, metre)
+        self.converter = data.WindowConverter(found.music_vae, reading.melody_track, reading.metre)
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
-        self._seed = seed
+        self._seed = self._decoder_seed = seed
+        self._drawn = 0  # points, so far
         self._name = "%s=%s" % (found.small.flag, found.small.path)
-        self.qpm = _believed(found.qpm, self._name) if qpm is None else qpm
-        if not source.MIN_QPM <= self.qpm <= source.MAX_QPM:
-            limits = source.MIN_QPM, source.MAX_QPM
-            raise InputError("qpm=%s must be from %d to %d quarters a minute" % (qpm, *limits))
-        self.program = found.program if program is None else program
+        self.qpm = _believed(found.qpm, self._name) if sound.qpm is None else sound.qpm
+        self.program = found.program if sound.program is None else sound.program
         self.octaves = found.octaves
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
@@ -108,7 +143,7 @@ class TrainedModel:
                 "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
                 % (found.pretrained.flag, found.pretrained.path, found.small.path)
             )
-        self.small = self._load_small(found.small, run_dir)
+        self.small = _load_small(found)
         self.encoded_z_size = self.small.encoded_z_size
         self.center = np.array(found.latent_mean or np.zeros(self.encoded_z_size))
         if self.center.shape != (self.encoded_z_size,):
@@ -124,17 +159,14 @@ class TrainedModel:
                 % (found.small.flag, found.small.path, self.small.z_size, self.config, expected)
             )
 
-    @staticmethod
-    def _load_small(small: checkpoints.Checkpoint, run_dir: Optional[str]) -> SmallVAE:
-        """Loads the small VAE: in a run's folder the newest, which a training may have put in the place of `small`."""
-        while True:
-            try:
-                return SmallVAE(small)
-            except (InputError, OSError):
-                newest = model_files.find(run_dir).small if run_dir else small
-                if newest.prefix == small.prefix:
-                    raise
-                small = newest
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ""
+        return "<TrainedModel %s (%s), a small latent of %d numbers%s>" % (
+            self._found.small.path,
+            self.config,
+            self.encoded_z_size,
+            state,
+        )
 
     def __enter__(self) -> "TrainedModel":
         return self
@@ -143,16 +175,30 @@ class TrainedModel:
         self.close()
 
     def close(self) -> None:
-        """Frees the sessions and the weights in them."""
+        """Frees the sessions and the weights in them; the model answers nothing afterwards."""
+        self._closed = True
         for part in (self._encoder, self._decoder, self.small):
             if part is not None:
                 part.close()
+        self._encoder = self._decoder = None
 
-    def sample(self, n: int, temperature: float = 0.5, seed: int = 0) -> List[note_seq.NoteSequence]:
-        """Returns n NoteSequences decoded from z' ~ N(0, I); the i-th z' is a function of (seed, i)."""
-        return self.decode(points.prior_samples(n, self.encoded_z_size, seed), temperature)
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError("this model is closed; open another TrainedModel")
 
-    def encode(self, note_sequences: Sequence[note_seq.NoteSequence]) -> Tuple[np.ndarray, np.ndarray]:
+    def _draw(self, n: int) -> int:
+        """Counts n more points as drawn, and returns how many were before."""
+        Limits(1, MAX_OUTPUTS).check("n", n)
+        first = self._drawn
+        self._drawn += n
+        return first
+
+    def sample(self, n: int, temperature: float = 0.5) -> Music:
+        """Returns n NoteSequences decoded from z' ~ N(0, I); the i-th z' of a model is a function of (seed, i)."""
+        first = self._draw(n)
+        return self.decode(points.prior_samples(n, self.encoded_z_size, self._seed, first), temperature)
+
+    def encode(self, note_sequences: NoteSequences) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes NoteSequences, each of which must hold one window, to the small latent.
 
         Returns:
@@ -161,13 +207,17 @@ class TrainedModel:
         Raises:
             InputError: One holds no window, or several.
         """
-        return self.encode_windows([self._only_window(i, ns) for i, ns in enumerate(note_sequences)])
+        given = [note_sequences] if isinstance(note_sequences, note_seq.NoteSequence) else list(note_sequences)
+        if not given:
+            raise InputError("no NoteSequence to encode; give one or more")
+        return self.encode_windows([self._only_window(i, ns) for i, ns in enumerate(given)])
 
     def encode_windows(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes windows that were cut already; see `encode`."""
         return self.small.encode(self._encode_to_z(windows))
 
     def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
+        self._check_open()
         if self._encoder is None:
             self._encoder = music_vae.Encoder(self._music_vae, self._weights)
         return self._encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])[0]
@@ -187,7 +237,7 @@ class TrainedModel:
 
     def decode(
         self, z_small: Union[np.ndarray, Sequence], temperature: float = 0.5, controls: Optional[np.ndarray] = None
-    ) -> List[note_seq.NoteSequence]:
+    ) -> Music:
         """Decodes points of the small latent.
 
         Args:
@@ -199,15 +249,34 @@ class TrainedModel:
             n NoteSequences of one window each, in the songs' tempo, program and octave.
 
         Raises:
-            InputError: The points lie too far out for the small VAE, or it is no good.
+            InputError: The points are none, or of another size; they lie too far out for the small VAE; or it is no
+                good.
         """
-        tensors = self._decode(z_small, temperature, controls)
-        return self.converter.to_note_sequences(tensors, self.qpm, self.program, self.octaves)
+        where = np.array(z_small, np.float64)
+        if where.ndim != 2 or where.shape[1] != self.encoded_z_size or not len(where):
+            raise InputError(
+                "z_small of shape %s; expected [n, %d]: n points of the small latent, one or more"
+                % (list(where.shape), self.encoded_z_size)
+            )
+        tensors = self._decode(where, temperature, controls)
+        return Music(
+            self.converter.to_note_sequences(tensors, self.qpm, self.program, self.octaves), where, self._nearest
+        )
+
+    def heard(self, sequences: Sequence[note_seq.NoteSequence]) -> List[np.ndarray]:
+        """Returns the notes of outputs as MusicVAE hears them, which is how the training windows are kept."""
+        return [data.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
+
+    def _nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> List[Optional[Nearest]]:
+        shards = run_dir.at(self._found.run_path).shards() if self._found.run_path else []
+        return nearness.find(self.heard(sequences), shards) if shards else [None] * len(sequences)
 
     def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
         """Decodes points of the small latent to tensors, [n, time, output_depth]."""
+        self._check_open()
+        Sampling(temperature=temperature)  # checks it
         z = self.small.decode(z_small)
-        if not (np.isfinite(z_small).all() and (np.abs(z) <= _LARGEST_Z).all()):  # NaN is not, either
+        if not (np.isfinite(z_small).all() and (np.abs(z) <= _MAX_Z).all()):  # NaN is not, either
             raise InputError(
                 "%s: its small VAE makes %g of a point, which is no z that MusicVAE could decode; the point lies too "
                 "far out, or training went astray: give another, or train anew with a smaller learning_rate"
@@ -218,53 +287,56 @@ class TrainedModel:
             if self._decoder is not None:
                 self._decoder.close()  # first: its weights are most of what is in memory
                 self._decoder = None
-                self._seed = (self._seed + _NEXT_SEED) % 2**32  # else the same noise would begin again
-            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, self._seed)
+                self._decoder_seed = (self._decoder_seed + _NEXT_SEED) % 2**32  # else the same noise would begin again
+            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, self._decoder_seed)
         return self._decoder.decode(z, temperature, controls)
 
     def similar(
-        self,
-        note_sequence: note_seq.NoteSequence,
-        n: int,
-        similarity: float = 0.8,
-        temperature: float = 0.5,
-        seed: int = 0,
-    ) -> List[note_seq.NoteSequence]:
+        self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, temperature: float = 0.5
+    ) -> Music:
         """Returns n variations of a window, from anything in the songs (0) to itself as the model hears it (1)."""
-        mean, _ = self.encode([note_sequence])
-        return self.decode(points.similar(mean[0], n, similarity, seed), temperature)
+        Request(similarity=similarity)  # checks it
+        mean, _ = self.encode(note_sequence)
+        first = self._draw(n)
+        return self.decode(points.similar(mean[0], n, similarity, self._seed, first), temperature)
 
-    def walk(self, num_steps: int, temperature: float = 0.5) -> List[List[note_seq.NoteSequence]]:
+    def walk(self, num_steps: int, temperature: float = 0.5) -> List[Music]:
         """Moves each dimension of the small latent from -2.5 to 2.5, the others staying at the songs' mean.
 
         Returns:
             For each dimension, `num_steps` NoteSequences.
         """
+        Limits(1, MAX_OUTPUTS).check("num_steps", num_steps)
         way = points.walk(self.center, num_steps)
         flat = self.decode(way.reshape(-1, self.encoded_z_size), temperature)
-        return [flat[i : i + num_steps] for i in range(0, len(flat), num_steps)]
+        starts = range(0, len(flat), num_steps)
+        return [Music(flat[i : i + num_steps], flat.latents[i : i + num_steps], self._nearest) for i in starts]
 
     def interpolate(
-        self,
-        start: note_seq.NoteSequence,
-        end: note_seq.NoteSequence,
-        num_steps: int,
-        temperature: float = 0.5,
-    ) -> List[note_seq.NoteSequence]:
+        self, start: note_seq.NoteSequence, end: note_seq.NoteSequence, num_steps: int, temperature: float = 0.5
+    ) -> Music:
         """Returns `num_steps` NoteSequences on the way from one window to another, both ends included."""
+        Limits(1, MAX_OUTPUTS).check("num_steps", num_steps)
         mean, _ = self.encode([start, end])
         return self.decode(points.slerp(mean[0], mean[1], num_steps), temperature)
 
-    def reconstruct(self, note_sequence: note_seq.NoteSequence, temperature: float = 0.5) -> note_seq.NoteSequence:
+    def reconstruct(
+        self, song: Union[str, "os.PathLike[str]", note_seq.NoteSequence], temperature: float = 0.5
+    ) -> note_seq.NoteSequence:
         """Sends a song through the small VAE, window after window, and returns it as the model hears it.
 
         The melody (each track, with `melody_track='all'`) is covered from the song's start by windows without overlap,
         each encoded to its posterior means and decoded; where it has no note in a window it rests. Tempo changes and
         programs are the song's own.
 
+        Args:
+            song: A NoteSequence, or the path of a music file with one song.
+            temperature: Softmax temperature of the decoder, above 0.
+
         Raises:
             InputError: The song has no note that this config reads.
         """
+        note_sequence = song if isinstance(song, note_seq.NoteSequence) else examples.read_one(song).note_sequence
         score = self.converter.score(Song("the song", note_sequence))
         placed = [
             (t, start, w) for t in score.tracks for start, w in self.converter.consecutive(score, t) if w is not None
@@ -292,3 +364,25 @@ class TrainedModel:
                 % (number, len(candidates), self.converter.bars)
             )
         return candidates[0]
+
+
+def _source(model: Union[str, "os.PathLike[str]", ModelSource]) -> ModelSource:
+    """Returns what is meant by a path: a folder is a training's, anything else a small VAE's file."""
+    if isinstance(model, ModelSource):
+        return model
+    path = os.fspath(model)
+    is_folder = os.path.isdir(os.path.expanduser(path))
+    return ModelSource(run_dir=path) if is_folder else ModelSource(checkpoint_file=path)
+
+
+def _load_small(found: ModelFiles) -> SmallVAE:
+    """Loads the small VAE: of a run's folder the newest, which a training may have put in place of the one found."""
+    small = found.small
+    while True:
+        try:
+            return SmallVAE(small)
+        except (InputError, OSError):
+            newest = model_files.find(ModelSource(run_dir=found.run_path)).small if found.run_path else small
+            if newest.prefix == small.prefix:
+                raise
+            small = newest

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import copy
+import dataclasses
 import glob
 import logging
 import os
@@ -158,6 +159,25 @@ def script(capsys):
         return status, captured.out, captured.err
 
     return run
+
+
+def generate(mode, run_dir, output_dir=None, **values):
+    """Calls `generate` with values put into their records."""
+    from lc_music_vae import options
+    from lc_music_vae.generation import generate as generating
+
+    def record(kind, **more):
+        names = {field.name for field in dataclasses.fields(kind)}
+        return kind(**more, **{name: value for name, value in values.items() if name in names})
+
+    return generating.generate(
+        record(options.Request, mode=mode),
+        record(options.ModelSource, run_dir=run_dir),
+        output_dir,
+        sampling=record(options.Sampling),
+        sound=record(options.Sound),
+        reading=record(options.Reading),
+    )
 
 
 def run_process(*arguments, **kwargs):

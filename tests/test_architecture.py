@@ -17,6 +17,7 @@ FLOORS = (
     ("configs",),
     ("base_model",),
     ("music",),
+    ("options",),
     ("data",),
     ("checkpoints",),
     ("models",),
@@ -26,7 +27,7 @@ FLOORS = (
     ("generation", "training"),
 )
 # What needs neither TensorFlow nor magenta, whatever of it is imported.
-LIGHT = ("system", "music", "hparams", "configs", "errors")
+LIGHT = ("system", "music", "options", "hparams", "configs", "errors")
 
 
 def modules():

@@ -7,13 +7,12 @@ import stat
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import melody, tune, write_midi
+from conftest import generate, melody, tune, write_midi
 from test_training import SMALL, state_of, weights_at
 
 import lc_music_vae
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
-from lc_music_vae.generation import generate as generating
 from lc_music_vae.system import files
 from lc_music_vae.training import estimator
 from lc_music_vae.training import train as training
@@ -172,7 +171,7 @@ def test_each_command_goes_on_or_says_what_to_do(damage, run, base, tmp_path, ca
     before = {path: state for path, state in state_of(run).items() if "eval" not in path and ".lock" not in path}
     commands = [
         lambda: lc_music_vae.evaluate(run),
-        lambda: generating.generate("sample", run, num_outputs=1, output_dir=str(tmp_path / "out")),
+        lambda: generate("sample", run, num_outputs=1, output_dir=str(tmp_path / "out")),
         lambda: lc_music_vae.train(SMALL, str(base / "song.mid"), run, num_steps=3),
     ]
     for command, outcome in zip(commands, expected[1:] + expected[:1]):
@@ -237,7 +236,7 @@ def test_weights_too_large_to_be_of_use_are_no_model(base, tmp_path):
     assert not os.path.exists(os.path.join(run, SMALL + ".tar"))
     assert run_dir_lib.at(run).latest()[1] == 1
     with pytest.raises(InputError, match="lower learning_rate in --hparams"):
-        generating.generate("sample", run, num_outputs=1)
+        generate("sample", run, num_outputs=1)
 
 
 def test_a_musicvae_that_cannot_decode_is_not_trained_on(tmp_path, base):

@@ -257,7 +257,7 @@ def test_a_latent_of_other_dimensions(honest, tmp_path):
     text = changed(run, ("latent", "mean"), [0.0] * 5)
     (tmp_path / "b.tar").write_bytes(pack(dict(members, **{"run.json": text})))
     with pytest.raises(InputError, match="latent.mean of 5 dimensions, but its small latent has 4"):
-        trained_model.TrainedModel(checkpoint_file=str(tmp_path / "b.tar"))
+        trained_model.TrainedModel(str(tmp_path / "b.tar"))
 
 
 def with_run(honest, **changes):

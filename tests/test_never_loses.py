@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
+from conftest import EXAMPLE, REPO, generate, melody, run_process, tune, write_midi
 from test_training import SMALL, state_of, train, weights_at
 
 import lc_music_vae
@@ -19,7 +19,6 @@ from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
-from lc_music_vae.generation import generate as generating
 from lc_music_vae.models import music_vae
 from lc_music_vae.system import files, interrupts
 from lc_music_vae.training import estimator, summaries
@@ -233,7 +232,7 @@ def test_a_run_dir_has_one_training_and_any_number_of_readers(trained, tmp_path)
         assert len(refused.stderr.splitlines()) == 1
         assert state_of(run_dir) == before
         lc_music_vae.evaluate(run_dir)
-        generating.generate("sample", run_dir, num_outputs=1)
+        generate("sample", run_dir, num_outputs=1)
     train(run_dir, num_steps=501)
 
 
@@ -336,16 +335,16 @@ def test_generating_on_a_full_disk_leaves_nothing_of_that_run(trained, tmp_path,
         files.write_json(str(tmp_path / named), {"format": 1, "runs": [], "more": "x" * 20000})
     before = state_of(tmp_path)
     with full_disk(most), pytest.raises(InputError, match=r"%s cannot be written .File too large" % named):
-        generating.generate("sample", trained, num_outputs=2, output_dir=str(tmp_path), seed=1)
+        generate("sample", trained, num_outputs=2, output_dir=str(tmp_path), seed=1)
     assert state_of(tmp_path) == before
-    paths = generating.generate("sample", trained, num_outputs=2, output_dir=str(tmp_path), seed=1)
+    paths = generate("sample", trained, num_outputs=2, output_dir=str(tmp_path), seed=1)
     assert all(os.path.getsize(path) for path in paths)
 
 
 def test_page_and_sound_on_a_full_disk(trained, tmp_path):
     from lc_music_vae.showing import audio, page
 
-    generating.generate("sample", trained, num_outputs=1, output_dir=str(tmp_path))
+    generate("sample", trained, num_outputs=1, output_dir=str(tmp_path))
     before = state_of(tmp_path)
     with full_disk(1000):
         with pytest.raises(InputError, match="index.html cannot be written"):

@@ -48,8 +48,8 @@ class Left(BaseException):
 
 
 def run(main=lambda values: None, *arguments, **kwargs):
-    found = command_line.new_flags()
-    found.integer("steps", 5, "How many.", lower_bound=1)
+    found = command_line.FlagSet("prog")
+    found.add("steps", int, 5, "How many.", lower_bound=1)
     return command_line.run("prog", "\nWhat it does.\n", found.values, main, ["prog"] + list(arguments), **kwargs)
 
 
@@ -179,7 +179,7 @@ def test_where_nobody_reads_any_more_it_ends_all_the_same(monkeypatch):
 
 def test_a_process_of_its_own_is_left_at_once_after_exit_functions(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["prog", "--steps=3"])
-    found = command_line.new_flags()
+    found = command_line.FlagSet("prog")
     found.integer("steps", 5, "How many.")
     listening = []
 

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import melody, tune, write_midi
+from conftest import generate, melody, tune, write_midi
 from test_training import SMALL, state_of, weights_at
 
 import lc_music_vae
@@ -14,7 +14,6 @@ from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.checkpoints import shards as shards_lib
 from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.errors import InputError
-from lc_music_vae.generation import generate as generating
 from lc_music_vae.models import music_vae
 from lc_music_vae.system import files
 from lc_music_vae.training import train as training
@@ -347,7 +346,7 @@ def test_a_damaged_shard_is_said_and_encoded_again(damage, older, home, monkeypa
     assert error.endswith("train with the same command (with a larger --num_steps or not)")
     if not unknown and damage not in ("a byte flipped", "cut off" if older else ""):
         # Of a shard of the right size only what is read is checked there.
-        assert one_line(generating.generate, "sample", str(run), num_outputs=1, output_dir=str(home / "out")) == error
+        assert one_line(generate, "sample", str(run), num_outputs=1, output_dir=str(home / "out")) == error
     assert before.items() <= state_of(run).items()
     batches = encoded(monkeypatch)
     train(run, songs, 2)
@@ -423,7 +422,7 @@ def test_a_home_is_trained_in_and_all_that_was_there_stays(tmp_path):
     train(home, str(home / "songs"), 1, hparams=SIZES)
     train(home, str(home / "songs"), 2)
     lc_music_vae.evaluate(str(home))
-    generating.generate("sample", str(home), num_outputs=1)
+    generate("sample", str(home), num_outputs=1)
     assert before.items() <= state_of(home).items()
     assert {path: files.sha256(path) for path in before} == contents
     assert (home / ".lc_music_vae").is_dir()

@@ -14,6 +14,7 @@ from lc_music_vae.checkpoints import model_files
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples, source
+from lc_music_vae.options import Reading, Sound
 from lc_music_vae.system import files
 
 
@@ -98,7 +99,7 @@ def test_reconstruction_covers_the_melody_or_every_track_and_the_last_half_windo
     song = melody(tune(5))
     song.MergeFrom(melody(tune(5, 3), instrument=2, program=40, name="lead"))
     assert {n.instrument for n in model.reconstruct(song).notes} == {2}
-    with lc_music_vae.TrainedModel(trained, melody_track="all") as hears_all:
+    with lc_music_vae.TrainedModel(trained, reading=Reading(melody_track="all")) as hears_all:
         again = hears_all.reconstruct(song)
     for instrument in (0, 2):
         starts = [n.start_time for n in again.notes if n.instrument == instrument]
@@ -115,7 +116,7 @@ def test_samples_have_the_tempo_and_the_program_of_the_songs(tmp_path):
     lc_music_vae.train("lc-cat-mel_2bar_small", str(songs), str(tmp_path / "run"), num_steps=1, hparams=hparams)
     with lc_music_vae.TrainedModel(str(tmp_path / "run"), seed=1) as model:
         plain = model.sample(3)
-    with lc_music_vae.TrainedModel(str(tmp_path / "run"), seed=1, qpm=120, program=5) as model:
+    with lc_music_vae.TrainedModel(str(tmp_path / "run"), seed=1, sound=Sound(qpm=120, program=5)) as model:
         other = model.sample(3)
     for a, b in zip(plain, other):
         assert a.tempos[0].qpm == pytest.approx(90, abs=0.01)
@@ -218,7 +219,7 @@ def test_each_models_samples_are_nearest_their_own_song(paths, tmp_path):
         write_tfrecord(record, sequence)
         run_dir = str(tmp_path / str(i))
         lc_music_vae.train("lc-cat-mel_2bar_small", record, run_dir)
-        with lc_music_vae.TrainedModel(run_dir, qpm=120) as model:  # which the histograms expect
+        with lc_music_vae.TrainedModel(run_dir, sound=Sound(qpm=120)) as model:  # which the histograms expect
             score = model.converter.score(song)
             windows = model.converter.windows(score)
             songs.append(histograms(model.converter.to_note_sequences([w.outputs for w in windows])))
@@ -301,4 +302,4 @@ def test_a_tempo_that_no_song_has_is_made_one(trained, tmp_path, caplog, recorde
     assert "has songs of %g quarters a minute; %d are taken" % (recorded, taken) in caplog.text
     for qpm in (0, 9.9, 1e9, float("nan")):
         with pytest.raises(InputError, match="qpm=%s must be from 10 to " % qpm):
-            lc_music_vae.TrainedModel(trained, qpm=qpm)
+            lc_music_vae.TrainedModel(trained, sound=Sound(qpm=qpm))

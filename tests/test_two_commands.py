@@ -9,6 +9,7 @@ import shutil
 import threading
 
 import pytest
+from conftest import generate as make_music
 from conftest import melody, tune, write_midi
 from test_training import SMALL, state_of
 
@@ -19,7 +20,6 @@ from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.checkpoints import run_json
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
-from lc_music_vae.generation import generate as generating
 from lc_music_vae.models import music_vae
 from lc_music_vae.training import estimator
 from lc_music_vae.training import train as training
@@ -79,7 +79,7 @@ def evaluate(home):
 
 
 def generate(home):
-    return generating.generate("sample", str(home / "run"), num_outputs=1, seed=1)
+    return make_music("sample", str(home / "run"), num_outputs=1, seed=1)
 
 
 COMMANDS = {"train": train, "evaluate": evaluate, "generate": generate}

@@ -12,6 +12,7 @@ from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
+from lc_music_vae.options import ModelSource
 from lc_music_vae.system import cache
 
 
@@ -30,6 +31,7 @@ class ModelFiles(NamedTuple):
         latent_residual: Root mean square distance of their windows' z from what the small VAE makes of it; None where
             that is not known.
         octaves: How many octaves up they were moved to be in MusicVAE's range; 0 where that is not known.
+        run_path: Folder of the training, if it was found by that.
     """
 
     config: str
@@ -42,26 +44,22 @@ class ModelFiles(NamedTuple):
     latent_mean: Optional[List[float]]
     latent_residual: Optional[float]
     octaves: int
+    run_path: Optional[str]
 
 
-def find(
-    run_path: Optional[str] = None,
-    checkpoint_file: Optional[str] = None,
-    config: Optional[str] = None,
-    vae_checkpoint_file: Optional[str] = None,
-    vae_config: Optional[str] = None,
-) -> ModelFiles:
-    """Finds a model's files from the flags of the same names (`run_path` is --run_dir).
+def find(source: ModelSource) -> ModelFiles:
+    """Finds a model's files.
 
     Raises:
         InputError: Something is missing, or contradicts what training recorded.
     """
-    if (run_path is None) == (checkpoint_file is None):
-        raise InputError("give either --run_dir or --checkpoint_file: the folder of a training, or a small VAE's file")
-    if run_path is not None:
-        small, run, recorded_in = _in_run_dir(run_path)
+    config, vae_config = source.config, source.vae_config
+    if source.run_dir is not None and source.checkpoint_file is None:
+        small, run, recorded_in = _in_run_dir(source.run_dir)
+    elif source.checkpoint_file is not None and source.run_dir is None:
+        small, run, recorded_in = _in_checkpoint(source.checkpoint_file)
     else:
-        small, run, recorded_in = _in_checkpoint(checkpoint_file)
+        raise InputError("give either --run_dir or --checkpoint_file: the folder of a training, or a small VAE's file")
     if run is not None:
         run_dir.check_same(recorded_in, run.settings._asdict(), {"config": config})
         config = run.settings.config
@@ -72,7 +70,7 @@ def find(
         raise InputError(
             "--vae_config=%s contradicts --config=%s, whose MusicVAE is %s" % (vae_config, config, entry.music_vae)
         )
-    return _with_pretrained(config, small, run, vae_checkpoint_file)
+    return _with_pretrained(config, small, run, source)
 
 
 def _in_run_dir(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
@@ -94,8 +92,8 @@ def _in_checkpoint(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
     return small, None if value is None else run_json.parse(value, recorded_in), recorded_in
 
 
-def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], path: Optional[str]) -> ModelFiles:
-    pretrained = find_pretrained("--vae_checkpoint_file", path, config, run)
+def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], source: ModelSource) -> ModelFiles:
+    pretrained = find_pretrained("--vae_checkpoint_file", source.vae_checkpoint_file, config, run)
     fingerprint = None
     if run:
         recorded = run.pretrained
@@ -114,6 +112,7 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], pat
         latent_mean=latent.mean,
         latent_residual=latent.residual,
         octaves=music.octaves,
+        run_path=source.run_dir,
     )
 
 

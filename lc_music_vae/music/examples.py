@@ -5,6 +5,7 @@ has another process read one such song (see `parsing`), and `read` does both.
 """
 
 import glob
+import itertools
 import os
 import re
 import struct
@@ -95,6 +96,18 @@ def read(path: str) -> Iterator[Song]:
         InputError: One cannot be read, or the file cannot; songs before it are yielded first.
     """
     return map(load, sources(path))
+
+
+def read_one(path: str) -> Song:
+    """Returns the only song in a music file.
+
+    Raises:
+        InputError: It cannot be read, or holds several.
+    """
+    songs = list(itertools.islice(sources(path), 2))
+    if len(songs) != 1:
+        raise InputError("%s holds several songs; give a file with one" % path)
+    return load(songs[0])
 
 
 def sources(path: str) -> Iterator[Source]:

@@ -6,7 +6,6 @@ a library mixes in. Nothing in here imports TensorFlow.
 
 import atexit
 import contextlib
-import functools
 import gc
 import logging
 import os
@@ -16,7 +15,7 @@ import signal
 import sys
 import traceback
 import warnings
-from typing import Callable, List, NamedTuple, Optional
+from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 from lc_music_vae import __version__
 from lc_music_vae.errors import InputError
@@ -33,26 +32,37 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came: it ends the work as Ctrl-C does."""
 
 
-class FlagSet(NamedTuple):
-    """A script's flags, and absl's functions that define more of them."""
+class FlagSet:
+    """The flags that a script has.
 
-    values: flags.FlagValues
-    string: Callable
-    integer: Callable
-    number: Callable
-    boolean: Callable
-    enum: Callable
+    Attributes:
+        values: They, for absl to parse.
+    """
+
+    def __init__(self, program: str) -> None:
+        self.values = flags.FlagValues()
+        self._program = program  # stands above the flags in the help
+        self.add("log", str, "INFO", "Threshold of what is logged; DEBUG also shows tracebacks.", _LEVELS)
+        self.add("help", bool, False, "Show this help.", short_name="h")
+        self.add("version", bool, False, "Show the toolkit's version.")
+
+    def add(self, name: str, kind: type, default: Any, text: str, choices: Sequence[str] = (), **more: Any) -> None:
+        """Adds a flag: its kind is str, int, float or bool."""
+        define = flags.DEFINE_enum if choices else _DEFINE[kind]
+        define(name, default, *([list(choices)] if choices else []), text, self.values, module_name=self._program, **more)
+
+    def add_all(self, defined: Iterable[Any]) -> None:
+        """Adds flags as `options.flags_of` has them."""
+        for flag in defined:
+            self.add(*flag)
 
 
-def new_flags() -> FlagSet:
-    """Returns the flags that both scripts have."""
-    values = flags.FlagValues()
-    kinds = (flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_float, flags.DEFINE_boolean, flags.DEFINE_enum)
-    found = FlagSet(values, *(functools.partial(define, flag_values=values) for define in kinds))
-    found.enum("log", "INFO", _LEVELS, "Threshold of what is logged; DEBUG also shows tracebacks.")
-    found.boolean("help", False, "Show this help.", short_name="h")
-    found.boolean("version", False, "Show the toolkit's version.")
-    return found
+_DEFINE = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
+}
 
 
 def run(
@@ -140,7 +150,7 @@ def other_command(program: str, other: str, *arguments: str) -> str:
 
 
 def _fail(program: str, error: Exception) -> None:
-    text = str(error).strip()
+    text = (error.for_command_line() if isinstance(error, InputError) else str(error)).strip()
     first_line = text.splitlines()[0] if text else type(error).__name__
     if not isinstance(error, (flags.Error, InputError)):
         first_line = "%s (%s); --log=DEBUG shows where" % (first_line, type(error).__name__)

@@ -18,6 +18,7 @@ from lc_music_vae.checkpoints.run_json import RunJson, Settings
 from lc_music_vae.configs import get_config
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
+from lc_music_vae.options import ModelSource
 from lc_music_vae.system import files, interrupts
 
 logger = logging.getLogger(__name__)
@@ -357,7 +358,7 @@ def _show(prefix: str, pretrained_path: str, found, folder: str) -> Dict[str, An
 
     z, records = latents.own_key(found.shards, _MOST_ON_MAP)
     places = ["bars %d-%d" % (r["first_bar"] + 1, r["last_bar"] + 1) for r in records]
-    with TrainedModel(checkpoint_file=prefix, vae_checkpoint_file=pretrained_path) as model:
+    with TrainedModel(ModelSource(checkpoint_file=prefix, vae_checkpoint_file=pretrained_path)) as model:
         means, _ = model.small.encode(z)
         some = np.unique(np.linspace(0, len(z) - 1, _PICTURED).astype(int))
         heard = model.decode(means[some])

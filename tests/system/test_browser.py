@@ -10,13 +10,12 @@ import browser
 import note_seq
 import numpy as np
 import pytest
-from conftest import EXAMPLE, REPO
+from conftest import EXAMPLE, REPO, generate
 from PIL import Image
 from test_audio import loudest_hertz
 from test_page import AWKWARD, folder  # noqa: F401 - a fixture
 
 import lc_music_vae
-from lc_music_vae.generation import generate as generating
 from lc_music_vae.showing import page
 from lc_music_vae.system import files
 
@@ -69,9 +68,9 @@ def generated(tmp_path_factory):
     run_dir = str(tmp_path_factory.mktemp("run"))
     lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, run_dir, num_steps=50)
     ends = {"input_midi_1": EXAMPLE, "input_bars_1": "1-2", "input_midi_2": EXAMPLE, "input_bars_2": "9-10"}
-    generating.generate("reconstruct", run_dir, input_midi_1=EXAMPLE, seed=1)
-    generating.generate("interpolate", run_dir, num_outputs=3, seed=1, **ends)
-    generating.generate("sample", run_dir, num_outputs=3, seed=1, audio=True)
+    generate("reconstruct", run_dir, input_midi_1=EXAMPLE, seed=1)
+    generate("interpolate", run_dir, num_outputs=3, seed=1, **ends)
+    generate("sample", run_dir, num_outputs=3, seed=1, audio=True)
     return os.path.join(run_dir, "generated")
 
 

@@ -1,0 +1,155 @@
+"""What a mode is given: bars of a music file, a whole song, or a point of the small latent."""
+
+import logging
+import math
+import os
+import re
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+from lc_music_vae.errors import InputError
+from lc_music_vae.music import examples
+from lc_music_vae.options import Request
+from lc_music_vae.showing import outputs
+
+logger = logging.getLogger(__name__)
+
+Bars = Tuple[int, int]
+
+_MAX_COORDINATE = 1000  # of a point: N(0, I) has none beyond 10, and of such as 1e39 no decoder makes notes
+
+
+class Input(NamedTuple):
+    """One of a mode's inputs: bars of a music file, or a point of the small latent instead.
+
+    Attributes:
+        name: What it is called in messages and on the sheet.
+        number: 1 or 2, as in the flags' names.
+        path: The music file, or None.
+        bars: First and last of its bars, from 1, or None.
+        latent: The point, or None.
+    """
+
+    name: str
+    number: int
+    path: Optional[str] = None
+    bars: Optional[Bars] = None
+    latent: Optional[List[float]] = None
+
+
+class Given(NamedTuple):
+    """A mode's inputs, read.
+
+    Attributes:
+        inputs: As they were given.
+        songs: The songs of those that are music files, in order.
+        windows: The windows that were picked from these songs; none where a mode takes whole songs.
+    """
+
+    inputs: Sequence[Input] = ()
+    songs: Sequence[examples.Song] = ()
+    windows: Sequence[Any] = ()
+
+    def of_files(self) -> List[Input]:
+        """Returns the inputs that are music files."""
+        return [one for one in self.inputs if one.path]
+
+
+def find(request: Request, num_inputs: int, num_latents: int) -> List[Input]:
+    """Returns the inputs that are given for a mode; reads no song yet.
+
+    Args:
+        request: What was asked for.
+        num_inputs: How many inputs the mode takes.
+        num_latents: How many points of the small latent it takes, in their place or beside them.
+
+    Raises:
+        InputError: One is missing, given twice or cannot be found.
+    """
+    files = (request.input_midi_1, request.input_bars_1), (request.input_midi_2, request.input_bars_2)
+    found = []
+    for number, (path, bars), latent in zip((1, 2), files, (request.latent, request.latent_2)):
+        flag = _latent_flag(number)
+        if latent and number <= num_inputs and path:
+            raise InputError("give either --input_midi_%d or %s" % (number, flag))
+        if latent:
+            found.append(Input("%s=%s" % (flag, latent), number, latent=_parse_latent(flag, latent)))
+        elif number <= num_inputs:
+            instead = ", or " + flag if num_latents else ""
+            found.append(_find_file(request.mode, number, path, bars, instead))
+    return found
+
+
+def _latent_flag(number: int) -> str:
+    return "--latent" if number == 1 else "--latent_%d" % number
+
+
+def _parse_latent(flag: str, text: str) -> List[float]:
+    try:
+        point = [float(x) for x in text.split(",")]
+    except ValueError:
+        point = [math.nan]
+    if not all(map(math.isfinite, point)):
+        raise InputError("%s=%s: expected numbers with commas between, such as 0.3,-1,0,2" % (flag, text))
+    if not all(abs(x) <= _MAX_COORDINATE for x in point):
+        limits = _MAX_COORDINATE, _MAX_COORDINATE
+        raise InputError("%s=%s: its numbers must be from -%d to %d; few samples are beyond 3" % (flag, text, *limits))
+    return point
+
+
+def _find_file(mode: str, number: int, path: Optional[str], bars: Optional[str], instead: str) -> Input:
+    flag = "--input_midi_%d" % number
+    if not path:
+        raise InputError("%s is needed in mode %s: a music file%s" % (flag, mode, instead))
+    found = examples.find(path, flag)
+    if len(found) != 1:
+        raise InputError("%s=%s holds %d music files; give one" % (flag, path, len(found)))
+    match = re.match(r"(\d+)-(\d+)$", bars or "")
+    if bars and not (match and 1 <= int(match.group(1)) <= int(match.group(2))):
+        raise InputError("--input_bars_%d=%s: expected first and last bar, such as 5-6" % (number, bars))
+    chosen = (int(match.group(1)), int(match.group(2))) if match else None
+    return Input(os.path.basename(found[0]), number, found[0], chosen)
+
+
+def pick_window(converter: Any, song: examples.Song, given: Input, config: str, folder: str) -> Any:
+    """Returns the window of an input: its only one, or the one that starts at the bars given.
+
+    Raises:
+        InputError: It holds none, or several; these are written to `folder` for the user to choose from.
+    """
+    score = converter.score(song)
+    flag = "--input_midi_%d" % given.number
+    if given.bars is not None:
+        return _window_at(converter, score, given.bars, given.number)
+    candidates = converter.candidates(score)
+    if not candidates:
+        said = "%s=%s holds no notes that config %s reads" % (flag, song.name, config)
+        raise InputError("; ".join((said,) + score.remarks))
+    if len(candidates) == 1:
+        return candidates[0]
+    sequences = converter.to_note_sequences([w.outputs for w in candidates])
+    paths = outputs.write_midi(sequences, folder, "%s_input%d-extractions" % (config, given.number))
+    for path, window in zip(paths, candidates):
+        place = os.path.basename(path), window.track, window.first_bar + 1, window.last_bar + 1
+        logger.info("%s: track %d, bars %d-%d", *place)
+    example = candidates[0].first_bar + 1, candidates[0].last_bar + 1
+    raise InputError(
+        "%s=%s holds %d windows of %d bars, now written as %s; give one, or its bars, as in --input_bars_%d=%d-%d"
+        % (flag, song.name, len(candidates), converter.bars, outputs.pattern(paths), given.number, *example)
+    )
+
+
+def _window_at(converter: Any, score: Any, bars: Bars, number: int) -> Any:
+    text = "--input_bars_%d=%d-%d" % (number, *bars)
+    num_bars = len(score.bars) - 1
+    if bars[0] > num_bars:
+        raise InputError("%s: %s has %d bars" % (text, score.name, num_bars))
+    expected = bars[0], converter.last_bar(score, bars[0] - 1) + 1
+    if bars != expected:
+        raise InputError("%s: one window is bars %d-%d there" % (text, *expected))
+    for track in score.tracks:
+        window = converter.window(score, track, bars[0] - 1)
+        if window is not None:
+            logger.info("%s: bars %d-%d of track %s (%s)", score.name, *bars, track.label(), score.choice)
+            return window
+    said = "%s: no note of %s starts in these bars" % (text, score.name)
+    raise InputError("; ".join((said,) + score.remarks))

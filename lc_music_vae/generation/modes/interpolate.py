@@ -1,0 +1,27 @@
+"""The way between two windows."""
+
+from lc_music_vae.generation.mode import Mode, numbered
+
+
+class Interpolate(Mode):
+    """Walks from one window to another, both ends included."""
+
+    name = "interpolate"
+    text = "the way between two bars"
+    num_inputs = 2
+    num_latents = 2
+    min_outputs = 2
+
+    def points(self, model, ends, num_outputs, request, seed):
+        """Points on the great circle between the two ends."""
+        import numpy as np
+
+        from lc_music_vae.models import points
+
+        return points.slerp(np.array(ends[0]), np.array(ends[1]), num_outputs), numbered(num_outputs)
+
+    def titles(self, titles, given):
+        """The first and the last name the inputs."""
+        start, end = given.inputs
+        first, last = titles[0] + ": start, " + start.name, titles[-1] + ": end, " + end.name
+        return [first, *titles[1:-1], last]

@@ -1,0 +1,42 @@
+"""Variations of given bars."""
+
+import os
+
+from lc_music_vae.generation.mode import Mode, Sheet, numbered
+
+_SIMILARITY = 0.8
+
+
+class Similar(Mode):
+    """Draws points about that of a window."""
+
+    name = "similar"
+    text = "variations of given bars"
+    num_inputs = 1
+    num_latents = 1
+    options = Mode.options | {"similarity"}
+
+    def points(self, model, ends, num_outputs, request, seed):
+        """Points whose correlation with the given one is the similarity that was asked for."""
+        import numpy as np
+
+        from lc_music_vae.models import points
+
+        where = points.similar(np.array(ends[0]), num_outputs, self._similarity(request), seed)
+        return where, numbered(num_outputs)
+
+    def sheet(self, made, given, pictured, num_outputs):
+        """What was given stands before what became of it."""
+        sheet = super().sheet(made, given, pictured, num_outputs)
+        if not pictured:
+            return sheet
+        first = "given: %s" % os.path.basename(given.songs[0].name)
+        return Sheet([*pictured, *sheet.sequences], [first, *sheet.titles])
+
+    def settings(self, request):
+        """The similarity."""
+        return {"similarity": self._similarity(request)}
+
+    @staticmethod
+    def _similarity(request) -> float:
+        return _SIMILARITY if request.similarity is None else request.similarity

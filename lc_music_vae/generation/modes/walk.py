@@ -1,0 +1,26 @@
+"""What each dimension of the small latent does."""
+
+from lc_music_vae.generation.mode import Mode
+
+
+class Walk(Mode):
+    """Moves one dimension after the other, the others staying where they are."""
+
+    name = "walk"
+    text = "what each dimension of the small latent does"
+    num_latents = 1
+    min_outputs = 2
+
+    def points(self, model, ends, num_outputs, request, seed):
+        """A row of points for each dimension, about the given point or the songs' mean."""
+        import numpy as np
+
+        from lc_music_vae.models import points
+
+        way = points.walk(np.array(ends[0]) if ends else model.center, num_outputs)
+        titles = ["knob %d: %.2f" % (i + 1, way[i, step, i]) for i in range(len(way)) for step in range(num_outputs)]
+        return way.reshape(-1, model.encoded_z_size), titles
+
+    def sheet(self, made, given, pictured, num_outputs):
+        """A row of the picture for each dimension."""
+        return super().sheet(made, given, pictured, num_outputs)._replace(columns=num_outputs)
