@@ -49,7 +49,15 @@ class FlagSet:
     def add(self, name: str, kind: type, default: Any, text: str, choices: Sequence[str] = (), **more: Any) -> None:
         """Adds a flag: its kind is str, int, float or bool."""
         define = flags.DEFINE_enum if choices else _DEFINE[kind]
-        define(name, default, *([list(choices)] if choices else []), text, self.values, module_name=self._program, **more)
+        define(
+            name,
+            default,
+            *([list(choices)] if choices else []),
+            text,
+            flag_values=self.values,
+            module_name=self._program,
+            **more,
+        )
 
     def add_all(self, defined: Iterable[Any]) -> None:
         """Adds flags as `options.flags_of` has them."""
