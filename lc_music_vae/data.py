@@ -1,6 +1,6 @@
 """From a NoteSequence to the windows that MusicVAE encodes, and back.
 
-*Normalise*: notes on the file's own beats, bars marked (`normalise`). *Cut*: an ordered table of windows, hop
+*Normalise*: notes on the file's own beats, bars marked (`music.score`). *Cut*: an ordered table of windows, hop
 of one bar (`WindowConverter.windows`). *Convert*: each window by itself through magenta's converter, so that
 order and position are never lost and rests at a window's start stay where they are.
 """
@@ -17,66 +17,21 @@ from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import data as music_vae_data
 from magenta.models.music_vae import data_hierarchical
 
-from lc_music_vae.errors import InputError, printable
+from lc_music_vae.errors import InputError
 from lc_music_vae.music import melody
-from lc_music_vae.music.melody import Note, Track
+from lc_music_vae.music import metre as metres
+from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music.score import Note, Score, Track, normalise
 from lc_music_vae.music.source import Song
-from lc_music_vae.music.tempo import QPM, TempoMap
+from lc_music_vae.music.tempo import QPM
 
 # Converters write and windows are handed to them at this tempo, with four quarters a bar.
-QUARTERS_PER_BAR = 4
 _SECONDS_PER_QUARTER = 60.0 / QPM
-_MOST_BARS = 5000  # 2.8 hours of 4/4 at 120: what ends later is no song, and every bar costs a window
-_LONGEST_NAME = 100
-_MOST_SAID = 8  # time signatures of a song
 TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
 
 ANY, STRICT = METRES = ("any", "4/4")
 
 Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and length of a window
-
-
-class Metre(NamedTuple):
-    """A stretch of a song under one time signature, from `start` to `end` in quarters.
-
-    `quarters` is the length that its bars are given, `is_4_4` whether that is what the signature says and four
-    quarters (2/2 is), and `remark` what was made of it otherwise, in words.
-    """
-
-    start: float
-    end: float
-    signature: str
-    quarters: float
-    is_4_4: bool
-    remark: str
-
-
-class Score(NamedTuple):
-    """A song on its own beats.
-
-    Attributes:
-        name: Where it is from, as `examples.Song.name`.
-        notes: Its notes, in order of start and then from high to low.
-        bars: Starts of its bars in quarters; the last entry is the end of the last bar.
-        tempo_map: The map back to the file's seconds.
-        track_names: Names of its tracks by instrument number, where the file has them.
-        metres: Its time signatures, in order.
-        end: The end of its last note, in quarters.
-        tracks: The parts that windows are cut from.
-        choice: Why these, in words.
-        remarks: What was made of time signatures other than 4/4, and of notes out of range, in words.
-    """
-
-    name: str
-    notes: Tuple[Note, ...]
-    bars: np.ndarray
-    tempo_map: TempoMap
-    track_names: Dict[int, str]
-    metres: Tuple[Metre, ...]
-    end: float
-    tracks: Tuple[Track, ...] = ()
-    choice: str = ""
-    remarks: Tuple[str, ...] = ()
 
 
 class Window(NamedTuple):
@@ -128,70 +83,6 @@ def to_note_sequence(notes: np.ndarray) -> note_seq.NoteSequence:
     return sequence
 
 
-def _metre(start: float, numerator: int, denominator: int) -> Metre:
-    """Returns the metre of a time signature, its end not known yet.
-
-    Bars of 2/4 or 1/4 (a common stand-in for "unknown") are grouped to four quarters, as MusicVAE knows them.
-    """
-    sixteenths = 16 * numerator / denominator if denominator else 0
-    signature = "%d/%d" % (numerator, denominator)
-    quarters, remark = float(QUARTERS_PER_BAR), ""
-    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64 and sixteenths not in (8, 16, 32, 64):
-        quarters, remark = sixteenths / 4, "%s: windows start at its bars and are cut by sixteenths" % signature
-    elif sixteenths != 16:
-        remark = "%s: taken as bars of four quarters" % signature
-    return Metre(start, math.inf, signature, quarters, sixteenths == 16, remark)
-
-
-def _bars(note_sequence, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[Metre, ...]]:
-    """Returns bar starts in quarters, up to the first at or after `end`, and the metres that last some time."""
-    signatures = sorted((s for s in note_sequence.time_signatures if math.isfinite(s.time)), key=lambda s: s.time)
-    starts = tempo_map.quarters(np.array([s.time for s in signatures])).tolist()
-    bars, metres = [0.0], [_metre(0.0, QUARTERS_PER_BAR, 4)]
-    for at, signature in zip(starts, signatures):
-        if not 0 <= at <= end:
-            continue
-        # A change between beats is not a bar line: it holds from the next one.
-        aligned = math.isclose(at, round(at), abs_tol=0.02)
-        length = metres[-1].quarters
-        while bars[-1] + length <= at or (not aligned and bars[-1] < at):
-            bars.append(bars[-1] + length)
-        if aligned and round(at) > bars[-1]:
-            bars.append(float(round(at)))
-        metres[-1] = metres[-1]._replace(end=bars[-1])
-        metres.append(_metre(bars[-1], signature.numerator, signature.denominator))
-    while bars[-1] < end:
-        bars.append(bars[-1] + metres[-1].quarters)
-    return np.array(bars), tuple(m for m in metres if m.start < min(m.end, max(end, 1)))
-
-
-def normalise(song: Song) -> Score:
-    """Puts a song on its own beats: no tempo changes left, bars marked, the map back kept.
-
-    Raises:
-        InputError: It is longer than any song.
-    """
-    sequence = song.note_sequence
-    tempo_map = TempoMap(sequence.tempos)
-    sounding = [n for n in sequence.notes if n.velocity and n.start_time >= 0]
-    starts = tempo_map.quarters(np.array([n.start_time for n in sounding]))
-    ends = tempo_map.quarters(np.array([n.end_time for n in sounding]))
-    notes = [
-        Note(float(start), float(max(start, end)), n.pitch, n.velocity, n.instrument, n.program, n.is_drum)
-        for start, end, n in zip(starts, ends, sounding)
-    ]
-    notes.sort(key=lambda n: (n.start, -n.pitch))
-    end = max((n.end for n in notes), default=0.0)
-    if not end <= _MOST_BARS * QUARTERS_PER_BAR:
-        raise InputError(
-            "%s: its last note ends after %.0f bars; a song has at most %d here; split it"
-            % (song.name, end / QUARTERS_PER_BAR, _MOST_BARS)
-        )
-    bars, metres = _bars(sequence, tempo_map, end)
-    names = {info.instrument: printable(info.name)[:_LONGEST_NAME] for info in sequence.instrument_infos}
-    return Score(song.name, tuple(notes), bars, tempo_map, names, metres, end)
-
-
 def _moved(melody_events: np.ndarray, semitones: int) -> np.ndarray:
     """Transposes a one-hot melody [time, depth], of which no pitch leaves MusicVAE's range."""
     special = note_seq.NUM_SPECIAL_MELODY_EVENTS  # no event and note-off, before the pitches
@@ -221,11 +112,6 @@ def _octaves_into(pitches: np.ndarray, low: int, high: int) -> int:
         return int(np.sum((pitches + 12 * octaves < low) | (pitches + 12 * octaves > high)))
 
     return min(sorted(range(-10, 11), key=abs), key=outside)
-
-
-def _some(said: List[str]) -> List[str]:
-    """Returns what fits into a table: the first few, and how many more there are."""
-    return said[:_MOST_SAID] + (["and %d more" % (len(said) - _MOST_SAID)] if len(said) > _MOST_SAID else [])
 
 
 def _times(number: int, thing: str) -> str:
@@ -321,12 +207,8 @@ class WindowConverter:
     def _metre_remarks(self, score: Score) -> List[str]:
         """Returns what is made of the time signatures other than 4/4, in words."""
         if self._metre != STRICT:
-            return _some(list(dict.fromkeys(m.remark for m in score.metres if m.remark)))
-        left_out: Dict[str, int] = {}  # first bar, from 1, of each signature
-        for m in score.metres:
-            if not m.is_4_4:
-                left_out.setdefault(m.signature, int(np.searchsorted(score.bars, m.start)) + 1)
-        named = ", ".join(_some(["%s from bar %d" % item for item in left_out.items()]))
+            return metres.remarks(score.metres)
+        named = metres.other_than_4_4(score.metres, score.bars)
         return ["left out by --metre=4/4: %s; --metre=any reads it" % named] if named else []
 
     def _into_range(self, track: Track) -> Tuple[Track, str]:
@@ -456,15 +338,7 @@ class WindowConverter:
 
     def metre_allows(self, score: Score, start: float) -> bool:
         """Returns whether the window at `start` quarters is under time signatures that were asked for alone."""
-        if self._metre != STRICT:
-            return True
-        # Metres are in order of start, which is what tuples are compared by, and follow each other without a gap.
-        i = bisect.bisect_left(score.metres, (start + self.quarters,)) - 1
-        while i >= 0 and score.metres[i].end > start:
-            if not score.metres[i].is_4_4:
-                return False
-            i -= 1
-        return True
+        return self._metre != STRICT or metres.all_4_4(score.metres, start, start + self.quarters)
 
     def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
         """Returns windows without overlap that cover a track, as (start in quarters, window).

@@ -15,7 +15,7 @@ from lc_music_vae.music.examples import Song
 pytestmark = pytest.mark.faults("songs that stall")
 
 SMALL = "cat-mel_2bar_small"
-_MOST, _SLACK = 12, 0.03  # times as long, and the seconds that a clock and a busy machine may be wrong by
+_MAX_TIMES, _SLACK = 12, 0.03  # times as long, and the seconds that a clock and a busy machine may be wrong by
 
 
 def seconds(function, argument):
@@ -102,7 +102,7 @@ def test_from_a_song_to_the_bars_of_its_windows(make, n, converter):
 
     few, many = make(n), make(10 * n)
     place_windows(few)  # what is made at the first use
-    assert seconds(place_windows, many) <= _MOST * min(seconds(place_windows, few) for _ in range(3)) + _SLACK
+    assert seconds(place_windows, many) <= _MAX_TIMES * min(seconds(place_windows, few) for _ in range(3)) + _SLACK
 
 
 def test_windows_are_looked_for_where_notes_start_alone(converter):
@@ -125,7 +125,7 @@ def test_putting_a_song_together_again(converter):
 
     few, many = with_notes(1000), with_notes(10000)
     place_all(few)
-    assert seconds(place_all, many) <= _MOST * min(seconds(place_all, few) for _ in range(3)) + _SLACK
+    assert seconds(place_all, many) <= _MAX_TIMES * min(seconds(place_all, few) for _ in range(3)) + _SLACK
 
 
 @pytest.mark.parametrize(
@@ -145,5 +145,5 @@ def test_repairing_midi(make, n):
     few, many = make(n), make(10 * n)
     midi_repair.put_right(few)
     assert seconds(midi_repair.put_right, many) <= (
-        _MOST * min(seconds(midi_repair.put_right, few) for _ in range(3)) + _SLACK
+        _MAX_TIMES * min(seconds(midi_repair.put_right, few) for _ in range(3)) + _SLACK
     )

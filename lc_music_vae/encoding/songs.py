@@ -14,7 +14,9 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints.shards import Row
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.music import examples, melody
+from lc_music_vae.music import examples
+from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music.score import Score, Track
 from lc_music_vae.system import parallel, progress
 
 _SONGS_HERE = 256  # up to so many are read before workers have been started
@@ -45,7 +47,7 @@ class Converted(NamedTuple):
     row: Row
     windows: Sequence[data.Window] = ()
     qpm: str = ""
-    tracks: Optional[Dict[int, melody.Track]] = None
+    tracks: Optional[Dict[int, Track]] = None
 
 
 @functools.lru_cache(maxsize=1)
@@ -87,12 +89,12 @@ def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
             file += 1
 
 
-def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
+def _row(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
     used = {w.track for w in windows}
     tracks = ", ".join(track.label() for track in score.tracks if track.number in used)
     if tracks:
         tracks += " (%s)" % score.choice
-    bars = int(np.ceil(score.bars[-1] / data.QUARTERS_PER_BAR))
+    bars = int(np.ceil(score.bars[-1] / QUARTERS_PER_BAR))
     if not score.notes:
         reason = "no notes"
     elif not score.tracks:
@@ -107,7 +109,7 @@ def _row(score: data.Score, windows: Sequence[data.Window], converter: data.Wind
     return Row(score.name, len(windows), tracks, reason)
 
 
-def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[str]:
+def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
     """Names the configs with shorter windows that the song holds, in words; or nothing."""
     others = {name: converter.like(entry.music_vae) for name, entry in CONFIG_MAP.items()}
     fit = [
