@@ -70,7 +70,7 @@ NAMED = "give a .mid, .xml, .mxl, .abc or .tfrecord file named as what it is"
 def refusal(call, *arguments, kind=InputError):
     with pytest.raises(kind) as e:
         call(*arguments)
-    return str(e.value)
+    return e.value.for_command_line() if kind is InputError else str(e.value)
 
 
 @pytest.mark.parametrize(

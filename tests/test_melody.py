@@ -11,6 +11,7 @@ from lc_music_vae.music import examples
 from lc_music_vae.music import melody as melody_lib
 from lc_music_vae.music.examples import Song
 from lc_music_vae.music.score import Note, Track
+from lc_music_vae.options import Reading
 
 
 def chords(bars, instrument=0, program=0, name=""):
@@ -26,7 +27,7 @@ def band(*parts):
 
 
 def chosen(sequence, wanted="auto"):
-    score = data.WindowConverter("cat-mel_2bar_small", wanted).score(Song("song", sequence))
+    score = data.WindowConverter("cat-mel_2bar_small", Reading(wanted)).score(Song("song", sequence))
     return [track.number for track in score.tracks], score.choice
 
 

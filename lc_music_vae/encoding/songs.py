@@ -17,17 +17,17 @@ from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import examples
 from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.score import Score, Track
+from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel, progress
 
 _SONGS_HERE = 256  # up to so many are read before workers have been started
 
 
 class Settings(NamedTuple):
-    """What windows are made with: arguments of `data.WindowConverter`, and transpositions."""
+    """What windows are made with: arguments of `data.WindowConverter`, and the semitones that each is transposed by."""
 
     music_vae: str
-    melody_track: str
-    metre: str
+    reading: Reading
     transpositions: Tuple[int, ...]
 
 
@@ -51,18 +51,18 @@ class Converted(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def window_converter(music_vae_config: str, melody_track: str, metre: str) -> data.WindowConverter:
+def window_converter(music_vae: str, reading: Reading) -> data.WindowConverter:
     """Returns the converter, made once a process.
 
     Raises:
         InputError: The config is of a kind that no song can be read for.
     """
-    return data.WindowConverter(music_vae_config, melody_track, metre)
+    return data.WindowConverter(music_vae, reading)
 
 
 def _convert(settings: Settings, job: _Job) -> Converted:
     """Reads a song and cuts it into windows, in this process or in another."""
-    converter = window_converter(*settings[:3])
+    converter = window_converter(settings.music_vae, settings.reading)
     try:
         score = converter.score(examples.load(job.source))
     except InputError as e:  # not readable, or without the track that was asked for

@@ -16,8 +16,7 @@ import numpy as np
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music.score import Track
-
-AUTO, ALL = "auto", "all"
+from lc_music_vae.music.source import ALL, AUTO
 
 _NAMED = re.compile(r"melod|vocal|voice|\blead\b|\btune\b|\bsing", re.IGNORECASE)
 _ALONE = 0.5  # a track of which fewer notes than this sound alone is accompaniment, or everything in one
