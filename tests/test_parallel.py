@@ -1,5 +1,6 @@
 """Work in other processes: order, bounds, and how it ends."""
 
+import contextlib
 import itertools
 import operator
 import os
@@ -36,7 +37,8 @@ def workers_of(pid):
     """The processes that this one has started, and those that they have."""
     found = set()
     for child in [int(name) for name in os.listdir("/proc") if name.isdigit() and parent_of(name) == pid]:
-        with open("/proc/%d/cmdline" % child) as f:
+        gone = contextlib.suppress(FileNotFoundError, ProcessLookupError)
+        with gone, open("/proc/%d/cmdline" % child) as f:
             if "processes.serve" in f.read():
                 found |= {child} | workers_of(child)
     return found

@@ -315,7 +315,7 @@ def test_what_is_named_and_no_file_is_refused_at_once(name, said, tmp_path):
     path = str(tmp_path / name)
     with pytest.raises(InputError) as e:
         examples.find(path)
-    assert str(e.value) == "--examples_path=%s: %s" % (path, said)
+    assert e.value.for_command_line() == "--examples_path=%s: %s" % (path, said)
     assert examples.find(str(tmp_path / "*.mid")) == [str(tmp_path / name) for name in ("gone.mid", "pipe.mid")]
 
 

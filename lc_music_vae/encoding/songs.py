@@ -6,7 +6,7 @@ Many songs are read in worker processes, which changes nothing in what comes out
 import contextlib
 import functools
 import itertools
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -90,23 +90,27 @@ def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
 
 
 def _row(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
+    """Returns a song's row in the table of examples: how many windows of which tracks, and what was left out."""
     used = {w.track for w in windows}
     tracks = ", ".join(track.label() for track in score.tracks if track.number in used)
     if tracks:
         tracks += " (%s)" % score.choice
+    return Row(score.name, len(windows), tracks, _reason(score, windows, converter))
+
+
+def _reason(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> str:
+    """Returns why a song has no windows, or what was made of it, in words."""
     bars = int(np.ceil(score.bars[-1] / QUARTERS_PER_BAR))
     if not score.notes:
-        reason = "no notes"
-    elif not score.tracks:
-        reason = "no notes that this config reads"
-    elif bars < converter.bars:
-        reason = "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
-    elif not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
+        return "no notes"
+    if not score.tracks:
+        return "no notes that this config reads"
+    if bars < converter.bars:
+        return "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
+    if not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
         said = "no %d bars without a bar of rest between" % converter.bars
-        reason = "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
-    else:
-        reason = "; ".join(score.remarks)
-    return Row(score.name, len(windows), tracks, reason)
+        return "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
+    return "; ".join(score.remarks)
 
 
 def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
@@ -138,13 +142,15 @@ def reading(
         jobs = itertools.chain(first, jobs)
         workers = parallel.cores() if len(first) > _SONGS_HERE and parallel.cores() > 1 else 0
 
-    def watched(songs: Iterable[Converted]) -> Iterator[Converted]:
-        windows = 0
-        for song in songs:
-            windows += len(song.windows)
-            bar.set_postfix_str("%d windows" % windows, refresh=False)
-            bar.update(song.file + 1 - bar.n)
-            yield song
-
     with parallel.ordered_map(workers) as ordered, progress.bar("reading", num_files, "file") as bar:
-        yield watched(ordered(functools.partial(_convert, settings), jobs, _lost))
+        yield _counted(ordered(functools.partial(_convert, settings), jobs, _lost), bar)
+
+
+def _counted(songs: Iterable[Converted], bar: Any) -> Iterator[Converted]:
+    """Yields the songs, and shows on a progress bar how many files and windows they are."""
+    windows = 0
+    for song in songs:
+        windows += len(song.windows)
+        bar.set_postfix_str("%d windows" % windows, refresh=False)
+        bar.update(song.file + 1 - bar.n)
+        yield song
