@@ -81,7 +81,7 @@ class RunDir(NamedTuple):
         if run is None:
             return []
         kept = self.kept(run)
-        if kept.paths:
+        if kept.paths or any(map(shards.is_name, _names_in(self.latents))):
             self.check_whole(kept)
         return list(kept.paths)
 
@@ -210,9 +210,12 @@ class RunDir(NamedTuple):
 
         That is the one that TensorFlow's list says is the newest; where it is gone, the one of the largest step.
         """
+        for name in self._stated()[:1]:
+            if self._has(name):
+                return os.path.join(self.train, name), _step(name)
+        # Listed only now: a training that goes on writes a newer one before it removes any.
         there = [name[: -len(".index")] for name in _names_in(self.train) if name.endswith(".index")]
-        by_step = sorted(filter(_CHECKPOINT.match, there), key=_step, reverse=True)
-        for name in self._stated()[:1] + by_step:
+        for name in sorted(filter(_CHECKPOINT.match, there), key=_step, reverse=True):
             if self._has(name):
                 return os.path.join(self.train, name), _step(name)
         return None, 0

@@ -15,6 +15,7 @@ from lc_music_vae import examples, files
 
 FORMAT = 2  # of the records in a shard; a new number has old shards encoded again
 _NAME = re.compile(r"latents(\+\d{3,6})?-\d{5,7}-of-\d{5,7}\.tfrecord$")
+_MOST_JSON = 1 << 30  # some 150 bytes a song, and a TFRecord may hold a million
 _MOST_NAMED = 2  # songs of a kind in one line
 
 
@@ -195,7 +196,7 @@ class Record(NamedTuple):
 def read_record(shard: str) -> Optional[Record]:
     """Returns what stands beside a shard; None where that is missing, damaged, or of another program."""
     try:
-        value = files.read_json(shard + ".json")
+        value = files.read_json(shard + ".json", _MOST_JSON)
         made_from, made = value["made_from"], Shard(*value["made"])
         record = Record(
             MadeWith(**{field: made_from.get(field) for field in MadeWith._fields}),

@@ -167,6 +167,23 @@ def test_a_checkpoint_that_is_gone_is_never_replaced_by_an_older_one_in_silence(
     assert run.trained(recorded) == (prefix(run, 5), 5)  # of an older run: nothing else is known
 
 
+def test_a_checkpoint_that_is_replaced_between_two_looks_is_found(run, monkeypatch):
+    """As by a training that keeps one: it writes a newer one, then the list, and then removes the older."""
+    make_checkpoint(run, 5)
+    write_list(run, "model.ckpt-5")
+    has = run_dir.RunDir._has
+
+    def training_goes_on(self, name):
+        monkeypatch.setattr(run_dir.RunDir, "_has", has)
+        make_checkpoint(run, 9)
+        write_list(run, "model.ckpt-9")
+        remove_checkpoint(run, 5)
+        return has(self, name)
+
+    monkeypatch.setattr(run_dir.RunDir, "_has", training_goes_on)
+    assert run.latest() == (prefix(run, 9), 9)
+
+
 @pytest.mark.faults(FOLDERS)
 def test_an_untrained_model_is_none(run, recorded):
     nothing = "--run_dir=%s holds no trained model; train one there with midime_train" % run.path
