@@ -2,6 +2,7 @@
 
 import itertools
 import operator
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,7 +36,8 @@ def workers_of(pid):
     """The processes that this one has started, and those that they have."""
     found = set()
     for child in [int(name) for name in os.listdir("/proc") if name.isdigit() and parent_of(name) == pid]:
-        with open("/proc/%d/cmdline" % child) as f:
+        # One that ends meanwhile is none.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open("/proc/%d/cmdline" % child) as f:
             if "processes.serve" in f.read():
                 found |= {child} | workers_of(child)
     return found
