@@ -1,8 +1,8 @@
 """Work in other processes: order, bounds, and how it ends."""
 
+import contextlib
 import itertools
 import operator
-import contextlib
 import os
 import signal
 import subprocess
