@@ -125,7 +125,7 @@ class TrainedModel:
         self._found = found
         self._closed = False
         self.config = found.config
-        self.converter = data.WindowConverter(found.music_vae, reading.melody_track, reading.metre)
+        self.converter = data.WindowConverter(found.music_vae, reading)
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
         self._seed = self._decoder_seed = seed
@@ -258,7 +258,9 @@ class TrainedModel:
             )
         tensors = self._decode(where, temperature, controls)
         return Music(
-            self.converter.to_note_sequences(tensors, self.qpm, self.program, self.octaves), where, self._nearest
+            self.converter.to_note_sequences(tensors, qpm=self.qpm, program=self.program, octaves=self.octaves),
+            where,
+            self._nearest,
         )
 
     def heard(self, sequences: Sequence[note_seq.NoteSequence]) -> List[np.ndarray]:
@@ -344,7 +346,7 @@ class TrainedModel:
         for (track, start, _), decoded in zip(
             placed, self.converter.to_note_sequences(self._decode(mean, temperature))
         ):
-            self.converter.place(decoded, track, start, score, result)
+            self.converter.place(decoded, track, score, start=start, result=result)
         result.total_time = note_sequence.total_time
         return result
 

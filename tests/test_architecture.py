@@ -18,6 +18,7 @@ FLOORS = (
     ("base_model",),
     ("music",),
     ("options",),
+    ("families",),
     ("data",),
     ("checkpoints",),
     ("models",),

@@ -17,6 +17,7 @@ from lc_music_vae import configs
 from lc_music_vae.encoding import latents, songs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
+from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel
 
 SMALL = "cat-mel_2bar_small"
@@ -169,7 +170,7 @@ def test_workers_are_started_for_many_songs_only(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "cores", lambda: 3)
     monkeypatch.setattr(songs, "_SONGS_HERE", 4)
     book = tmp_path / "tunes.abc"
-    settings = songs.Settings(SMALL, "auto", "any", (0,))
+    settings = songs.Settings(SMALL, Reading(), (0,))
     for count in (4, 5):
         book.write_text("\n".join("X:%d\nM:4/4\nL:1/1\nK:C\nC|D|E|F|\n" % i for i in range(count)))
         with songs.reading({0: [str(book)]}, settings, None) as converted:
