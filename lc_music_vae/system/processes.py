@@ -30,6 +30,8 @@ try:
 except ImportError:  # Windows: there is a limit of time alone
     resource = None
 
+from lc_music_vae.system import light_imports
+
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
 )
@@ -204,6 +206,7 @@ def serve(parent: int, modules: Sequence[str], idle: Optional[float]) -> None:
     os.dup2(nothing, 1)  # what libraries print is no answer
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    light_imports.install()
     for module in modules:
         importlib.import_module(module)
     answers.write(pickle.dumps(_READY, 4))
