@@ -248,7 +248,7 @@ class RunDir(NamedTuple):
                     "; midime_generate --checkpoint_file=%s may have it" % bundle if os.path.isfile(bundle) else "",
                 )
             )
-        if not step:
+        if prefix is None or not step:
             raise InputError(
                 "--run_dir=%s: its training was stopped before a step was kept; train on with the same command"
                 % self.path
@@ -335,7 +335,7 @@ def _names_in(folder: str) -> List[str]:
 
 
 def _step(name: str) -> int:
-    return int(_CHECKPOINT.match(name).group(1))
+    return int(name.rpartition("-")[2])
 
 
 def damaged_latents(path: str) -> InputError:
