@@ -16,6 +16,7 @@ demo: $(VENV)/stamp
 lint: $(VENV)/stamp
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
 
 format: $(VENV)/stamp
 	@$(VENV)/bin/ruff check --fix .

@@ -43,6 +43,7 @@ def option(default: Any, text: str, limits: Optional[Limits] = None) -> Any:
     return dataclasses.field(default=default, metadata={"text": text, "limits": limits})
 
 
+@dataclasses.dataclass(frozen=True)
 class Options:
     """What the records have in common. Raises an `InputError` where a value is not within its limits."""
 

@@ -15,7 +15,7 @@ import os
 import re
 import tarfile
 import weakref
-from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from lc_music_vae.checkpoints import index as checkpoint_index
 from lc_music_vae.errors import InputError
@@ -180,9 +180,9 @@ def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfil
         with files.opened(bundle) as f:
             zipped = f.read(2) == b"\x1f\x8b"
             f.seek(0)
-            headers = _Headers(gzip.GzipFile(fileobj=f) if zipped else f)
+            headers = _Headers(cast(BinaryIO, gzip.GzipFile(fileobj=f)) if zipped else f)
             most = min(MOST_BYTES, max(_MOST_TIMES * os.path.getsize(bundle), 1 << 20))
-            with tarfile.open(fileobj=headers, mode="r:") as tar:
+            with tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:") as tar:
                 yield _checked(tar, most), headers.data
     except _UnsafeError as e:
         raise InputError("%s=%s: the bundle %s; do not use it" % (flag, path, e)) from None
@@ -298,7 +298,7 @@ def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
     stem = os.path.basename(checkpoint.prefix)
     if not plain_paths.is_plain(stem):
         stem = "model.ckpt"
-    place, descriptor = _hold_unpacked(checkpoint, stem)
+    place, descriptor = _hold_unpacked(checkpoint, checkpoint.bundle, stem)
     try:
         with plain_paths.named(place) as folder:
             yield os.path.join(folder, stem)
@@ -306,18 +306,18 @@ def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _hold_unpacked(checkpoint: Checkpoint, stem: str) -> Tuple[str, int]:
+def _hold_unpacked(checkpoint: Checkpoint, bundle: str, stem: str) -> Tuple[str, int]:
     """Returns where a bundle's checkpoint lies unpacked, called `stem`, and what keeps it there: see `cache.hold`."""
     before = stamp(checkpoint)
 
     def make(folder: str) -> None:
-        _unpack(checkpoint, folder, stem)
+        _unpack(checkpoint, bundle, folder, stem)
         if stamp(checkpoint) != before:
             raise InputError(
                 "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
             )
 
-    entry, version = _digest(os.path.realpath(checkpoint.bundle)), _digest(json.dumps([checkpoint.prefix, before]))
+    entry, version = _digest(os.path.realpath(bundle)), _digest(json.dumps([checkpoint.prefix, before]))
     try:
         return cache.hold(entry, version, stem + ".index", make)
     except OSError as e:
@@ -331,14 +331,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
 
 
-def _unpack(checkpoint: Checkpoint, folder: str, stem: str) -> None:
+def _unpack(checkpoint: Checkpoint, bundle: str, folder: str, stem: str) -> None:
     """Copies the checkpoint's own members, less the data of Adam's slots, into `folder`, as a checkpoint called `stem`.
 
     Each tensor stays where it is in its file; between them are holes, which take no room.
     """
     os.makedirs(folder)
     inside = {checkpoint.prefix + ".index": stem + ".index"}
-    with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
+    with _opened(bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
             shard = _SHARD.match(member.name)
             if shard and shard.group("prefix") == checkpoint.prefix:
@@ -350,7 +350,7 @@ def _unpack(checkpoint: Checkpoint, folder: str, stem: str) -> None:
                         _copy(data, f, member.offset_data, member.size)
     places = checkpoint_index.places(os.path.join(folder, stem))
     kept = sorted((place for place in places if not _SLOT.search(place.name)), key=lambda place: place.start)
-    with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
+    with _opened(bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
             of_member = [place for place in kept if checkpoint.prefix + place.suffix == member.name]
             for place in of_member:

@@ -138,7 +138,7 @@ def _download(url: str, partial: str) -> bool:
     have = _size(partial)
     known = _read_record(partial)
     headers = {"Accept-Encoding": "identity"}
-    tag = known.get("tag")
+    tag: Any = known.get("tag")
     asked = bool(have and isinstance(tag, str) and tag)
     if asked:
         # If the file has changed since, If-Range has the server send all of the new one.

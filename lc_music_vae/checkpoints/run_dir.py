@@ -182,6 +182,18 @@ class RunDir(NamedTuple):
         value = read_json(self.run_json, "train into another --run_dir")
         return None if value is None else run_json.parse(value, self.run_json)
 
+    def read_trained(self) -> RunJson:
+        """Returns what `run.json` records of a run that has ended.
+
+        Raises:
+            InputError: As `read` does; or there is no run, or the checkpoint that it ended with is not there.
+        """
+        run = self.read()
+        if run is None:
+            raise self._untrained()
+        self.trained(run)
+        return run
+
     def write(self, run: RunJson) -> None:
         """Writes `run.json`."""
         files.write_json(self.run_json, run.to_json())
@@ -235,7 +247,7 @@ class RunDir(NamedTuple):
         prefix, step = self.latest()
         reached = self.reached(run)
         if run is None or (prefix is None and not reached):
-            raise InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
+            raise self._untrained()
         if step < reached:
             bundle = self.bundle(run.settings.config)
             raise InputError(
@@ -248,12 +260,15 @@ class RunDir(NamedTuple):
                     "; midime_generate --checkpoint_file=%s may have it" % bundle if os.path.isfile(bundle) else "",
                 )
             )
-        if not step:
+        if prefix is None or not step:
             raise InputError(
                 "--run_dir=%s: its training was stopped before a step was kept; train on with the same command"
                 % self.path
             )
         return prefix, step
+
+    def _untrained(self) -> InputError:
+        return InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
 
     def list_own(self, prefix: Optional[str]) -> None:
         """Has TensorFlow go on from a checkpoint, and know of no others than those in `train/`.
@@ -335,7 +350,7 @@ def _names_in(folder: str) -> List[str]:
 
 
 def _step(name: str) -> int:
-    return int(_CHECKPOINT.match(name).group(1))
+    return int(name.rpartition("-")[2])
 
 
 def damaged_latents(path: str) -> InputError:

@@ -32,8 +32,8 @@ def name(number: int, count: int, addition: int) -> str:
 
 def additions(paths: Sequence[str]) -> int:
     """Returns the number of the latest addition among shards."""
-    found = [_NAME.match(os.path.basename(path)).group(1) for path in paths]
-    return max((int(addition[1:]) for addition in found if addition), default=0)
+    found = [_NAME.match(os.path.basename(path)) for path in paths]
+    return max((int(match.group(1)[1:]) for match in found if match and match.group(1)), default=0)
 
 
 class File(NamedTuple):
@@ -265,7 +265,8 @@ class Kept(NamedTuple):
 
     def is_whole(self) -> bool:
         """Returns whether all shards are there, by their checksums."""
-        return self.is_known and all(record.is_of(path) for path, record in zip(self.paths, self.records))
+        pairs = zip(self.paths, self.records)
+        return bool(self.paths) and all(record is not None and record.is_of(path) for path, record in pairs)
 
 
 def kept(folder: str, names: Optional[Sequence[str]], windows: int) -> Kept:

@@ -142,12 +142,12 @@ def _draw(sheet: Sheet) -> Any:
 
 def _say(made: Sequence[Output]) -> None:
     """Says of each output where it is from and what it is near to: at most a screenful, but every copy."""
-    points = [output for output in made if output.latent is not None]
-    for output in points[:_MAX_LINES]:
+    points = [(output, output.latent) for output in made if output.latent is not None]
+    for output, latent in points[:_MAX_LINES]:
         near = output.nearest and "; %.0f %% like %s" % (100 * output.nearest.similarity, output.nearest.label())
-        logger.info("%s: --latent=%s%s", output.title, ",".join("%.2f" % x for x in output.latent), near or "")
+        logger.info("%s: --latent=%s%s", output.title, ",".join("%.2f" % x for x in latent), near or "")
     if len(points) > _MAX_LINES:
         logger.info("... and %d more, all in %s", len(points) - _MAX_LINES, page.INDEX)
-    for output in points:
+    for output, _ in points:
         if output.nearest and output.nearest.copy:
             logger.warning("%s is a copy, note for note: %s", output.title, output.nearest.label())

@@ -150,7 +150,7 @@ class OutputRecord(NamedTuple):
         found = _read(_OUTPUT, value, where, faults)
         if found and found["nearest"]:
             found["nearest"] = {name: found["nearest"][name] for name in _NEAREST}
-        return found and cls(**found)
+        return None if found is None else cls(**found)
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the record as the index has it."""

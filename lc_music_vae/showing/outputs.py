@@ -18,6 +18,7 @@ from lc_music_vae.system import files, interrupts
 
 logger = logging.getLogger(__name__)
 
+_STAMP, _STAMP_LENGTH = "%Y-%m-%d_%H%M%S", len("2020-12-31_235959")  # when it was written, in a file's name
 _SLOWEST, _FASTEST = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
 
 
@@ -90,7 +91,7 @@ def write(
         run = index.RunRecord(
             config=config,
             mode=mode,
-            written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
+            written=os.path.splitext(picture)[0][-_STAMP_LENGTH:],
             picture=os.path.basename(picture),
             outputs=[_record(output, path, engine) for output, path in zip(outputs, paths)],
             **settings,
@@ -139,7 +140,7 @@ def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[byte
     n = len(contents)
     now = time.time()
     while True:
-        stamped = "%s_%s" % (os.path.join(folder, stem), time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now)))
+        stamped = "%s_%s" % (os.path.join(folder, stem), time.strftime(_STAMP, time.localtime(now)))
         paths = ["%s-%03d-of-%03d.mid" % (stamped, i, n) for i in range(n)]
         new = dict(zip(paths, contents))
         if png is not None:

@@ -163,10 +163,10 @@ class _Maker:
     def _picture(self, name: Optional[str]) -> Optional[str]:
         """Returns a PNG as a data URI, None if it is gone."""
         content = self._if_right(name, _PNG)
-        if content and len(content) > self._pictures:
+        if name is None or content is None:
+            return None
+        if len(content) > self._pictures:
             self._faults.append("%s: there is no room left for it" % os.path.join(self._folder, name))
-            content = None
-        if content is None:
             return None
         self._pictures -= len(content)
         return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
@@ -174,7 +174,7 @@ class _Maker:
     def _if_right(self, name: Optional[str], kind: _Kind, whole: bool = True) -> Optional[bytes]:
         """Returns what is in a file, None if there is none; or if it is not right, which is said."""
         try:
-            return name and self._read(name, kind, whole)
+            return self._read(name, kind, whole) if name else None
         except InputError as e:
             self._faults.append(str(e))
             return None
@@ -223,10 +223,12 @@ def _known(folder: str) -> Dict[str, _Heard]:
     try:
         with files.opened(os.path.join(folder, PAGE), follow=False) as f:
             data = _DATA.search(f.read(_LARGEST_PAGE))
+        if data is None:
+            return {}  # there is none
         outputs = [output for run in json.loads(data.group(1).decode("ascii")) for output in run["outputs"]]
         found = {output["sha256"]: _Heard(output["notes"], output["bars"]) for output in outputs}
-    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError):
-        return {}  # there is none, or it was written by another version, or by hand
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}  # it was written by another version, or by hand
     return {digest: heard for digest, heard in found.items() if _is_heard(heard)}
 
 

@@ -4,7 +4,6 @@ Drawn with Pillow: matplotlib, which draws what training came to, would take lon
 than MusicVAE to sample them.
 """
 
-import importlib.util
 import math
 import os
 from typing import List, NamedTuple, Sequence, Tuple
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.tempo import TempoMap
+from lc_music_vae.system import requirements
 
 COLUMNS = 4
 NOTE = "#2a6f97"
@@ -62,7 +62,7 @@ def _roll(sequence: note_seq.NoteSequence) -> Roll:
 
 def _font(size: int) -> ImageFont.ImageFont:
     """Returns DejaVu Sans, which matplotlib brings and which has most alphabets' letters; does not load matplotlib."""
-    folder = os.path.dirname(importlib.util.find_spec("matplotlib").origin)
+    folder = requirements.folder_of("matplotlib")
     return ImageFont.truetype(
         os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"), size, layout_engine=ImageFont.Layout.BASIC
     )

@@ -14,12 +14,12 @@ import shutil
 import stat
 import tempfile
 import time
-from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Union
+from typing import Any, BinaryIO, Callable, Iterator, List, Union
 
 try:
     import fcntl
 except ImportError:  # Windows: nothing is locked there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 from lc_music_vae.errors import InputError
 
@@ -226,7 +226,7 @@ def opened(path: str, follow: bool = True) -> BinaryIO:
         raise
 
 
-def read_json(path: str, most: int = _MOST_JSON) -> Optional[Any]:
+def read_json(path: str, most: int = _MOST_JSON) -> Any:
     """Returns the JSON value in `path`, or None if there is no such file.
 
     Raises:
