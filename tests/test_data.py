@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, SONGS, drum_and_band, drum_beat, melody, tune, write_midi
+from helpers import EXAMPLE, SONGS, drum_and_band, drum_beat, melody, tune, write_midi
 
 from lc_music_vae import data
 from lc_music_vae.music import examples
@@ -315,7 +315,7 @@ def test_configs_with_controls_are_refused():
 def test_a_metre_that_is_no_choice_is_refused():
     with pytest.raises(data.InputError) as e:
         data.WindowConverter(SMALL, metre="3/4")
-    assert str(e.value) == "--metre=3/4 must be one of any, 4/4"
+    assert str(e.value) == "metre=3/4 must be one of any, 4/4"
 
 
 def test_strict_metre_names_what_it_leaves_out():

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from conftest import SONGS, melody, tune
+from helpers import SONGS, melody, tune
 
 from lc_music_vae import data
 from lc_music_vae.errors import InputError
@@ -54,7 +54,7 @@ def test_a_number_or_a_name_that_was_asked_for_or_all():
     song = band(melody(tune(4), name="MELODY"), melody(tune(4, 1), instrument=7, name="oboe"))
     assert chosen(song, "7") == chosen(song, "oboe") == ([7], "as asked")
     assert chosen(song, "all") == ([0, 7], "all tracks")
-    with pytest.raises(InputError, match="^--melody_track=violin: its tracks are 0 MELODY, 7 oboe$"):
+    with pytest.raises(InputError, match="^melody_track=violin: its tracks are 0 MELODY, 7 oboe$"):
         chosen(song, "violin")
 
 
