@@ -17,7 +17,7 @@ import time
 
 import note_seq
 import pytest
-from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
+from helpers import EXAMPLE, REPO, drum_beat, layers, melody, run_process, tune, write_midi
 
 from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
@@ -44,7 +44,7 @@ def notes_of(path):
 
 
 @pytest.fixture(scope="module")
-def published(cut_down, tmp_path_factory):
+def published(small_checkpoints, tmp_path_factory):
     """The published models' checkpoints (cut down) as tar, prefix and folder: {config: {form: path}}."""
     folder = tmp_path_factory.mktemp("published")
     forms = {}
@@ -53,7 +53,7 @@ def published(cut_down, tmp_path_factory):
         model.mkdir()
         prefix = str(model / (name + ".ckpt"))
         for suffix in (".index", ".data-00000-of-00001"):
-            shutil.copy(cut_down[name] + suffix, prefix + suffix)
+            shutil.copy(small_checkpoints[name] + suffix, prefix + suffix)
         with tarfile.open(str(folder / (name + ".tar")), "w") as tar:
             tar.add(str(model), name)
         forms[name] = {"tar": str(folder / (name + ".tar")), "prefix": prefix, "folder": str(model)}
@@ -69,7 +69,7 @@ def published(cut_down, tmp_path_factory):
         ("hierdec-mel_16bar", "tar"),
     ],
 )
-def test_the_first_programs_commands_for_both_published_models(name, form, published, script, tmp_path):
+def test_the_first_programs_commands_for_both_published_models(name, form, published, cut_down, script, tmp_path):
     """Train on a TFRecord for 10 steps, sample 5, interpolate 5, with MusicVAE's checkpoint in every form."""
     import tensorflow.compat.v1 as tf
 
@@ -241,7 +241,7 @@ def tiny_training(tmp_path, name="run"):
     import lc_music_vae
 
     song = write_midi(melody(tune(4)), tmp_path / "song.mid")
-    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    hparams = layers(8)
     lc_music_vae.train(SMALL, song, str(tmp_path / name), num_steps=1, hparams=hparams)
     return str(tmp_path / name)
 
@@ -292,14 +292,14 @@ GENERATE_ERRORS = [
     (["--checkpoint_file={none}"], "--checkpoint_file={none}: no checkpoint there"),
     (["--checkpoint_file={run}/%s.tar" % SMALL], "--output_dir is needed with --checkpoint_file"),
     (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk>"),
-    (["{out}", "--num_outputs=0"], "--num_outputs=0 must be 1 or more"),
+    (["{out}", "--num_outputs=0"], "--num_outputs=0 must be from 1 to 10000"),
     (["{out}", "--mode=interpolate", "--num_outputs=1"], "--num_outputs=1 must be 2 or more in mode interpolate"),
-    (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be 1 or more"),
+    (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be from 1 to 10000"),
     (["{out}", "--temperature=0"], "--temperature=0.0 must be a number above 0"),
-    (["{out}", "--num_outputs=1000000000"], "--num_outputs=1000000000 must be 10000 or fewer"),
+    (["{out}", "--num_outputs=1000000000"], "--num_outputs=1000000000 must be from 1 to 10000"),
     (["{out}", "--num_outputs=2.5"], "--num_outputs=2.5"),
     (["{out}", "--num_output=2"], "Unknown command line flag 'num_output'. Did you mean: num_outputs ?"),
-    (["{out}", "--max_batch_size=1000000000"], "--max_batch_size=1000000000 must be 10000 or fewer"),
+    (["{out}", "--max_batch_size=1000000000"], "--max_batch_size=1000000000 must be from 1 to 10000"),
     (["{out}", "--temperature=-1"], "--temperature=-1.0 must be a number above 0"),
     (["{out}", "--temperature=inf"], "--temperature=inf must be a number above 0"),
     (["{out}", "--temperature=1e-50"], "--temperature=1e-50 must be a number above 0"),
@@ -321,7 +321,7 @@ GENERATE_ERRORS = [
     (["{out}", "--seed=-3"], "--seed=-3 must be from 0"),
     (["{out}", "--qpm=0"], "--qpm=0.0 must be from 10 to 1000"),
     (["{out}", "--program=128"], "--program=128 must be from 0 to 127"),
-    (["{out}", "--mode=reconstruct", "--qpm=90"], "--qpm: a reconstruction keeps the song's own"),
+    (["{out}", "--mode=reconstruct", "--qpm=90"], "--qpm=90.0: mode reconstruct does not take it; leave it out"),
     (["{out}", "--config=lc-cat-mel_2bar_big"], "--config=lc-cat-mel_2bar_big contradicts"),
     (["{out}", "--vae_config=cat-mel_2bar_big"], "--vae_config=cat-mel_2bar_big contradicts --config=" + SMALL),
     (["{out}", "--vae_checkpoint_file={none}"], "--vae_checkpoint_file={none}: no checkpoint there"),
@@ -357,8 +357,6 @@ def test_generating_errors_are_one_line(arguments, message, script, places):
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """Paths that the wrong commands name."""
-    from conftest import drum_beat
-
     folder = tmp_path_factory.mktemp("places")
     run = tiny_training(folder)
     (folder / "text.txt").write_text("just text, and enough of it to be no record")
