@@ -22,6 +22,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Who uses one of these trains, or loads a MusicVAE.
+_SLOW_FIXTURES = {"trained", "model", "small_checkpoints", "cut_down", "script"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fast", action="store_true", help="leave out tests that train, load a model or take seconds")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--fast"):
+        slow = [i for i in items if i.get_closest_marker("slow") or _SLOW_FIXTURES.intersection(i.fixturenames)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 def pytest_runtest_setup(item):
     for mark in item.iter_markers("faults"):
         item.user_properties.append(("faults", mark.args[0]))

@@ -386,18 +386,18 @@ def test_the_batch_follows_the_work_and_changes_no_notes(trained):
 
 
 def test_a_new_decoder_does_not_begin_the_same_noise_again(trained):
-    def answers():
+    def answers(n):
         with lc_music_vae.TrainedModel(trained, seed=1) as model:
             z = model.center[np.newaxis]
             rounds = []
-            for _ in range(6):
+            for _ in range(n):
                 rounds.append(notes_of(model.decode(z, temperature=2.0)[0]))
                 model.decode(np.repeat(z, 40, 0), temperature=2.0)
             return rounds
 
-    first = answers()
-    assert len({tuple(notes) for notes in first}) > 3
-    assert answers() == first
+    first = answers(4)
+    assert len({tuple(notes) for notes in first}) > 2
+    assert answers(2) == first[:2]
 
 
 @pytest.mark.faults("what no model makes notes of")
