@@ -336,7 +336,8 @@ class TrainedModel:
         Raises:
             InputError: The song has no note that this config reads.
         """
-        note_sequence = song if isinstance(song, note_seq.NoteSequence) else examples.read_one(os.fspath(song)).note_sequence
+        is_sequence = isinstance(song, note_seq.NoteSequence)
+        note_sequence = song if is_sequence else examples.read_one(os.fspath(song)).note_sequence
         score = self.converter.score(Song("the song", note_sequence))
         placed = [
             (t, start, w) for t in score.tracks for start, w in self.converter.consecutive(score, t) if w is not None
