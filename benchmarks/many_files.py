@@ -50,9 +50,10 @@ def read(folder, count, workers):
     """Reads the first `count` songs, and prints the seconds from the first one on and the number of windows."""
     from lc_music_vae.encoding import songs
     from lc_music_vae.music import examples
+    from lc_music_vae.options import Reading
 
     paths = examples.find(folder)[:count]
-    settings = songs.Settings("cat-mel_2bar_small", "auto", "any", (0,))
+    settings = songs.Settings("cat-mel_2bar_small", Reading(), (0,))
     with songs.reading({0: paths}, settings, workers) as converted:
         windows = len(next(converted).windows)
         start = time.perf_counter()

@@ -28,6 +28,7 @@ def main():
     """Prints one row a file, and the means."""
     from lc_music_vae import data
     from lc_music_vae.music import examples
+    from lc_music_vae.options import Reading
 
     totals = []
     print("| file | apart: precision | recall | merged: precision | recall |")
@@ -37,7 +38,7 @@ def main():
         labelled = {info.instrument for info in song.note_sequence.instrument_infos if info.name == "MELODY"}
         if not labelled:
             continue
-        score = data.WindowConverter("cat-mel_2bar_small", "all").score(song)
+        score = data.WindowConverter("cat-mel_2bar_small", Reading("all")).score(song)
         expected = {(n.start, n.pitch) for t in score.tracks if t.number in labelled for n in t.notes}
         apart = song.note_sequence
         del apart.instrument_infos[:]

@@ -43,8 +43,9 @@ def ours(paths, metre):
     """Returns the number of windows of each song with --metre=`metre`."""
     from lc_music_vae import data
     from lc_music_vae.music import examples
+    from lc_music_vae.options import Reading
 
-    converter = data.WindowConverter(CONFIG, metre=metre)
+    converter = data.WindowConverter(CONFIG, Reading(metre=metre))
     counts = []
     for path in paths:
         try:

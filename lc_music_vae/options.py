@@ -8,7 +8,7 @@ import typing
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
-from lc_music_vae.music.source import MAX_QPM, MIN_QPM
+from lc_music_vae.music.source import ANY, AUTO, MAX_QPM, METRES, MIN_QPM
 
 MAX_SEED = 2**32 - 1
 # Also of what is decoded at once: beyond, it is a slip of the keyboard that would fill the memory.
@@ -106,15 +106,15 @@ class Reading(Options):
     """How songs are read."""
 
     melody_track: str = option(
-        "auto",
+        AUTO,
         "Which track of a song is its melody: auto, all, or a track's number or name. Auto goes by name, then by which "
         "sounds alone most.",
     )
     metre: str = option(
-        "any",
+        ANY,
         "What of a song is read: any reads all; 4/4 leaves out what is under other time signatures, as Magenta does "
         "(2/2 is as good as 4/4).",
-        Limits(choices=("any", "4/4")),
+        Limits(choices=METRES),
     )
 
 

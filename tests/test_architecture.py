@@ -19,6 +19,7 @@ FLOORS = (
     ("base_model",),
     ("music",),
     ("options",),
+    ("families",),
     ("data",),
     ("checkpoints",),
     ("models",),

@@ -9,7 +9,11 @@ from conftest import melody
 
 from lc_music_vae import data
 from lc_music_vae.errors import InputError
+from lc_music_vae.families import melody as melody_family
+from lc_music_vae.music import metre as metre_lib
 from lc_music_vae.music.examples import Song
+from lc_music_vae.music.score import normalise
+from lc_music_vae.music.tempo import TempoMap
 
 
 def tempos(*changes):
@@ -17,21 +21,21 @@ def tempos(*changes):
 
 
 def test_until_a_song_gives_a_tempo_there_is_midis():
-    assert data.TempoMap([]).changes() == [(0, 120)]
-    assert data.TempoMap(tempos((2, 60), (1, 240))).changes() == [(0, 120), (1, 240), (2, 60)]
-    assert data.TempoMap(tempos((0, 60), (0, 90))).changes() == [(0, 90)]
+    assert TempoMap([]).changes() == [(0, 120)]
+    assert TempoMap(tempos((2, 60), (1, 240))).changes() == [(0, 120), (1, 240), (2, 60)]
+    assert TempoMap(tempos((0, 60), (0, 90))).changes() == [(0, 90)]
 
 
 def test_tempos_of_another_world_are_none():
     others = [(math.inf, 60), (math.nan, 60), (-1, 60), (1, 0), (1, -5), (1, 1e-3), (1, 1e9), (1, math.nan)]
     for other in others:
-        assert data.TempoMap(tempos(other)).changes() == [(0, 120)]
+        assert TempoMap(tempos(other)).changes() == [(0, 120)]
     for slow_or_fast in (0.5, 1.1e-3, 9.9e8):
-        assert data.TempoMap(tempos((0, slow_or_fast))).qpms == [slow_or_fast]
+        assert TempoMap(tempos((0, slow_or_fast))).qpms == [slow_or_fast]
 
 
 def test_seconds_and_quarters_are_maps_of_one_another():
-    tempo_map = data.TempoMap(tempos((0, 90), (4, 180), (10, 60)))
+    tempo_map = TempoMap(tempos((0, 90), (4, 180), (10, 60)))
     quarters = np.array([0, 3, 6, 9, 24, 26.5])
     assert tempo_map.seconds(quarters) == pytest.approx([0, 2, 4, 5, 10, 12.5])
     assert tempo_map.quarters(tempo_map.seconds(quarters)).tolist() == quarters.tolist()
@@ -39,9 +43,9 @@ def test_seconds_and_quarters_are_maps_of_one_another():
 
 
 def test_the_main_tempo_holds_for_most_quarters_not_seconds():
-    tempo_map = data.TempoMap(tempos((0, 60), (10, 240), (15, 60)))  # for 10, then for 20 quarters, then again
+    tempo_map = TempoMap(tempos((0, 60), (10, 240), (15, 60)))  # for 10, then for 20 quarters, then again
     assert [tempo_map.main_qpm(end) for end in (5, 19, 21, 30, 39, 41)] == [60, 60, 240, 240, 240, 60]
-    assert data.TempoMap(tempos((0, 60), (1, 240))).main_qpm(1.5) == 60
+    assert TempoMap(tempos((0, 60), (1, 240))).main_qpm(1.5) == 60
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_the_main_tempo_holds_for_most_quarters_not_seconds():
     ],
 )
 def test_bars_that_are_kept_and_bars_taken_for_four_quarters(numerator, denominator, quarters, is_4_4):
-    metre = data._metre(3.0, numerator, denominator)
+    metre = metre_lib.of_signature(3.0, numerator, denominator)
     assert (metre.start, metre.end, metre.signature) == (3, math.inf, "%d/%d" % (numerator, denominator))
     assert metre.quarters == (quarters or 4)
     assert metre.is_4_4 is is_4_4
@@ -76,7 +80,7 @@ def test_bars_that_are_kept_and_bars_taken_for_four_quarters(numerator, denomina
 
 
 def score_of(sequence):
-    return data.normalise(Song("song", sequence))
+    return normalise(Song("song", sequence))
 
 
 def test_signatures_outside_the_song_are_none_of_its():
@@ -143,7 +147,7 @@ def test_notes_in_ticks_whatever_the_tempo_and_back():
 def test_a_pitch_moves_by_the_fewest_octaves():
     for low, high in ((21, 108), (48, 83), (48, 72)):
         for pitch in range(128):
-            into = data._into(pitch, low, high)
+            into = melody_family.nearest_octave(pitch, low, high)
             all_of_them = [p for p in range(low, high + 1) if (p - pitch) % 12 == 0]
             assert into == min(all_of_them, key=lambda p: abs(p - pitch))
 
@@ -153,13 +157,13 @@ def test_pitches_move_together_so_that_most_are_in_range():
     for _ in range(200):
         pitches = rng.randint(0, 128, 5)
         outside = {o: sum(not 48 <= p + 12 * o <= 83 for p in pitches.tolist()) for o in range(-12, 13)}
-        octaves = data._octaves_into(pitches, 48, 83)
+        octaves = melody_family.octaves_into(pitches, 48, 83)
         assert outside[octaves] == min(outside.values())
         assert abs(octaves) == min(abs(o) for o in outside if outside[o] == min(outside.values()))
 
 
 def test_how_many():
-    assert [data._times(number, "octave") for number in (0, 1, 2)] == ["0 octaves", "1 octave", "2 octaves"]
+    assert [melody_family._times(number, "octave") for number in (0, 1, 2)] == ["0 octaves", "1 octave", "2 octaves"]
 
 
 @pytest.mark.parametrize(

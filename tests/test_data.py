@@ -8,14 +8,16 @@ import pytest
 from conftest import EXAMPLE, SONGS, drum_and_band, drum_beat, melody, tune, write_midi
 
 from lc_music_vae import data
+from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
+from lc_music_vae.options import Reading
 
 SMALL = "cat-mel_2bar_small"
 
 
 def score_of(sequence, config=SMALL, melody_track="all"):
-    return data.WindowConverter(config, melody_track).score(Song("song", sequence))
+    return data.WindowConverter(config, Reading(melody_track)).score(Song("song", sequence))
 
 
 def windows_of(sequence, config=SMALL, melody_track="all", **kwargs):
@@ -187,7 +189,7 @@ def test_strict_metre_is_magentas(signatures, quarters_read):
         for at, _, _ in signatures:
             if note.start_time < at / 2:
                 note.end_time = min(note.end_time, at / 2)
-    converter = data.WindowConverter(SMALL, metre="4/4")
+    converter = data.WindowConverter(SMALL, Reading(metre="4/4"))
     score = converter.score(Song("song", sequence))
     ours = converter.windows(score)
     assert {w.inputs[0].tobytes() for w in ours} == magentas_windows(sequence)
@@ -306,23 +308,23 @@ def test_what_a_config_reads(config, reads, depth, transpositions):
 
 
 def test_configs_with_controls_are_refused():
-    with pytest.raises(data.InputError) as e:
+    with pytest.raises(InputError) as e:
         data.WindowConverter("cat-mel_2bar_med_chords")
     said = "MusicVAE config cat-mel_2bar_med_chords needs controls (chords or hits), which are not supported yet"
     assert str(e.value) == said
 
 
 def test_a_metre_that_is_no_choice_is_refused():
-    with pytest.raises(data.InputError) as e:
-        data.WindowConverter(SMALL, metre="3/4")
-    assert str(e.value) == "--metre=3/4 must be one of any, 4/4"
+    with pytest.raises(InputError) as e:
+        Reading(metre="3/4")
+    assert e.value.for_command_line() == "--metre=3/4 must be one of any, 4/4"
 
 
 def test_strict_metre_names_what_it_leaves_out():
     sequence = melody(tune(12), time_signature=(3, 4))
     for quarter, signature in ((12, (4, 4)), (28, (6, 8)), (34, (3, 4))):
         sequence.time_signatures.add(time=quarter / 2, numerator=signature[0], denominator=signature[1])
-    score = data.WindowConverter(SMALL, metre="4/4").score(Song("song", sequence))
+    score = data.WindowConverter(SMALL, Reading(metre="4/4")).score(Song("song", sequence))
     left_out = "left out by --metre=4/4: 3/4 from bar 1, 6/8 from bar 9; --metre=any reads it"
     assert score.remarks == (left_out,)
 
@@ -363,7 +365,7 @@ def test_tensors_become_notes_at_any_tempo():
     (window,) = windows_of(melody(notes))
     converter = data.WindowConverter(SMALL)
     for qpm, kwargs, program, down in ((120, {}, 0, 0), (60, {}, 0, 0), (90, {"program": 73, "octaves": 1}, 73, 12)):
-        (sequence,) = converter.to_note_sequences([window.outputs], qpm, **kwargs)
+        (sequence,) = converter.to_note_sequences([window.outputs], qpm=qpm, **kwargs)
         found = [(n.start_time * qpm / 60, n.end_time * qpm / 60, n.pitch, n.program) for n in sequence.notes]
         expected = [(a, b, pitch - down, program) for a, b, pitch in notes]
         assert [tuple(round(x, 9) for x in row) for row in found] == expected

@@ -70,7 +70,7 @@ NAMED = "give a .mid, .xml, .mxl, .abc or .tfrecord file named as what it is"
 def refusal(call, *arguments, kind=InputError):
     with pytest.raises(kind) as e:
         call(*arguments)
-    return str(e.value)
+    return e.value.for_command_line() if kind is InputError else str(e.value)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_the_size_of_a_record(tmp_path, monkeypatch):
 
 
 def test_the_elements_of_musicxml(tmp_path, monkeypatch):
-    assert parsing._MOST_ELEMENTS == 1000000
-    monkeypatch.setattr(parsing, "_MOST_ELEMENTS", 3)
+    assert parsing._MAX_ELEMENTS == 1000000
+    monkeypatch.setattr(parsing, "_MAX_ELEMENTS", 3)
     path = tmp_path / "a.xml"
     for content in ("<a><b/><b/></a>", "<a x='1'><b/></a>"):
         path.write_text(content)
@@ -183,8 +183,8 @@ def test_the_elements_of_musicxml(tmp_path, monkeypatch):
 
 
 def test_notes_of_this_world(monkeypatch):
-    assert parsing.MOST_NOTES == 50000
-    monkeypatch.setattr(parsing, "MOST_NOTES", 2)
+    assert parsing.MAX_NOTES == 50000
+    monkeypatch.setattr(parsing, "MAX_NOTES", 2)
     song = melody([(0, 1, 60), (1, 2, 60)])
     for value in (0, 127):
         song.notes[1].pitch = song.notes[1].velocity = song.notes[1].program = value

@@ -12,6 +12,7 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir
 from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.music import examples
+from lc_music_vae.music.score import normalise
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def shards(trained):
 
 def bars_of_the_example(first, last, shift=0):
     """Bars, from 1, of the example as a sequence of their own, at 90 quarters a minute and on the flute."""
-    song = data.normalise(next(examples.read(EXAMPLE)))
+    song = normalise(next(examples.read(EXAMPLE)))
     start, end = 4 * (first - 1), 4 * last
     notes = [(n.start - start, min(n.end, end) - start, n.pitch + shift) for n in song.notes if start <= n.start < end]
     return melody(notes, qpm=90, program=73)

@@ -13,6 +13,7 @@ from lc_music_vae.encoding import songs
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
+from lc_music_vae.options import Reading
 
 SMALL = "cat-mel_2bar_small"
 FOLDER = os.path.dirname(make.__file__)
@@ -91,7 +92,7 @@ def path_of(stem):
 
 def read(stem, metre="any", config=SMALL):
     """Returns score, windows and row of a file."""
-    converter = data.WindowConverter(config, metre=metre)
+    converter = data.WindowConverter(config, Reading(metre=metre))
     score = converter.score(next(examples.read(path_of(stem))))
     windows = converter.windows(score)
     return score, windows, songs._row(score, windows, converter)
@@ -162,7 +163,7 @@ def test_windows_come_back_to_the_songs_own_octave(stem, octaves):
     result = type(song.note_sequence)()
     for start, window in converter.consecutive(score, track):
         (decoded,) = converter.to_note_sequences([window.outputs])
-        converter.place(decoded, track, start, score, result)
+        converter.place(decoded, track, score, start=start, result=result)
     own = [n for n in song.note_sequence.notes if n.instrument == track.number]
     assert len(own) == len(make.TUNE)
     assert [(n.start_time, n.pitch) for n in result.notes] == [(n.start_time, n.pitch) for n in own]
@@ -215,14 +216,14 @@ def test_long_enough_but_for_rests_says_which_config_would_read_it():
 def test_with_all_tracks_the_one_that_was_moved_is_named():
     song = melody([(i, i + 1, 60) for i in range(8)])
     song.MergeFrom(melody([(i, i + 1, 12) for i in range(8)], instrument=3, name="bass"))
-    score = data.WindowConverter(SMALL, "all").score(Song("song", song))
+    score = data.WindowConverter(SMALL, Reading("all")).score(Song("song", song))
     assert score.remarks == ("track 3 bass: moved up 1 octave, to be in MusicVAE's range",)
 
 
 def test_strict_metre_over_bars_of_rest_says_both():
     song = melody([(12 + i, 13 + i, 60) for i in range(9)])
     song.time_signatures.add(time=6, numerator=3, denominator=4)
-    converter = data.WindowConverter(SMALL, metre="4/4")
+    converter = data.WindowConverter(SMALL, Reading(metre="4/4"))
     score = converter.score(Song("song", song))
     assert songs._row(score, converter.windows(score), converter).reason == (
         "no 2 bars without a bar of rest between; left out by --metre=4/4: 3/4 from bar 4; --metre=any reads it"

@@ -1,5 +1,6 @@
 """Work in other processes: order, bounds, and how it ends."""
 
+import contextlib
 import itertools
 import operator
 import os
@@ -16,6 +17,7 @@ from lc_music_vae import configs
 from lc_music_vae.encoding import latents, songs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
+from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel
 
 SMALL = "cat-mel_2bar_small"
@@ -35,7 +37,8 @@ def workers_of(pid):
     """The processes that this one has started, and those that they have."""
     found = set()
     for child in [int(name) for name in os.listdir("/proc") if name.isdigit() and parent_of(name) == pid]:
-        with open("/proc/%d/cmdline" % child) as f:
+        # One that ends meanwhile is none.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open("/proc/%d/cmdline" % child) as f:
             if "processes.serve" in f.read():
                 found |= {child} | workers_of(child)
     return found
@@ -167,7 +170,7 @@ def test_workers_are_started_for_many_songs_only(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "cores", lambda: 3)
     monkeypatch.setattr(songs, "_SONGS_HERE", 4)
     book = tmp_path / "tunes.abc"
-    settings = songs.Settings(SMALL, "auto", "any", (0,))
+    settings = songs.Settings(SMALL, Reading(), (0,))
     for count in (4, 5):
         book.write_text("\n".join("X:%d\nM:4/4\nL:1/1\nK:C\nC|D|E|F|\n" % i for i in range(count)))
         with songs.reading({0: [str(book)]}, settings, None) as converted:

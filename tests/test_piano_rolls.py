@@ -3,7 +3,7 @@ import pytest
 from conftest import melody, tune
 from PIL import ImageColor, ImageDraw
 
-from lc_music_vae import data
+from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.showing import piano_rolls
 
 BLUE = ImageColor.getrgb(piano_rolls.NOTE)
@@ -17,7 +17,7 @@ def shown(sheet, panel):
     for pitch in range(panel.low + 1, panel.high):
         row = pixels[panel.y(pitch), panel.left : panel.left + panel.width + 1]
         edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
-        times = edges / panel.width * panel.bars * data.QUARTERS_PER_BAR
+        times = edges / panel.width * panel.bars * QUARTERS_PER_BAR
         found += [(round(8 * a) / 8, round(8 * b) / 8, pitch) for a, b in times.reshape(-1, 2)]
     return sorted(found)
 

@@ -20,6 +20,7 @@ import lc_music_vae
 from lc_music_vae import data
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import examples
+from lc_music_vae.options import Reading
 from lc_music_vae.system import processes
 
 pytestmark = pytest.mark.faults("songs that stall")
@@ -135,7 +136,7 @@ def test_a_few_things_far_too_often(kind, tmp_path, monkeypatch):
     for name, value in (("_SECONDS", 1), ("_SECONDS_A_MB", 0)):
         monkeypatch.setattr(examples, name, value)
     rng = random.Random(kind)  # noqa: S311 - the same structures each time
-    converter = data.WindowConverter("cat-mel_2bar_small", "all")
+    converter = data.WindowConverter("cat-mel_2bar_small", Reading("all"))
     for _ in range(4):
         path = structured_file(kind, str(tmp_path), rng, 3000)
         assert read_all(path, converter).seconds < 5

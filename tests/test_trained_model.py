@@ -275,17 +275,12 @@ def test_a_new_decoder_does_not_begin_the_same_noise_again(trained):
 
 
 @pytest.mark.faults("what no model makes notes of")
-def test_a_small_vae_that_gives_no_usable_z_is_one_line(trained, monkeypatch):
+def test_a_point_that_gives_no_usable_z_is_one_line(trained):
     with lc_music_vae.TrainedModel(trained) as astray:
         for point in (np.nan, np.inf, 1e30):
-            with pytest.raises(InputError, match="--run_dir=%s: its small VAE makes .* of a point" % trained):
+            with pytest.raises(InputError, match="--run_dir=%s: its small VAE makes NaN or numbers beyond" % trained):
                 astray.decode([[0.0, 0, 0, 0], [0, point, 0, 0]])
         assert len(astray.decode([[0.0, 1000, -1000, 1000]])) == 1  # the most that a flag takes
-        decode = astray.small.decode
-        for value in (np.nan, np.inf, 1e35):  # as of weights that training drove so far
-            monkeypatch.setattr(astray.small, "decode", lambda z, value=value: decode(z) * np.float32(value))
-            with pytest.raises(InputError, match="which is no z that MusicVAE could decode"):
-                astray.sample(2)
 
 
 @pytest.mark.faults("what no model makes notes of")

@@ -22,6 +22,7 @@ from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.options import Reading
 from lc_music_vae.system import files, plain_paths, progress
 
 logger = logging.getLogger(__name__)
@@ -240,10 +241,9 @@ def complete(
         from lc_music_vae.encoding import songs as reading
         from lc_music_vae.models import music_vae
 
-        settings = reading.Settings(
-            made_with.music_vae, made_with.melody_track, made_with.metre, made_with.transpositions
-        )
-        reading.window_converter(*settings[:3])
+        how = Reading(made_with.melody_track, made_with.metre)
+        settings = reading.Settings(made_with.music_vae, how, made_with.transpositions)
+        reading.window_converter(made_with.music_vae, how)
         with reading.reading(missing, settings, workers) as converted:
             encoder = music_vae.Encoder(made_with.music_vae, weights)
             for i, of_shard in itertools.groupby(converted, lambda song: song.shard):

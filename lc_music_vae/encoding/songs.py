@@ -14,18 +14,20 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints.shards import Row
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.music import examples, melody
+from lc_music_vae.music import examples
+from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music.score import Score, Track
+from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel, progress
 
 _SONGS_HERE = 256  # up to so many are read before workers have been started
 
 
 class Settings(NamedTuple):
-    """What windows are made with: arguments of `data.WindowConverter`, and transpositions."""
+    """What windows are made with: arguments of `data.WindowConverter`, and the semitones that each is transposed by."""
 
     music_vae: str
-    melody_track: str
-    metre: str
+    reading: Reading
     transpositions: Tuple[int, ...]
 
 
@@ -45,22 +47,22 @@ class Converted(NamedTuple):
     row: Row
     windows: Sequence[data.Window] = ()
     qpm: str = ""
-    tracks: Optional[Dict[int, melody.Track]] = None
+    tracks: Optional[Dict[int, Track]] = None
 
 
 @functools.lru_cache(maxsize=1)
-def window_converter(music_vae_config: str, melody_track: str, metre: str) -> data.WindowConverter:
+def window_converter(music_vae: str, reading: Reading) -> data.WindowConverter:
     """Returns the converter, made once a process.
 
     Raises:
         InputError: The config is of a kind that no song can be read for.
     """
-    return data.WindowConverter(music_vae_config, melody_track, metre)
+    return data.WindowConverter(music_vae, reading)
 
 
 def _convert(settings: Settings, job: _Job) -> Converted:
     """Reads a song and cuts it into windows, in this process or in another."""
-    converter = window_converter(*settings[:3])
+    converter = window_converter(settings.music_vae, settings.reading)
     try:
         score = converter.score(examples.load(job.source))
     except InputError as e:  # not readable, or without the track that was asked for
@@ -87,12 +89,12 @@ def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
             file += 1
 
 
-def _row(score: data.Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
+def _row(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
     used = {w.track for w in windows}
     tracks = ", ".join(track.label() for track in score.tracks if track.number in used)
     if tracks:
         tracks += " (%s)" % score.choice
-    bars = int(np.ceil(score.bars[-1] / data.QUARTERS_PER_BAR))
+    bars = int(np.ceil(score.bars[-1] / QUARTERS_PER_BAR))
     if not score.notes:
         reason = "no notes"
     elif not score.tracks:
@@ -107,7 +109,7 @@ def _row(score: data.Score, windows: Sequence[data.Window], converter: data.Wind
     return Row(score.name, len(windows), tracks, reason)
 
 
-def _other_configs(score: data.Score, converter: data.WindowConverter) -> List[str]:
+def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
     """Names the configs with shorter windows that the song holds, in words; or nothing."""
     others = {name: converter.like(entry.music_vae) for name, entry in CONFIG_MAP.items()}
     fit = [

@@ -3,7 +3,6 @@
 Everything that can be wrong without a model is checked before TensorFlow is imported.
 """
 
-import dataclasses
 import logging
 import os
 from typing import Any, Dict, List, Optional, Sequence
@@ -113,7 +112,7 @@ def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> An
     """Returns the inputs with the windows that are meant, and these as NoteSequences."""
     from lc_music_vae import data
 
-    converter = data.WindowConverter(found.music_vae, *dataclasses.astuple(reading))
+    converter = data.WindowConverter(found.music_vae, reading)
     pairs = zip(given.songs, given.of_files())
     windows = [inputs_lib.pick_window(converter, *pair, found.config, folder) for pair in pairs]
     return given._replace(windows=windows), converter.to_note_sequences([w.outputs for w in windows])

@@ -54,11 +54,12 @@ class SmallVAE:
         return z
 
     def _check_usable(self, *results: np.ndarray) -> None:
-        """Raises an `InputError` if weights that ran away made what nobody can use."""
+        """Raises an `InputError` if weights that ran away, or a point far out, made what nobody can use."""
         if not all((np.abs(result) < _MOST).all() for result in results):  # false for NaN, too
             raise InputError(
-                "%s: its small VAE makes NaN or numbers beyond %d of latents; train into another --run_dir with a "
-                "lower learning_rate in --hparams" % (self._name, _MOST)
+                "%s: its small VAE makes NaN or numbers beyond %d of what it was given; if that was a point, it lies "
+                "too far out; else training went astray: train into another --run_dir with a lower learning_rate in "
+                "--hparams" % (self._name, _MOST)
             )
 
     def close(self) -> None:

@@ -9,48 +9,19 @@ Measured on POP909 with the names taken away, see `benchmarks/melody_tracks.py`.
 
 import bisect
 import re
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import note_seq
 import numpy as np
 
 from lc_music_vae.errors import InputError
-
-AUTO, ALL = "auto", "all"
+from lc_music_vae.music.score import Track
+from lc_music_vae.music.source import ALL, AUTO
 
 _NAMED = re.compile(r"melod|vocal|voice|\blead\b|\btune\b|\bsing", re.IGNORECASE)
 _ALONE = 0.5  # a track of which fewer notes than this sound alone is accompaniment, or everything in one
 _SAME = 1e-6  # quarters
 _LEGATO = 0.2  # quarters that notes may overlap and still sound alone
-
-
-class Note(NamedTuple):
-    """A note on the file's own beats: `start` and `end` in quarters from the song's start."""
-
-    start: float
-    end: float
-    pitch: int
-    velocity: int
-    instrument: int
-    program: int
-    is_drum: bool
-
-
-class Track(NamedTuple):
-    """The notes that make windows together: an instrument's, or all drums, or the whole band.
-
-    `octaves` is how many octaves higher than in the song its notes are here, to be in MusicVAE's range.
-    """
-
-    number: int
-    name: str
-    program: int
-    notes: Tuple[Note, ...]
-    octaves: int = 0
-
-    def label(self) -> str:
-        """Returns the track's number and its name, if it has one."""
-        return ("%d %s" % (self.number, self.name)).strip()
 
 
 def choose(tracks: Sequence[Track], wanted: str = AUTO) -> Tuple[List[Track], str]:

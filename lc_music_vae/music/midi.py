@@ -11,9 +11,9 @@ Event = Tuple[int, bytes]  # ticks from the start, and the event with its status
 
 _NAME, _END, _TEMPO, _METRE, _KEY = 0x03, 0x2F, 0x51, 0x58, 0x59
 # Beyond these a file is damaged, or no song. pretty_midi keeps 8 bytes for each tick up to the last.
-_LAST_TICK = 2 * 10**7  # 1.9 hours at 960 ticks a quarter and 180 quarters a minute
-_MOST_EVENTS = 300000
-_MOST_TRACKS = 1000
+_MAX_TICK = 2 * 10**7  # 1.9 hours at 960 ticks a quarter and 180 quarters a minute
+_MAX_EVENTS = 300000
+_MAX_TRACKS = 1000
 
 _META, _NOTE_OFF, _NOTE_ON, _PROGRAM, _PRESSURE, _SYSTEM = 0xFF, 0x80, 0x90, 0xC0, 0xD0, 0xF0
 
@@ -32,9 +32,9 @@ def put_right(content: bytes) -> bytes:
         raise ValueError("no MThd at its start")
     kind, _, ticks = struct.unpack(">HHH", content[8:14])
     bodies = [body for name, body in _chunks(content) if name == b"MTrk"]
-    if len(bodies) > _MOST_TRACKS:
-        raise ValueError("more than %d tracks" % _MOST_TRACKS)
-    tracks, left = [], _MOST_EVENTS
+    if len(bodies) > _MAX_TRACKS:
+        raise ValueError("more than %d tracks" % _MAX_TRACKS)
+    tracks, left = [], _MAX_EVENTS
     for body in bodies:
         tracks.append(list(_events(body, left)))
         left -= len(tracks[-1])
@@ -84,10 +84,10 @@ def _events(body: bytes, most: int) -> Iterator[Event]:
     while at < len(body):
         delta, at = _number(body, at)
         ticks, most = ticks + delta, most - 1
-        if ticks > _LAST_TICK:
-            raise ValueError("an event at tick %d; a song has at most %d" % (ticks, _LAST_TICK))
+        if ticks > _MAX_TICK:
+            raise ValueError("an event at tick %d; a song has at most %d" % (ticks, _MAX_TICK))
         if most < 0:
-            raise ValueError("more than %d events" % _MOST_EVENTS)
+            raise ValueError("more than %d events" % _MAX_EVENTS)
         (first,) = _whole(body, at, 1)
         if first >= _SYSTEM:
             size, begin = _number(body, at + 1 + (first == _META))

@@ -24,9 +24,9 @@ from lc_music_vae.system import files
 
 # What a song may have at most. The notes of a long symphony are fewer, and take 2 MB as MIDI, 3 MB as a NoteSequence
 # and 20 MB as MusicXML.
-MOST_NOTES = 50000
-_MOST_CHANGES = 50000  # of each kind: time signatures, keys, tempos ...
-_MOST_ELEMENTS = 1000000
+MAX_NOTES = 50000
+_MAX_CHANGES = 50000  # of each kind: time signatures, keys, tempos ...
+_MAX_ELEMENTS = 1000000
 _SUSTAIN = 64  # the pedal's controller number
 
 
@@ -67,10 +67,10 @@ def _used(read: Any) -> Any:
     kinds = {"time_signatures": "time signatures", "key_signatures": "keys", "tempos": "tempos"}
     kinds["instrument_infos"] = "names of instruments"
     for kind, said in kinds.items():
-        if len(getattr(read, kind)) > _MOST_CHANGES:
-            raise ValueError("%d %s; a song has at most %d here" % (len(getattr(read, kind)), said, _MOST_CHANGES))
-    if len(read.notes) > MOST_NOTES:
-        raise ValueError("%d notes; a song has at most %d here; split it" % (len(read.notes), MOST_NOTES))
+        if len(getattr(read, kind)) > _MAX_CHANGES:
+            raise ValueError("%d %s; a song has at most %d here" % (len(getattr(read, kind)), said, _MAX_CHANGES))
+    if len(read.notes) > MAX_NOTES:
+        raise ValueError("%d notes; a song has at most %d here; split it" % (len(read.notes), MAX_NOTES))
     used = note_seq.NoteSequence(ticks_per_quarter=read.ticks_per_quarter, total_time=read.total_time)
     for kind in ["notes"] + list(kinds):
         getattr(used, kind).MergeFrom(getattr(read, kind))
@@ -134,13 +134,13 @@ def _zipped_anew(path: str, folder: str) -> str:
 
 
 def _check_elements(xml: bytes) -> None:
-    left = _MOST_ELEMENTS
+    left = _MAX_ELEMENTS
 
     def count(name, attributes):
         nonlocal left
         left -= 1 + len(attributes)
         if left < 0:
-            raise ValueError("it has more than %d elements and attributes" % _MOST_ELEMENTS)
+            raise ValueError("it has more than %d elements and attributes" % _MAX_ELEMENTS)
 
     def refuse(*unused):
         raise ValueError("it declares entities, which no MusicXML needs")

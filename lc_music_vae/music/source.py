@@ -1,4 +1,4 @@
-"""A song before and after it is read, and what is believed of one."""
+"""A song before and after it is read, what is believed of one, and what may be asked for of it."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +6,9 @@ UNREADABLE = "unreadable"
 MAX_FILE_BYTES = 32 << 20
 # Quarters a minute that a song is believed to have, and may be given. Beyond, it is a slip or damage.
 MIN_QPM, MAX_QPM = 10, 1000
+# What may be asked for of a song's tracks, beside a number or a name; and of its time signatures.
+AUTO, ALL = "auto", "all"
+ANY, STRICT = METRES = ("any", "4/4")
 
 
 class Song(NamedTuple):

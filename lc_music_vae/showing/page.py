@@ -205,14 +205,15 @@ def _heard(sequence: Any, path: str) -> _Heard:
     """Returns what the page plays of a NoteSequence."""
     import numpy as np
 
-    from lc_music_vae import data
+    from lc_music_vae.music.metre import QUARTERS_PER_BAR
+    from lc_music_vae.music.tempo import TempoMap
 
-    tempo_map = data.TempoMap(sequence.tempos)
+    tempo_map = TempoMap(sequence.tempos)
     end = max([0.0] + [note.end_time for note in sequence.notes])
-    count = max(1, math.ceil(float(tempo_map.quarters(end)) / data.QUARTERS_PER_BAR - 1e-3))
+    count = max(1, math.ceil(float(tempo_map.quarters(end)) / QUARTERS_PER_BAR - 1e-3))
     if count > _MOST_BARS:
         raise InputError("%s: of %d bars, more than a song has" % (path, count))
-    bars = [round(float(s), 4) for s in tempo_map.seconds(data.QUARTERS_PER_BAR * np.arange(count + 1.0))]
+    bars = [round(float(s), 4) for s in tempo_map.seconds(QUARTERS_PER_BAR * np.arange(count + 1.0))]
     notes = [[round(n.start_time, 4), round(n.end_time, 4), n.pitch, n.velocity, n.is_drum] for n in sequence.notes]
     return _Heard(sorted(notes), bars)
 

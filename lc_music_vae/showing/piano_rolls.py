@@ -12,7 +12,8 @@ import note_seq
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lc_music_vae import data
+from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music.tempo import TempoMap
 from lc_music_vae.system import requirements
 
 COLUMNS = 4
@@ -45,7 +46,7 @@ class Panel(NamedTuple):
 
     def x(self, quarter: float) -> int:
         """Returns where a time is."""
-        return self.left + round(quarter / (self.bars * data.QUARTERS_PER_BAR) * self.width)
+        return self.left + round(quarter / (self.bars * QUARTERS_PER_BAR) * self.width)
 
     def y(self, pitch: float) -> int:
         """Returns where a pitch is."""
@@ -53,7 +54,7 @@ class Panel(NamedTuple):
 
 
 def _roll(sequence: note_seq.NoteSequence) -> Roll:
-    tempo_map = data.TempoMap(sequence.tempos)
+    tempo_map = TempoMap(sequence.tempos)
     starts = tempo_map.quarters(np.array([n.start_time for n in sequence.notes]))
     ends = tempo_map.quarters(np.array([n.end_time for n in sequence.notes]))
     return [(float(a), float(b), n.pitch) for a, b, n in zip(starts, ends, sequence.notes)]
@@ -72,7 +73,7 @@ def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
     pitches = [pitch for roll in rolls for _, _, pitch in roll] or [60]
     low, high = min(pitches) - _MARGIN, max(pitches) + _MARGIN
     end = max((end for roll in rolls for _, end, _ in roll), default=0)
-    bars = max(1, math.ceil(end / data.QUARTERS_PER_BAR - 1e-6))
+    bars = max(1, math.ceil(end / QUARTERS_PER_BAR - 1e-6))
     columns = min(columns, len(rolls))
     room = (_WIDEST - _LEFT - _RIGHT) // columns - _GAP
     width = max(_NARROWEST, min(room, max(_LEAST_PANEL, _A_BAR * bars)))
@@ -106,7 +107,7 @@ def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], colu
                 pen.text((panel.left - 4, panel.y(pitch)), pitch_name(pitch), fill=_TEXT, font=label_font, anchor="rm")
         if panel.top == lowest[panel.left]:
             for bar in range(0, panel.bars, max(1, panel.bars // 16)):
-                at = panel.x(data.QUARTERS_PER_BAR * (bar + 0.5)), panel.top + _HEIGHT + 4
+                at = panel.x(QUARTERS_PER_BAR * (bar + 0.5)), panel.top + _HEIGHT + 4
                 pen.text(at, str(bar + 1), fill=_TEXT, font=label_font, anchor="mt")
     return sheet
 
@@ -122,8 +123,8 @@ def _draw_roll(pen: ImageDraw.ImageDraw, panel: Panel, roll: Roll) -> None:
     top, bottom = panel.top, panel.top + _HEIGHT
     for pitch in _named(panel):
         pen.line((panel.left, panel.y(pitch), panel.left + panel.width, panel.y(pitch)), fill=_GRID)
-    for quarter in range(panel.bars * data.QUARTERS_PER_BAR):
-        is_bar = quarter % data.QUARTERS_PER_BAR == 0
+    for quarter in range(panel.bars * QUARTERS_PER_BAR):
+        is_bar = quarter % QUARTERS_PER_BAR == 0
         if is_bar or panel.bars <= 8:
             pen.line((panel.x(quarter), top, panel.x(quarter), bottom), fill=_BAR if is_bar else _GRID)
     pen.rectangle((panel.left, top, panel.left + panel.width, bottom), outline=_TEXT)

@@ -1,0 +1,40 @@
+"""The families of MusicVAE configs: one module each, one line each in this table."""
+
+from typing import Tuple, Type
+
+from magenta.models.music_vae import configs as music_vae_configs
+
+from lc_music_vae.errors import InputError
+from lc_music_vae.families.band import Band
+from lc_music_vae.families.drums import Drums
+from lc_music_vae.families.family import Family
+from lc_music_vae.families.magenta_facts import facts_of
+from lc_music_vae.families.melody import Melody
+from lc_music_vae.families.performance import Performance
+
+FAMILIES: Tuple[Type[Family], ...] = (
+    Melody,
+    Drums,
+    Band,
+    Performance,
+)
+
+
+def family_of(music_vae: str) -> Family:
+    """Returns the family of the config that is called `music_vae` in magenta's CONFIG_MAP, with the config's facts.
+
+    Raises:
+        InputError: None reads this kind of config, or none knows the controls that it needs.
+    """
+    converter = music_vae_configs.CONFIG_MAP[music_vae].data_converter
+    alike = [family for family in FAMILIES if isinstance(converter, family.converters)]
+    if not alike:
+        known = ", ".join(kind.__name__ for family in FAMILIES for kind in family.converters)
+        raise InputError(
+            "MusicVAE config %s has a %s, which is not supported yet; supported are %s"
+            % (music_vae, type(converter).__name__, known)
+        )
+    for family in alike:
+        if family.control_depth == converter.control_depth:
+            return family(facts_of(music_vae))
+    raise InputError("MusicVAE config %s needs controls (chords or hits), which are not supported yet" % music_vae)

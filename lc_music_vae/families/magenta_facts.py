@@ -1,0 +1,78 @@
+"""What magenta's converters and augmenters say of a MusicVAE config's windows.
+
+They keep it in private attributes. Those are read and changed here alone, so that a magenta that renames one is
+noticed in one place; tests/test_families.py has the list of them.
+"""
+
+import copy
+import functools
+import math
+from typing import Any, FrozenSet, NamedTuple, Optional, Tuple
+
+from magenta.models.music_vae import configs as music_vae_configs
+
+_EXTRACTORS = ("_event_extractor_fn", "_drums_extractor_fn")
+
+
+class Facts(NamedTuple):
+    """What is known of a MusicVAE config's windows.
+
+    Attributes:
+        converter: A copy of magenta's converter that keeps a single window whole, with the rests in it.
+        bars: Length of a window in bars of four quarters.
+        steps_per_quarter: Steps that a quarter is quantized to.
+        input_depth: Depth of the encoder's input tensors.
+        pitch_range: Lowest and highest pitch, where the converter has its own.
+        drum_pitches: Pitches of the drums that it knows; empty where it has no classes of drums.
+        transpose_range: Semitones (lowest, highest) that magenta itself transposes by in training, if it does.
+    """
+
+    converter: Any
+    bars: int
+    steps_per_quarter: int
+    input_depth: int
+    pitch_range: Optional[Tuple[int, int]]
+    drum_pitches: FrozenSet[int]
+    transpose_range: Optional[Tuple[int, int]]
+
+
+def facts_of(music_vae: str) -> Facts:
+    """Returns the facts of the config that is called `music_vae` in magenta's CONFIG_MAP."""
+    config = music_vae_configs.CONFIG_MAP[music_vae]
+    augmenter = config.note_sequence_augmenter
+    converter = _for_windows(config.data_converter)
+    own = vars(converter)
+    return Facts(
+        converter=converter,
+        bars=_window_bars(own),
+        steps_per_quarter=own["_steps_per_quarter"],
+        input_depth=converter.input_depth,
+        pitch_range=(own["_min_pitch"], own["_max_pitch"]) if "_min_pitch" in own else None,
+        drum_pitches=frozenset(own.get("_pitch_class_map", ())),
+        transpose_range=None if augmenter is None else augmenter._transpose_range,
+    )
+
+
+def _window_bars(own: Any) -> int:
+    """Returns how many bars a converter with these attributes makes one tensor of."""
+    if own.get("_slice_steps"):
+        return own["_slice_steps"] // own["_steps_per_bar"]
+    return own.get("_slice_bars") or own.get("_split_bars") or own["_hop_size_bars"]
+
+
+def _for_windows(converter: Any) -> Any:
+    """Returns a copy of magenta's converter that keeps a single window whole, with the rests in it.
+
+    magenta's starts a melody at its first note, ends it at a bar of rest and splits at time changes: right for
+    a song, wrong for a window that was cut already.
+    """
+    converter = copy.deepcopy(converter)
+    converter.set_mode("infer")
+    converter.max_tensors_per_notesequence = None
+    converter._presplit_on_time_changes = False
+    for extractor in _EXTRACTORS:
+        if hasattr(converter, extractor):
+            converter._pad_to_total_time = True
+            cut = getattr(converter, extractor)
+            setattr(converter, extractor, functools.partial(cut.func, **dict(cut.keywords, gap_bars=math.inf)))
+    return converter

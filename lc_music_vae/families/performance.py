@@ -1,0 +1,16 @@
+"""Performances of several instruments."""
+
+import note_seq
+from magenta.models.music_vae import data_hierarchical
+
+from lc_music_vae.families.family import Family
+
+
+class Performance(Family):
+    """A window is of all tracks together, as they were played."""
+
+    converters = (data_hierarchical.MultiInstrumentPerformanceConverter,)
+
+    def as_heard(self, note_sequence):
+        """The sustain pedal lengthens notes."""
+        return note_seq.apply_sustain_control_changes(note_sequence)

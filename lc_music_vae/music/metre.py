@@ -1,0 +1,104 @@
+"""Bars and time signatures (metres) of a song, in quarters from its start."""
+
+import bisect
+import math
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from lc_music_vae.music.tempo import TempoMap
+
+QUARTERS_PER_BAR = 4  # of 4/4, which MusicVAE counts in
+_MAX_SAID = 8  # time signatures of a song
+_BEAT_TOLERANCE = 0.02  # quarters that a change may be off its beat
+
+
+class Metre(NamedTuple):
+    """A stretch of a song under one time signature, from `start` to `end` in quarters.
+
+    `quarters` is the length that its bars are given, `is_4_4` whether that is what the signature says and four
+    quarters (2/2 is), and `remark` what was made of it otherwise, in words.
+    """
+
+    start: float
+    end: float
+    signature: str
+    quarters: float
+    is_4_4: bool
+    remark: str
+
+
+def of_signature(start: float, numerator: int, denominator: int) -> Metre:
+    """Returns the metre of a time signature, its end not known yet.
+
+    Bars of 2/4 or 1/4 (a common stand-in for "unknown") are grouped to four quarters, as MusicVAE knows them.
+    """
+    sixteenths = 16 * numerator / denominator if denominator else 0
+    signature = "%d/%d" % (numerator, denominator)
+    quarters, remark = float(QUARTERS_PER_BAR), ""
+    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64 and sixteenths not in (8, 16, 32, 64):
+        quarters, remark = sixteenths / 4, "%s: windows start at its bars and are cut by sixteenths" % signature
+    elif sixteenths != 16:
+        remark = "%s: taken as bars of four quarters" % signature
+    return Metre(start, math.inf, signature, quarters, sixteenths == 16, remark)
+
+
+def bars_and_metres(note_sequence: Any, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[Metre, ...]]:
+    """Returns the bars of a song and the metres that last some time.
+
+    Args:
+        note_sequence: A NoteSequence with the time signatures, at seconds.
+        tempo_map: Its tempo map.
+        end: The end of its last note, in quarters.
+
+    Returns:
+        Starts of bars in quarters, ascending, up to the first at or after `end`; and metres that follow each other
+        from 0 on without a gap, the last one without an end.
+    """
+    signatures = sorted((s for s in note_sequence.time_signatures if math.isfinite(s.time)), key=lambda s: s.time)
+    starts = tempo_map.quarters(np.array([s.time for s in signatures])).tolist()
+    bars, metres = [0.0], [of_signature(0.0, QUARTERS_PER_BAR, 4)]
+    for at, signature in zip(starts, signatures):
+        if not 0 <= at <= end:
+            continue
+        # A change between beats is not a bar line: it holds from the next one.
+        aligned = math.isclose(at, round(at), abs_tol=_BEAT_TOLERANCE)
+        length = metres[-1].quarters
+        while bars[-1] + length <= at or (not aligned and bars[-1] < at):
+            bars.append(bars[-1] + length)
+        if aligned and round(at) > bars[-1]:
+            bars.append(float(round(at)))
+        metres[-1] = metres[-1]._replace(end=bars[-1])
+        metres.append(of_signature(bars[-1], signature.numerator, signature.denominator))
+    while bars[-1] < end:
+        bars.append(bars[-1] + metres[-1].quarters)
+    return np.array(bars), tuple(m for m in metres if m.start < min(m.end, max(end, 1)))
+
+
+def all_4_4(metres: Sequence[Metre], start: float, end: float) -> bool:
+    """Returns whether only metres of 4/4 hold from `start` to `end` quarters; `metres` as `bars_and_metres` has it."""
+    i = bisect.bisect_left(metres, (end,)) - 1  # tuples are compared by their first field, here the start
+    while i >= 0 and metres[i].end > start:
+        if not metres[i].is_4_4:
+            return False
+        i -= 1
+    return True
+
+
+def remarks(metres: Sequence[Metre]) -> List[str]:
+    """Returns what is made of metres other than 4/4 where all are read, in words."""
+    return _first_few(list(dict.fromkeys(m.remark for m in metres if m.remark)))
+
+
+def other_than_4_4(metres: Sequence[Metre], bars: np.ndarray) -> str:
+    """Returns the time signatures other than 4/4 and the bar, from 1, that each first holds from; "" if none."""
+    first_bars: Dict[str, int] = {}
+    for m in metres:
+        if not m.is_4_4:
+            first_bars.setdefault(m.signature, int(np.searchsorted(bars, m.start)) + 1)
+    return ", ".join(_first_few(["%s from bar %d" % item for item in first_bars.items()]))
+
+
+def _first_few(said: List[str]) -> List[str]:
+    """Returns what fits into a table: the first few, and how many more there are."""
+    return said[:_MAX_SAID] + (["and %d more" % (len(said) - _MAX_SAID)] if len(said) > _MAX_SAID else [])

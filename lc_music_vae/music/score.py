@@ -1,0 +1,102 @@
+"""A song on its own beats: notes, tracks, bars, tempo and time signatures, in quarters. Needs no TensorFlow."""
+
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music.metre import QUARTERS_PER_BAR, Metre, bars_and_metres
+from lc_music_vae.music.source import Song
+from lc_music_vae.music.tempo import TempoMap
+
+_MAX_BARS = 5000  # 2.8 hours of 4/4 at 120: what ends later is no song, and every bar costs a window
+_MAX_NAME = 100
+
+
+class Note(NamedTuple):
+    """A note on the file's own beats: `start` and `end` in quarters from the song's start."""
+
+    start: float
+    end: float
+    pitch: int
+    velocity: int
+    instrument: int
+    program: int
+    is_drum: bool
+
+
+class Track(NamedTuple):
+    """The notes that make windows together: an instrument's, or all drums, or the whole band.
+
+    `octaves` is how many octaves higher than in the song its notes are here, to be in MusicVAE's range.
+    """
+
+    number: int
+    name: str
+    program: int
+    notes: Tuple[Note, ...]
+    octaves: int = 0
+
+    def label(self) -> str:
+        """Returns the track's number and its name, if it has one."""
+        return ("%d %s" % (self.number, self.name)).strip()
+
+
+class Score(NamedTuple):
+    """A song on its own beats.
+
+    Attributes:
+        name: Where it is from, as `Song.name`.
+        notes: Its notes, in order of start and then from high to low.
+        bars: Starts of its bars in quarters; the last entry is the end of the last bar.
+        tempo_map: The map back to the file's seconds.
+        track_names: Names of its tracks by instrument number, where the file has them.
+        metres: Its time signatures, in order.
+        end: The end of its last note, in quarters.
+        tracks: The parts that windows are cut from.
+        choice: Why these, in words.
+        remarks: What was made of time signatures other than 4/4, and of notes out of range, in words.
+    """
+
+    name: str
+    notes: Tuple[Note, ...]
+    bars: np.ndarray
+    tempo_map: TempoMap
+    track_names: Dict[int, str]
+    metres: Tuple[Metre, ...]
+    end: float
+    tracks: Tuple[Track, ...] = ()
+    choice: str = ""
+    remarks: Tuple[str, ...] = ()
+
+
+def normalise(song: Song) -> Score:
+    """Puts a song on its own beats: no tempo changes left, bars marked, the map back kept.
+
+    Raises:
+        InputError: It is longer than any song.
+    """
+    sequence = song.note_sequence
+    tempo_map = TempoMap(sequence.tempos)
+    notes = _notes(sequence, tempo_map)
+    end = max((n.end for n in notes), default=0.0)
+    if not end <= _MAX_BARS * QUARTERS_PER_BAR:
+        raise InputError(
+            "%s: its last note ends after %.0f bars; a song has at most %d here; split it"
+            % (song.name, end / QUARTERS_PER_BAR, _MAX_BARS)
+        )
+    bars, metres = bars_and_metres(sequence, tempo_map, end)
+    names = {info.instrument: printable(info.name)[:_MAX_NAME] for info in sequence.instrument_infos}
+    return Score(song.name, tuple(notes), bars, tempo_map, names, metres, end)
+
+
+def _notes(sequence: Any, tempo_map: TempoMap) -> List[Note]:
+    """Returns the notes of a NoteSequence that sound, in order of start and then from high to low."""
+    sounding = [n for n in sequence.notes if n.velocity and n.start_time >= 0]
+    starts = tempo_map.quarters(np.array([n.start_time for n in sounding]))
+    ends = tempo_map.quarters(np.array([n.end_time for n in sounding]))
+    notes = [
+        Note(float(start), float(max(start, end)), n.pitch, n.velocity, n.instrument, n.program, n.is_drum)
+        for start, end, n in zip(starts, ends, sounding)
+    ]
+    return sorted(notes, key=lambda n: (n.start, -n.pitch))
