@@ -245,7 +245,7 @@ def test_a_page_that_was_tampered_with_does_no_harm(folder, before, after):
 
 
 def test_the_newest_are_shown_and_the_others_counted(folder, monkeypatch):
-    monkeypatch.setattr(page, "_MOST_SHOWN", 3)
+    monkeypatch.setattr(page, "_MAX_SHOWN", 3)
     assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 1]
     said = "The newest 3 are shown here; index.json lists 1 more."
     assert said in (folder / "index.html").read_text(encoding="utf-8")
@@ -253,20 +253,20 @@ def test_the_newest_are_shown_and_the_others_counted(folder, monkeypatch):
     assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 2]  # what is gone takes no room
     assert "are shown here" not in (folder / "index.html").read_text(encoding="utf-8")
     write_midi(drum_beat(2), folder / "b.mid")
-    monkeypatch.setattr(page, "_MOST_SHOWN", 4)
+    monkeypatch.setattr(page, "_MAX_SHOWN", 4)
     assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 2]
     assert "are shown here" not in (folder / "index.html").read_text(encoding="utf-8")
-    monkeypatch.setattr(page, "_MOST_MARKS", 10)
+    monkeypatch.setattr(page, "_MAX_MARKS", 10)
     assert [len(run_["outputs"]) for run_ in shown(folder)] == [1]  # however long it is
 
 
 def test_what_has_no_room_or_no_time_is_said(folder, monkeypatch, caplog):
-    monkeypatch.setattr(page, "_MOST_PICTURES", 2 * len(PNG))
+    monkeypatch.setattr(page, "_MAX_PICTURES", 2 * len(PNG))
     assert [run_["picture"] is None for run_ in shown(folder)] == [False, False, True]
     assert caplog.messages == ["index.html leaves out %s: there is no room left for it" % (folder / "a.png")]
     os.remove(str(folder / "index.html"))
     monkeypatch.undo()
-    monkeypatch.setattr(page, "_MOST_SECONDS", 1e-9)
+    monkeypatch.setattr(page, "_MAX_SECONDS", 1e-9)
     assert [len(run_["outputs"]) for run_ in shown(folder)] == [1]
     said = "%s: no time left to read it; it will be there the next time" % (folder / "b.mid")
     assert said in caplog.messages[-1]

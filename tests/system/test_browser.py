@@ -201,7 +201,7 @@ def test_drums_are_heard_though_the_sound_file_is_no_sound(opened, folder):  # n
 
 
 def test_where_there_are_too_many_the_page_says_how_many_more(opened, folder, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(page, "_MOST_SHOWN", 3)
+    monkeypatch.setattr(page, "_MAX_SHOWN", 3)
     page.write(str(folder))
     opened.open(at(folder))
     check_clean(opened)
