@@ -335,7 +335,7 @@ def test_another_part_than_was_asked_for(part, server, tmp_path):
 
 
 def test_a_server_that_sends_without_end(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "MOST_BYTES", 100000)
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 100000)
     with pytest.raises(InputError, match="the server sends more than"):
         fetch(server, tmp_path)
     assert len(server.ranges) == 1

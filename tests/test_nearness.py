@@ -96,7 +96,7 @@ def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_pat
 
 def test_only_so_many_windows_are_read_and_that_is_said(shards, monkeypatch, caplog):
     last = data.notes_of(bars_of_the_example(11, 12))
-    monkeypatch.setattr(nearness, "_MOST_WINDOWS", 2)
+    monkeypatch.setattr(nearness, "_MAX_WINDOWS", 2)
     caplog.set_level("INFO")
     (found,) = nearness.find([last], shards)
     assert not found.copy

@@ -240,7 +240,7 @@ def test_a_tempo_that_midi_does_not_have_is_one_line_and_nothing_is_written(tmp_
     assert os.listdir(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("qpm", [outputs._SLOWEST, 10, 1000, outputs._FASTEST])
+@pytest.mark.parametrize("qpm", [outputs._MIN_QPM, 10, 1000, outputs._MAX_QPM])
 def test_every_other_tempo_comes_back(tmp_path, qpm):
     (path,) = outputs.write_midi([melody([(0, 1, 60)], qpm=qpm)], str(tmp_path), "x")
     assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == pytest.approx(qpm, rel=1e-3)

@@ -179,7 +179,7 @@ def test_a_page_that_was_tampered_with_does_no_harm(three_runs, before, after):
 
 
 def test_the_newest_are_shown_and_the_others_counted(three_runs, monkeypatch):
-    monkeypatch.setattr(page, "_MOST_SHOWN", 3)
+    monkeypatch.setattr(page, "_MAX_SHOWN", 3)
     assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 1, 1]
     said = "The newest 3 are shown here; index.json lists 1 more."
     assert said in (three_runs / "index.html").read_text(encoding="utf-8")
@@ -187,20 +187,20 @@ def test_the_newest_are_shown_and_the_others_counted(three_runs, monkeypatch):
     assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 2]  # what is gone takes no room
     assert "are shown here" not in (three_runs / "index.html").read_text(encoding="utf-8")
     write_midi(drum_beat(2), three_runs / "b.mid")
-    monkeypatch.setattr(page, "_MOST_SHOWN", 4)
+    monkeypatch.setattr(page, "_MAX_SHOWN", 4)
     assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 1, 2]
     assert "are shown here" not in (three_runs / "index.html").read_text(encoding="utf-8")
-    monkeypatch.setattr(page, "_MOST_MARKS", 10)
+    monkeypatch.setattr(page, "_MAX_MARKS", 10)
     assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1]  # however long it is
 
 
 def test_what_has_no_room_or_no_time_is_said(three_runs, monkeypatch, caplog):
-    monkeypatch.setattr(page, "_MOST_PICTURES", 2 * len(PNG))
+    monkeypatch.setattr(page, "_MAX_PICTURES", 2 * len(PNG))
     assert [run_["picture"] is None for run_ in shown(three_runs)] == [False, False, True]
     assert caplog.messages == ["index.html leaves out %s: there is no room left for it" % (three_runs / "a.png")]
     os.remove(str(three_runs / "index.html"))
     monkeypatch.undo()
-    monkeypatch.setattr(page, "_MOST_SECONDS", 1e-9)
+    monkeypatch.setattr(page, "_MAX_SECONDS", 1e-9)
     assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1]
     said = "%s: no time left to read it; it will be there the next time" % (three_runs / "b.mid")
     assert said in caplog.messages[-1]

@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 _LOCK = ".lc_music_vae.lock"  # a name that nobody else has: its file is written to
 _STATE = "checkpoint"  # TensorFlow's list of the checkpoints that it keeps
-_MOST_STATE = 1 << 20
+_MAX_STATE = 1 << 20
 _NEWEST = re.compile(r'^model_checkpoint_path:\s*"([^"]*)"', re.MULTILINE)
 _ALL = re.compile(r'^all_model_checkpoint_paths:\s*"([^"]*)"', re.MULTILINE)
 _CHECKPOINT = re.compile(r"model\.ckpt-(\d{1,15})$")
-_MOST_TRIES = 20  # of copying a checkpoint that a training may replace meanwhile
+_MAX_TRIES = 20  # of copying a checkpoint that a training may replace meanwhile
 # What it writes first is called as the file will be, and so on.
 _LEFT_BY_TENSORFLOW = re.compile(r"(checkpoint|model\.ckpt-\d+\.\S+)\.(tmp[0-9a-f]{32}|tempstate\d+)$")
 
@@ -202,7 +202,7 @@ class RunDir(NamedTuple):
         """Returns the names that TensorFlow's list of checkpoints has, the newest first, then all in order."""
         try:
             with files.opened(os.path.join(self.train, _STATE)) as f:
-                text = f.read(_MOST_STATE).decode("utf-8", "replace")
+                text = f.read(_MAX_STATE).decode("utf-8", "replace")
         except OSError:
             return []
         # Names may be absolute paths, from before the folder was moved.
@@ -311,7 +311,7 @@ class RunDir(NamedTuple):
             copy = RunDir(folder)
             os.mkdir(copy.train)
             copy.write(run)
-            for left in reversed(range(_MOST_TRIES)):
+            for left in reversed(range(_MAX_TRIES)):
                 prefix, _ = self.trained(run)
                 try:
                     for file in _names_in(self.train):

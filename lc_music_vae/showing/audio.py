@@ -26,7 +26,7 @@ _PLACES = (
 )
 _PEAK = 0.9  # of full scale: MP3 and AAC encoders overshoot what they are given
 _SLACK = 0.1  # seconds by which FluidSynth may end before the last note, in MIDI's own rounding
-_MOST_SECONDS = 3600
+_MAX_SECONDS = 3600
 _BLOCK = 1 << 20  # samples that are written at once
 _FADE = 0.02  # seconds at the end, where a note that still rings would click
 _BASS_DRUMS = (35, 36)
@@ -100,10 +100,10 @@ def render(sequence: Any, path: str, engine: Engine) -> None:
     import numpy as np
 
     seconds = max([sequence.total_time] + [n.end_time for n in sequence.notes])
-    if seconds > _MOST_SECONDS:
+    if seconds > _MAX_SECONDS:
         raise InputError(
             "%s: %.1f hours of sound; at most %d is rendered: leave out --audio"
-            % (path, seconds / 3600, _MOST_SECONDS / 3600)
+            % (path, seconds / 3600, _MAX_SECONDS / 3600)
         )
     length = int(round(RATE * seconds))
     sound, loudness = np.zeros((0, 1)), 0.0

@@ -19,7 +19,7 @@ from lc_music_vae.system import files, interrupts
 logger = logging.getLogger(__name__)
 
 _STAMP, _STAMP_LENGTH = "%Y-%m-%d_%H%M%S", len("2020-12-31_235959")  # when it was written, in a file's name
-_SLOWEST, _FASTEST = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
+_MIN_QPM, _MAX_QPM = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
 
 
 class Output(NamedTuple):
@@ -161,10 +161,10 @@ def _midi(sequence: Any) -> bytes:
     import note_seq
 
     for tempo in sequence.tempos:
-        if not _SLOWEST <= tempo.qpm <= _FASTEST:
+        if not _MIN_QPM <= tempo.qpm <= _MAX_QPM:
             raise InputError(
                 "a tempo of %g quarters a minute cannot be written: MIDI has %s to %d; give music with another"
-                % (tempo.qpm, _SLOWEST, _FASTEST)
+                % (tempo.qpm, _MIN_QPM, _MAX_QPM)
             )
     written = io.BytesIO()  # note_seq's own function leaves the file to be closed by chance
     note_seq.note_sequence_to_pretty_midi(sequence).write(written)

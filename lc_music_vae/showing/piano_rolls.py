@@ -22,7 +22,7 @@ _GRID, _BAR, _TEXT = "#e3e3e3", "#8c8c8c", "black"
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARGIN = 2  # semitones above and below the notes
 # Pixels.
-_WIDEST, _LEAST_PANEL, _A_BAR, _NARROWEST = 1600, 300, 55, 24
+_MAX_WIDTH, _MIN_PANEL, _A_BAR, _MIN_WIDTH = 1600, 300, 55, 24
 _HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 34, 12, 26
 _TITLE_SIZE, _LABEL_SIZE = 12, 10
 
@@ -75,8 +75,8 @@ def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
     end = max((end for roll in rolls for _, end, _ in roll), default=0)
     bars = max(1, math.ceil(end / QUARTERS_PER_BAR - 1e-6))
     columns = min(columns, len(rolls))
-    room = (_WIDEST - _LEFT - _RIGHT) // columns - _GAP
-    width = max(_NARROWEST, min(room, max(_LEAST_PANEL, _A_BAR * bars)))
+    room = (_MAX_WIDTH - _LEFT - _RIGHT) // columns - _GAP
+    width = max(_MIN_WIDTH, min(room, max(_MIN_PANEL, _A_BAR * bars)))
     places = ((i % columns, i // columns) for i in range(len(rolls)))
     lefts_and_tops = ((_LEFT + x * (width + _GAP), _TITLE + y * (_HEIGHT + _TITLE)) for x, y in places)
     return [Panel(left, top, width, bars, low, high) for left, top in lefts_and_tops]

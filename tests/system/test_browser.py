@@ -199,7 +199,7 @@ def test_drums_are_heard_though_the_sound_file_is_no_sound(opened, three_runs):
 
 
 def test_where_there_are_too_many_the_page_says_how_many_more(opened, three_runs, monkeypatch):
-    monkeypatch.setattr(page, "_MOST_SHOWN", 3)
+    monkeypatch.setattr(page, "_MAX_SHOWN", 3)
     page.write(str(three_runs))
     opened.open(at(three_runs))
     check_clean(opened)
