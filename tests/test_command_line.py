@@ -165,11 +165,11 @@ def test_same_seed_same_bytes_in_every_mode_and_another_seed_others(trained, scr
         common = ["--run_dir=" + trained, "--mode=" + mode, "--temperature=1", *arguments]
         flags = [*common, "--seed=1", "--output_dir=%s" % (tmp_path / mode / "a")]
         done = run_process("midime_generate.py", *flags)  # in a process of its own, as nothing was done before
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert done.returncode == 0, done.stderr
         for folder, seed in (("b", 1), ("c", 2)):
             flags = [*common, "--seed=%d" % seed, "--output_dir=%s" % (tmp_path / mode / folder)]
-            status, out, error = script("midime_generate", *flags)
-            assert (status, out) == (0, ""), error
+            status, _, error = script("midime_generate", *flags)
+            assert status == 0, error
         assert sha(tmp_path / mode / "a") == sha(tmp_path / mode / "b")
         assert sha(tmp_path / mode / "a") != sha(tmp_path / mode / "c")
 
