@@ -6,10 +6,6 @@ first asked for, so that reading the registry imports neither TensorFlow nor mag
 
 import importlib
 
-from lc_music_vae.system import light_imports
-
-light_imports.install()
-
 __version__ = "0.2.0.dev0"
 __all__ = ["CONFIG_MAP", "Config", "InputError", "TrainedModel", "evaluate", "train"]
 
@@ -27,3 +23,7 @@ def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
     return getattr(importlib.import_module("lc_music_vae." + _HOMES[name]), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -43,7 +43,7 @@ class LatentVAE:
         self._z_size = z_size
         self._seed = seed
 
-    def encode(self, z: tf.Tensor) -> ds.MultivariateNormalDiag:
+    def encode(self, z: tf.Tensor) -> tfp.distributions.MultivariateNormalDiag:
         """Returns q(z'|z), event shape [encoded_z_size], for z of shape [n, z_size]."""
         x = self._hidden(z, "latent_encoder", self._hparams.latent_encoder_layers)
         size = self._hparams.encoded_z_size
@@ -119,7 +119,7 @@ def sizes_of(shapes: Dict[str, Tuple[int, ...]], path: str) -> Tuple[HParams, in
         InputError: The checkpoint is not one of this small VAE.
     """
     shapes = {name: shape for name, shape in shapes.items() if len(shape) == 2 and min(shape) > 0}
-    layers = {"latent_encoder": {}, "latent_decoder": {}}
+    layers: Dict[str, Dict[int, int]] = {"latent_encoder": {}, "latent_decoder": {}}
     for name, shape in shapes.items():
         match = re.match(r"(latent_(?:en|de)coder)/layer(\d+)/kernel$", name)
         if match:

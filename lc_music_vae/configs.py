@@ -20,7 +20,7 @@ class Config(NamedTuple):
         music_vae: Name of the MusicVAE config in magenta's `CONFIG_MAP`.
         hparams: Hyperparameters of the small VAE.
         checkpoint_url: Where the published MusicVAE checkpoint is downloaded from, if there is one.
-        shipped_checkpoint: File in `lc_music_vae/checkpoints` that is used when no checkpoint is named.
+        shipped_checkpoint: File in `lc_music_vae/pretrained` that is used when no checkpoint is named.
         checkpoint_sha256: SHA-256, in hexadecimal, of what is at `checkpoint_url`, where who wrote the entry had it.
     """
 

@@ -20,7 +20,7 @@ class InputError(ValueError):
     def argument(self) -> Optional[str]:
         """Name of the argument that it is about, such as 'run_dir'; None where it names none."""
         named = _ARGUMENT.search(super().__str__())
-        return named and named.group("name")
+        return named.group("name") if named else None
 
     def for_command_line(self) -> str:
         """Returns the text with arguments as flags; what a terminal would obey in a stranger's names is spelt out."""

@@ -5,7 +5,7 @@ import math
 import note_seq
 import numpy as np
 import pytest
-from conftest import melody
+from helpers import melody
 
 from lc_music_vae import data
 from lc_music_vae.errors import InputError

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO
 
 import lc_music_vae
 from lc_music_vae.system import files
@@ -16,6 +16,8 @@ GOLDENS = os.path.join(REPO, "tests", "goldens")
 sys.path.insert(0, GOLDENS)
 
 import make as goldens  # noqa: E402
+
+pytestmark = pytest.mark.slow
 
 
 def test_posterior_and_greedy_steps():

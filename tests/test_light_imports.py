@@ -2,11 +2,16 @@
 
 import json
 
-from conftest import EXAMPLE, run_process
+import pytest
+from helpers import EXAMPLE, run_process
+
+pytestmark = pytest.mark.slow
 
 CODE = """
 import json, sys
 {before}
+from lc_music_vae.system import light_imports
+light_imports.install()
 import lc_music_vae.trained_model
 heavy = ("librosa", "bokeh.plotting", "IPython", "sklearn", "pydub", "tensorflow_datasets")
 loaded = [name for name in heavy if name in sys.modules]
@@ -51,3 +56,32 @@ def test_what_was_there_before_stays_as_it_is():
     names, *rest = loaded("import librosa")
     assert "librosa" in names
     assert rest == [True, 2, "module", True]
+
+
+def test_who_imports_the_package_imports_everything_else_as_before():
+    code = """
+import sys
+before = list(sys.meta_path)
+import lc_music_vae
+lc_music_vae.TrainedModel, lc_music_vae.train
+ours = [finder for finder in sys.meta_path if getattr(finder, "__module__", "").startswith("lc_music_vae")]
+print(sys.meta_path[:len(before)] == before, ours, "librosa" in sys.modules)
+"""
+    done = run_process("-W", "ignore", "-c", code)
+    assert done.stdout.split("\n")[0] == "True [] True", done.stderr
+
+
+def test_commands_import_lightly():
+    code = """
+import sys
+import midime_generate
+from lc_music_vae.system import command_line
+heavy = ("note_seq", "tensorflow", "librosa")
+print([name for name in heavy if name in sys.modules])
+def main(flags):
+    import note_seq
+    print([name for name in heavy if name in sys.modules])
+command_line.run("midime_generate", "", midime_generate._flags(), main, ["midime_generate"])
+"""
+    done = run_process("-W", "ignore", "-c", code)
+    assert done.stdout.split("\n")[:2] == ["[]", "['note_seq']"], done.stderr

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, drum_and_band, melody, tune
+from helpers import EXAMPLE, drum_and_band, melody, tune
 
 from lc_music_vae import data
 from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.models import music_vae
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
+
+pytestmark = pytest.mark.slow
 
 SHIPPED = "cat-mel_2bar_small"
 

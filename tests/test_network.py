@@ -5,7 +5,9 @@ import os
 import socket
 
 import pytest
-from conftest import EXAMPLE, REPO, run_process
+from helpers import EXAMPLE, REPO, run_process
+
+pytestmark = pytest.mark.slow
 
 # Runs the scripts that it is given; each connection and look-up is written down, and fails.
 RECORDING = """

@@ -11,12 +11,14 @@ import wave
 import note_seq
 import numpy as np
 import pytest
-from conftest import melody, tune
+from helpers import melody, tune
 from PIL import Image
 
 from lc_music_vae.encoding import nearness
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation import generate as generating
+from lc_music_vae.generation.inputs import Given
+from lc_music_vae.generation.modes import MODES
 from lc_music_vae.showing import audio, outputs, piano_rolls
 from lc_music_vae.system import files
 
@@ -76,8 +78,8 @@ def test_one_name_for_all_of_a_run():
 def test_a_folder_that_cannot_be_made_or_written_to(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for path, message in (
-        (str(tmp_path / "file"), "--output_dir=%s cannot be made: File exists"),
-        (str(tmp_path), "--output_dir=%s cannot be written to; choose another"),
+        (str(tmp_path / "file"), "output_dir=%s cannot be made: File exists"),
+        (str(tmp_path), "output_dir=%s cannot be written to; choose another"),
     ):
         monkeypatch.setattr(os, "access", lambda folder, rights: rights != os.W_OK)  # as for others than root
         with pytest.raises(InputError) as e:
@@ -130,6 +132,7 @@ def test_the_page_shows_what_the_index_lists(tmp_path):
     assert text.index('"mode":"walk"') < text.index('"mode":"sample"')
 
 
+@pytest.mark.slow
 def test_48_runs_at_the_same_time_are_all_listed_each_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 1.6e9)  # all of them in one second
     folder = outputs.make_folder(str(tmp_path))
@@ -170,6 +173,7 @@ def killed_at(call, folder):
     return os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.faults("signals, locks, full disks, what changes or goes")
 def test_a_killed_run_leaves_nothing_half_written_and_the_next_removes_what_it_left(tmp_path):
     calls = 0
@@ -213,16 +217,16 @@ def test_an_index_that_is_not_ours_is_left_alone(tmp_path, text):
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(InputError) as e:
         outputs.make_folder(str(tmp_path))
-    advice = "not an index of generated files; move it away or choose another --output_dir"
+    advice = "not an index of generated files; move it away or choose another output_dir"
     assert str(e.value) == "%s: %s" % (tmp_path / "index.json", advice)
     assert (tmp_path / "index.json").read_text() == text
 
 
 def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
-    monkeypatch.setattr(generating, "_MOST_DRAWN", 3)
+    monkeypatch.setattr(generating, "_MAX_DRAWN", 3)
     made = [outputs.Output("%03d" % i, melody(tune(2, i))) for i in range(5)]
     with caplog.at_level("INFO"):
-        sheet = generating._draw("sample", made, [], [], 5)
+        sheet = generating._draw(MODES["sample"].sheet(made, Given(), [], 5))
     assert "the sheet shows the first 3 of 5" in caplog.text
     alone = piano_rolls.draw([output.note_sequence for output in made[:3]], ["000", "001", "002"])
     assert sheet.tobytes() == alone.tobytes()
@@ -238,7 +242,7 @@ def test_a_tempo_that_midi_does_not_have_is_one_line_and_nothing_is_written(tmp_
     assert os.listdir(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("qpm", [outputs._SLOWEST, 10, 1000, outputs._FASTEST])
+@pytest.mark.parametrize("qpm", [outputs._MIN_QPM, 10, 1000, outputs._MAX_QPM])
 def test_every_other_tempo_comes_back(tmp_path, qpm):
     (path,) = outputs.write_midi([melody([(0, 1, 60)], qpm=qpm)], str(tmp_path), "x")
     assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == pytest.approx(qpm, rel=1e-3)

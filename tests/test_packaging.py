@@ -8,7 +8,9 @@ import sysconfig
 import zipfile
 
 import pytest
-from conftest import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

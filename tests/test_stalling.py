@@ -12,9 +12,8 @@ import time
 
 import note_seq
 import pytest
-from conftest import EXAMPLE, REPO, melody, tune, write_midi
 from damaged_music import MUSICXML, framed, midi, midi_note, read_all, structured_file, zipped
-from test_parallel import parent_of, wait_until, workers_of
+from helpers import EXAMPLE, REPO, melody, parent_of, tune, wait_until, workers_of, write_midi
 
 import lc_music_vae
 from lc_music_vae import data
@@ -229,6 +228,7 @@ def busy(pid):
         return int(f.read().rsplit(")", 1)[1].split()[11]) > os.sysconf("SC_CLK_TCK") / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_in_the_middle_of_an_endless_song_ends_the_command(number, tmp_path):
     songs = tmp_path / "songs"
@@ -253,6 +253,7 @@ def test_a_signal_in_the_middle_of_an_endless_song_ends_the_command(number, tmp_
     wait_until(lambda: not any(map(parent_of, workers)), 2)
 
 
+@pytest.mark.slow
 def test_what_is_no_file_in_a_folder_is_left_out_and_said(tmp_path, monkeypatch, caplog):
     songs = tmp_path / "songs"
     (songs / "closed").mkdir(parents=True)
@@ -315,7 +316,7 @@ def test_what_is_named_and_no_file_is_refused_at_once(name, said, tmp_path):
     path = str(tmp_path / name)
     with pytest.raises(InputError) as e:
         examples.find(path)
-    assert e.value.for_command_line() == "--examples_path=%s: %s" % (path, said)
+    assert str(e.value) == "examples_path=%s: %s" % (path, said)
     assert examples.find(str(tmp_path / "*.mid")) == [str(tmp_path / name) for name in ("gone.mid", "pipe.mid")]
 
 

@@ -15,7 +15,7 @@ import os
 import re
 import tarfile
 import weakref
-from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from lc_music_vae.checkpoints import index as checkpoint_index
 from lc_music_vae.errors import InputError
@@ -31,13 +31,13 @@ _SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})
 _SLOT = re.compile(r"/Adam(_\d+)?$")
 _COUNTER = re.compile(r"^beta\d_power(_\d+)?$|^global_step$")
 # Limits of what a bundle may claim. The largest published one holds 2.1 GB in five members.
-MOST_BYTES = 16 << 30
-_MOST_MEMBERS = 1000
-_MOST_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
-_MOST_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
-_MOST_RUN_BYTES = 4 << 20
-_MOST_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
-_LONGEST_NAME = 1000
+MAX_BYTES = 16 << 30
+_MAX_MEMBERS = 1000
+_MAX_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
+_MAX_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
+_MAX_RUN_BYTES = 4 << 20
+_MAX_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
+_MAX_NAME = 1000
 _BLOCK = 1 << 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -123,7 +123,7 @@ def _latest(folder: str, path: str, flag: str) -> str:
         state_file = os.path.join(folder, "checkpoint")
         try:
             with files.opened(state_file) as f:
-                state = _STATE.search(f.read(_MOST_STATE_BYTES).decode("utf-8", "replace"))
+                state = _STATE.search(f.read(_MAX_STATE_BYTES).decode("utf-8", "replace"))
         except OSError as e:
             raise _cannot_read(state_file, path, flag, e) from e
         # The file may hold an absolute path from before the folder was moved: its name is what counts.
@@ -159,11 +159,11 @@ class _Headers:
     def __init__(self, data: BinaryIO):
         self.data = data
         self.seek, self.tell = data.seek, data.tell
-        self._left = _MOST_HEADER_BYTES
+        self._left = _MAX_HEADER_BYTES
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= self._left:
-            raise _UnsafeError("has headers of more than %d MiB" % (_MOST_HEADER_BYTES >> 20))
+            raise _UnsafeError("has headers of more than %d MiB" % (_MAX_HEADER_BYTES >> 20))
         self._left -= size
         return self.data.read(size)
 
@@ -180,10 +180,10 @@ def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfil
         with files.opened(bundle) as f:
             zipped = f.read(2) == b"\x1f\x8b"
             f.seek(0)
-            headers = _Headers(gzip.GzipFile(fileobj=f) if zipped else f)
-            most = min(MOST_BYTES, max(_MOST_TIMES * os.path.getsize(bundle), 1 << 20))
-            with tarfile.open(fileobj=headers, mode="r:") as tar:
-                yield _checked(tar, most), headers.data
+            headers = _Headers(cast(BinaryIO, gzip.GzipFile(fileobj=f)) if zipped else f)
+            max_bytes = min(MAX_BYTES, max(_MAX_TIMES * os.path.getsize(bundle), 1 << 20))
+            with tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:") as tar:
+                yield _checked(tar, max_bytes), headers.data
     except _UnsafeError as e:
         raise InputError("%s=%s: the bundle %s; do not use it" % (flag, path, e)) from None
     # tarfile and gzip let whatever damage provokes through: IndexError, EOFError, zlib.error, RecursionError ...
@@ -196,7 +196,7 @@ def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfil
         ) from e
 
 
-def _checked(tar: tarfile.TarFile, most_bytes: int) -> Iterator[tarfile.TarInfo]:
+def _checked(tar: tarfile.TarFile, max_bytes: int) -> Iterator[tarfile.TarInfo]:
     """Yields the members of a tar up to the first that is not what a bundle may hold."""
     unpacked = 0
     for number, member in enumerate(tar, 1):
@@ -204,9 +204,9 @@ def _checked(tar: tarfile.TarFile, most_bytes: int) -> Iterator[tarfile.TarInfo]
         why = _why_unsafe(member)
         if why:
             raise _UnsafeError("has a member %r, which %s" % (member.name[:80], why))
-        if number > _MOST_MEMBERS:
-            raise _UnsafeError("has more than %d members" % _MOST_MEMBERS)
-        if unpacked > most_bytes:
+        if number > _MAX_MEMBERS:
+            raise _UnsafeError("has more than %d members" % _MAX_MEMBERS)
+        if unpacked > max_bytes:
             raise _UnsafeError("says that it unpacks to %d bytes or more, which are too many for its size" % unpacked)
         yield member
 
@@ -219,7 +219,7 @@ def _why_unsafe(member: tarfile.TarInfo) -> str:
         return "is a link or a device, not a file"
     if member.size < 0:
         return "is smaller than nothing"
-    if len(member.name) > _LONGEST_NAME or _CONTROL.search(member.name):
+    if len(member.name) > _MAX_NAME or _CONTROL.search(member.name):
         return "is too long a name, or no text"
     return ""
 
@@ -261,7 +261,7 @@ def why_not_whole(bundle: str) -> str:
             if data.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 return "it is cut off"
             if isinstance(data, gzip.GzipFile):  # which checks what it was made from at its end
-                for _ in range(0, MOST_BYTES, _BLOCK):
+                for _ in range(0, MAX_BYTES, _BLOCK):
                     if not data.read(_BLOCK):
                         break
     except InputError as e:
@@ -270,7 +270,7 @@ def why_not_whole(bundle: str) -> str:
 
 
 def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
-    if member.size > _MOST_RUN_BYTES:
+    if member.size > _MAX_RUN_BYTES:
         raise _UnsafeError("has a %s of %d bytes" % (RUN_JSON, member.size))
     data.seek(member.offset_data)
     try:
@@ -298,7 +298,7 @@ def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
     stem = os.path.basename(checkpoint.prefix)
     if not plain_paths.is_plain(stem):
         stem = "model.ckpt"
-    place, descriptor = _hold_unpacked(checkpoint, stem)
+    place, descriptor = _hold_unpacked(checkpoint, checkpoint.bundle, stem)
     try:
         with plain_paths.named(place) as folder:
             yield os.path.join(folder, stem)
@@ -306,18 +306,18 @@ def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _hold_unpacked(checkpoint: Checkpoint, stem: str) -> Tuple[str, int]:
+def _hold_unpacked(checkpoint: Checkpoint, bundle: str, stem: str) -> Tuple[str, int]:
     """Returns where a bundle's checkpoint lies unpacked, called `stem`, and what keeps it there: see `cache.hold`."""
     before = stamp(checkpoint)
 
     def make(folder: str) -> None:
-        _unpack(checkpoint, folder, stem)
+        _unpack(checkpoint, bundle, folder, stem)
         if stamp(checkpoint) != before:
             raise InputError(
                 "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
             )
 
-    entry, version = _digest(os.path.realpath(checkpoint.bundle)), _digest(json.dumps([checkpoint.prefix, before]))
+    entry, version = _digest(os.path.realpath(bundle)), _digest(json.dumps([checkpoint.prefix, before]))
     try:
         return cache.hold(entry, version, stem + ".index", make)
     except OSError as e:
@@ -331,14 +331,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
 
 
-def _unpack(checkpoint: Checkpoint, folder: str, stem: str) -> None:
+def _unpack(checkpoint: Checkpoint, bundle: str, folder: str, stem: str) -> None:
     """Copies the checkpoint's own members, less the data of Adam's slots, into `folder`, as a checkpoint called `stem`.
 
     Each tensor stays where it is in its file; between them are holes, which take no room.
     """
     os.makedirs(folder)
     inside = {checkpoint.prefix + ".index": stem + ".index"}
-    with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
+    with _opened(bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
             shard = _SHARD.match(member.name)
             if shard and shard.group("prefix") == checkpoint.prefix:
@@ -350,7 +350,7 @@ def _unpack(checkpoint: Checkpoint, folder: str, stem: str) -> None:
                         _copy(data, f, member.offset_data, member.size)
     places = checkpoint_index.places(os.path.join(folder, stem))
     kept = sorted((place for place in places if not _SLOT.search(place.name)), key=lambda place: place.start)
-    with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
+    with _opened(bundle, checkpoint.path, checkpoint.flag) as (members, data):
         for member in members:
             of_member = [place for place in kept if checkpoint.prefix + place.suffix == member.name]
             for place in of_member:

@@ -28,7 +28,7 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect, and without a byte
 TRIES = 5  # in a row, without a byte more than before
 _PAUSE = 1.0  # seconds before the second try; it doubles
 _BLOCK = 1 << 20
-_MOST_REDIRECTS = 10
+_MAX_REDIRECTS = 10
 _RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<total>\d+|\*)$")
 _MD5 = re.compile(r"\bmd5=(?P<md5>[A-Za-z0-9+/]{22}==)")
 
@@ -138,7 +138,7 @@ def _download(url: str, partial: str) -> bool:
     have = _size(partial)
     known = _read_record(partial)
     headers = {"Accept-Encoding": "identity"}
-    tag = known.get("tag")
+    tag: Any = known.get("tag")
     asked = bool(have and isinstance(tag, str) and tag)
     if asked:
         # If the file has changed since, If-Range has the server send all of the new one.
@@ -161,14 +161,14 @@ def _download(url: str, partial: str) -> bool:
             for block in response.iter_content(_BLOCK):
                 f.write(block)
                 bar.update(len(block))
-                if f.tell() > checkpoints.MOST_BYTES:
-                    raise _RefusedError("the server sends more than %d GiB" % (checkpoints.MOST_BYTES >> 30))
+                if f.tell() > checkpoints.MAX_BYTES:
+                    raise _RefusedError("the server sends more than %d GiB" % (checkpoints.MAX_BYTES >> 30))
     return total is None or _size(partial) == total
 
 
 def _get(url: str, headers: Dict[str, str]) -> requests.Response:
     """Asks for a URL, and for where it leads; from https to https alone."""
-    for _ in range(_MOST_REDIRECTS):
+    for _ in range(_MAX_REDIRECTS):
         response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False)
         if not response.is_redirect:
             return response
@@ -177,7 +177,7 @@ def _get(url: str, headers: Dict[str, str]) -> requests.Response:
         if urllib.parse.urlsplit(url).scheme == "https" != urllib.parse.urlsplit(target).scheme:
             raise _RefusedError("it leads from https to %s" % target)
         url = target
-    raise _RefusedError("it leads to more than %d other addresses" % _MOST_REDIRECTS)
+    raise _RefusedError("it leads to more than %d other addresses" % _MAX_REDIRECTS)
 
 
 def _offset_and_total(response: requests.Response, asked: int) -> Tuple[int, Optional[int]]:

@@ -12,9 +12,9 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 # Of the published ones, the largest has some 15 kB: an entry of 60 bytes for each variable and each of Adam's slots.
-_MOST_BYTES = 1 << 20
-_MOST_SHARDS = 1000
-_LONGEST_KEY = 1024
+_MAX_BYTES = 1 << 20
+_MAX_SHARDS = 1000
+_MAX_KEY = 1024
 _DTYPES = {"half": "float16", "float": "float32", "double": "float64"}  # by their names in TensorFlow's files
 _SUFFIX = ".data-%05d-of-%05d"
 
@@ -51,8 +51,8 @@ def places(prefix: str) -> List[Place]:
         except message.DecodeError:
             raise ValueError("its index is damaged") from None
 
-    if os.path.getsize(prefix + ".index") > _MOST_BYTES:
-        raise ValueError("its index is larger than %d kB" % (_MOST_BYTES >> 10))
+    if os.path.getsize(prefix + ".index") > _MAX_BYTES:
+        raise ValueError("its index is larger than %d kB" % (_MAX_BYTES >> 10))
     with open(prefix + ".index", "rb") as f:
         entries = _entries(f.read())
     key, header = next(entries, (b"none", b""))
@@ -77,7 +77,7 @@ def places(prefix: str) -> List[Place]:
 
 
 def _shard_sizes(prefix: str, shards: int) -> List[int]:
-    if not 0 < shards <= _MOST_SHARDS:
+    if not 0 < shards <= _MAX_SHARDS:
         raise ValueError("its index names %d data files" % shards)
     paths = [prefix + _SUFFIX % (i, shards) for i in range(shards)]
     missing = [path for path in paths if not os.path.isfile(path)]
@@ -143,7 +143,7 @@ def _block(table: bytes, start: int, size: int) -> Iterator[Tuple[bytes, bytes]]
         shared, at = _number(table, at)
         unshared, at = _number(table, at)
         length, at = _number(table, at)
-        if shared > len(key) or shared + unshared > _LONGEST_KEY or at + unshared + length > end:
+        if shared > len(key) or shared + unshared > _MAX_KEY or at + unshared + length > end:
             raise ValueError("its index is damaged")
         key = key[:shared] + table[at : at + unshared]
         yield key, table[at + unshared : at + unshared + length]

@@ -151,10 +151,14 @@ def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[R
 
 def _downloaded(name: str, flag: str) -> Optional[str]:
     """Returns the downloaded checkpoint if `name` is that of a published MusicVAE and no file is called so."""
-    published = {entry.music_vae: entry for entry in CONFIG_MAP.values() if entry.checkpoint_url}
+    published = {
+        entry.music_vae: (entry.checkpoint_url, entry.checkpoint_sha256)
+        for entry in CONFIG_MAP.values()
+        if entry.checkpoint_url
+    }
     if name not in published or os.path.exists(name) or os.path.exists(name + ".index"):
         return None
     from lc_music_vae.checkpoints import downloads  # here, because who downloads nothing need not wait for it
 
-    entry, folder = published[name], os.path.join(cache.cache_dir(), "downloads")
-    return downloads.fetch(entry.checkpoint_url, folder, flag, entry.checkpoint_sha256)
+    url, sha256 = published[name]
+    return downloads.fetch(url, os.path.join(cache.cache_dir(), "downloads"), flag, sha256)

@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 _LOCK = ".lc_music_vae.lock"  # a name that nobody else has: its file is written to
 _STATE = "checkpoint"  # TensorFlow's list of the checkpoints that it keeps
-_MOST_STATE = 1 << 20
+_MAX_STATE = 1 << 20
 _NEWEST = re.compile(r'^model_checkpoint_path:\s*"([^"]*)"', re.MULTILINE)
 _ALL = re.compile(r'^all_model_checkpoint_paths:\s*"([^"]*)"', re.MULTILINE)
 _CHECKPOINT = re.compile(r"model\.ckpt-(\d{1,15})$")
-_MOST_TRIES = 20  # of copying a checkpoint that a training may replace meanwhile
+_MAX_TRIES = 20  # of copying a checkpoint that a training may replace meanwhile
 # What it writes first is called as the file will be, and so on.
 _LEFT_BY_TENSORFLOW = re.compile(r"(checkpoint|model\.ckpt-\d+\.\S+)\.(tmp[0-9a-f]{32}|tempstate\d+)$")
 
@@ -182,6 +182,18 @@ class RunDir(NamedTuple):
         value = read_json(self.run_json, "train into another --run_dir")
         return None if value is None else run_json.parse(value, self.run_json)
 
+    def read_trained(self) -> RunJson:
+        """Returns what `run.json` records of a run that has ended.
+
+        Raises:
+            InputError: As `read` does; or there is no run, or the checkpoint that it ended with is not there.
+        """
+        run = self.read()
+        if run is None:
+            raise self._untrained()
+        self.trained(run)
+        return run
+
     def write(self, run: RunJson) -> None:
         """Writes `run.json`."""
         files.write_json(self.run_json, run.to_json())
@@ -190,7 +202,7 @@ class RunDir(NamedTuple):
         """Returns the names that TensorFlow's list of checkpoints has, the newest first, then all in order."""
         try:
             with files.opened(os.path.join(self.train, _STATE)) as f:
-                text = f.read(_MOST_STATE).decode("utf-8", "replace")
+                text = f.read(_MAX_STATE).decode("utf-8", "replace")
         except OSError:
             return []
         # Names may be absolute paths, from before the folder was moved.
@@ -235,7 +247,7 @@ class RunDir(NamedTuple):
         prefix, step = self.latest()
         reached = self.reached(run)
         if run is None or (prefix is None and not reached):
-            raise InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
+            raise self._untrained()
         if step < reached:
             bundle = self.bundle(run.settings.config)
             raise InputError(
@@ -248,12 +260,15 @@ class RunDir(NamedTuple):
                     "; midime_generate --checkpoint_file=%s may have it" % bundle if os.path.isfile(bundle) else "",
                 )
             )
-        if not step:
+        if prefix is None or not step:
             raise InputError(
                 "--run_dir=%s: its training was stopped before a step was kept; train on with the same command"
                 % self.path
             )
         return prefix, step
+
+    def _untrained(self) -> InputError:
+        return InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
 
     def list_own(self, prefix: Optional[str]) -> None:
         """Has TensorFlow go on from a checkpoint, and know of no others than those in `train/`.
@@ -296,7 +311,7 @@ class RunDir(NamedTuple):
             copy = RunDir(folder)
             os.mkdir(copy.train)
             copy.write(run)
-            for left in reversed(range(_MOST_TRIES)):
+            for left in reversed(range(_MAX_TRIES)):
                 prefix, _ = self.trained(run)
                 try:
                     for file in _names_in(self.train):
@@ -335,7 +350,7 @@ def _names_in(folder: str) -> List[str]:
 
 
 def _step(name: str) -> int:
-    return int(_CHECKPOINT.match(name).group(1))
+    return int(name.rpartition("-")[2])
 
 
 def damaged_latents(path: str) -> InputError:

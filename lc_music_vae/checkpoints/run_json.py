@@ -205,7 +205,7 @@ def parse(value: Any, path: str) -> RunJson:
 
 def _checked(value: Dict[str, Any], names: Tuple[str, ...], field: _Field, path: str) -> Any:
     """Returns the value at `names`, or what it is in runs that are older than it."""
-    outer = value.get(names[0])
+    outer: Any = value.get(names[0])
     if len(names) > 1 and not isinstance(outer, dict):
         if outer is not None or names[0] != "latent":
             raise _damaged(path, names, outer, field.words)

@@ -16,8 +16,8 @@ from lc_music_vae.system import files
 
 FORMAT = 2  # of the records in a shard; a new number has old shards encoded again
 _NAME = re.compile(r"latents(\+\d{3,6})?-\d{5,7}-of-\d{5,7}\.tfrecord$")
-_MOST_JSON = 1 << 30  # some 150 bytes a song, and a TFRecord may hold a million
-_MOST_NAMED = 2  # songs of a kind in one line
+_MAX_JSON = 1 << 30  # some 150 bytes a song, and a TFRecord may hold a million
+_MAX_NAMED = 2  # songs of a kind in one line
 
 
 def is_name(value: Any) -> bool:
@@ -32,8 +32,8 @@ def name(number: int, count: int, addition: int) -> str:
 
 def additions(paths: Sequence[str]) -> int:
     """Returns the number of the latest addition among shards."""
-    found = [_NAME.match(os.path.basename(path)).group(1) for path in paths]
-    return max((int(addition[1:]) for addition in found if addition), default=0)
+    found = [_NAME.match(os.path.basename(path)) for path in paths]
+    return max((int(match.group(1)[1:]) for match in found if match and match.group(1)), default=0)
 
 
 class File(NamedTuple):
@@ -79,8 +79,8 @@ class Difference(NamedTuple):
 
 
 def _some(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (" and %d more" % more if more > 0 else "")
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (" and %d more" % more if more > 0 else "")
 
 
 def without(songs: Sequence[File], others: Sequence[File]) -> List[File]:
@@ -197,7 +197,7 @@ class Record(NamedTuple):
 def read_record(shard: str) -> Optional[Record]:
     """Returns what stands beside a shard; None where that is missing, damaged, or of another program."""
     try:
-        value = files.read_json(shard + ".json", _MOST_JSON)
+        value = files.read_json(shard + ".json", _MAX_JSON)
         made_from, made = value["made_from"], Shard(*value["made"])
         record = Record(
             MadeWith(**{field: made_from.get(field) for field in MadeWith._fields}),
@@ -265,7 +265,8 @@ class Kept(NamedTuple):
 
     def is_whole(self) -> bool:
         """Returns whether all shards are there, by their checksums."""
-        return self.is_known and all(record.is_of(path) for path, record in zip(self.paths, self.records))
+        pairs = zip(self.paths, self.records)
+        return bool(self.paths) and all(record is not None and record.is_of(path) for path, record in pairs)
 
 
 def kept(folder: str, names: Optional[Sequence[str]], windows: int) -> Kept:

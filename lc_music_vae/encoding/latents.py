@@ -226,17 +226,17 @@ def complete(
     """
     paths = [os.path.join(folder, name) for name, _ in planned]
     records = [shards.read_record(path) for path in paths]
-    missing = {}
+    missing: Dict[int, Sequence[str]] = {}
     for i, (record, (_, songs)) in enumerate(zip(records, planned)):
-        same = record and record.made_with == made_with and _contents(record.songs) == _contents(songs)
-        if not same or not _is_whole(paths[i], record):
+        same = record is not None and record.made_with == made_with and _contents(record.songs) == _contents(songs)
+        if record is None or not same or not _is_whole(paths[i], record):
             missing[i] = [song.path for song in songs]
             if same:
                 logger.warning("%s is damaged or gone; its songs are encoded again", paths[i])
             _check_there(songs, paths[i])
         elif record.sha256 is None:  # of 0.1.0
-            records[i] = record.with_checksum(paths[i])
-            records[i].write(paths[i])
+            records[i] = checked = record.with_checksum(paths[i])
+            checked.write(paths[i])
     if missing:
         from lc_music_vae.encoding import songs as reading
         from lc_music_vae.models import music_vae
@@ -249,13 +249,13 @@ def complete(
             for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
                 made, of_files = encode_shard(of_shard, paths[i], encoder.encode), planned[i].songs
                 _check_unchanged(of_files)
-                records[i] = shards.Record(made_with, of_files, made).with_checksum(paths[i])
-                records[i].write(paths[i])
+                records[i] = new = shards.Record(made_with, of_files, made).with_checksum(paths[i])
+                new.write(paths[i])
                 if len(planned) > 1 and not progress.shown():
                     done = [len(songs) for _, songs in planned]
                     logger.info("encoded %d of %d files", sum(done[: i + 1]), sum(done))
             encoder.close()
-    return _found(paths, records)
+    return _found(paths, [record for record in records if record is not None])
 
 
 def load(kept: shards.Kept) -> Latents:
@@ -267,7 +267,7 @@ def load(kept: shards.Kept) -> Latents:
     for path, record in zip(*kept):
         if not (record and record.made_with.format == shards.FORMAT and _is_whole(path, record)):
             raise run_dir.damaged_latents(path)
-    return _found(kept.paths, kept.records)
+    return _found(kept.paths, [record for record in kept.records if record is not None])
 
 
 def _found(paths: Sequence[str], records: Sequence[shards.Record]) -> Latents:
@@ -319,7 +319,7 @@ def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:
     for one in counts:
         for name, number in one.items():
             total[name] = total.get(name, 0) + number
-    return max(sorted(total), key=total.get) if total else default
+    return max(sorted(total), key=lambda name: total[name]) if total else default
 
 
 def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:

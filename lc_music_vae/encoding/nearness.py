@@ -11,7 +11,7 @@ from lc_music_vae.encoding import latents
 
 logger = logging.getLogger(__name__)
 
-_MOST_WINDOWS = 200_000  # a few seconds of reading
+_MAX_WINDOWS = 200_000  # a few seconds of reading
 
 
 class Nearest(NamedTuple):
@@ -56,7 +56,7 @@ def find(outputs: Sequence[np.ndarray], shards: Sequence[str]) -> List[Optional[
     closest = np.zeros(len(outputs))
     best: List[Optional[Nearest]] = [None] * len(outputs)
     records = latents.read(shards)
-    for record, notes in _in_every_key(itertools.islice(records, _MOST_WINDOWS)):
+    for record, notes in _in_every_key(itertools.islice(records, _MAX_WINDOWS)):
         onsets = _onsets(notes)
         shared = has[:, [columns[onset] for onset in onsets if onset in columns]].sum(1)
         similarity = 2 * shared / (sizes + len(onsets))
@@ -67,7 +67,7 @@ def find(outputs: Sequence[np.ndarray], shards: Sequence[str]) -> List[Optional[
                 bars = record["first_bar"] + 1, record["last_bar"] + 1
                 best[i] = Nearest(record["song"], bars, float(similarity[i]), copy)
     if next(records, None) is not None:
-        logger.info("compared with the first %d training windows only", _MOST_WINDOWS)
+        logger.info("compared with the first %d training windows only", _MAX_WINDOWS)
     return best
 
 

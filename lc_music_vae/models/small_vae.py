@@ -10,7 +10,7 @@ from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import sessions
 
-_MOST = 1000000  # what MusicVAE's z and the small latent hold is mostly below 5
+_MAX_VALUE = 1000000  # what MusicVAE's z and the small latent hold is mostly below 5
 
 
 class SmallVAE:
@@ -54,11 +54,12 @@ class SmallVAE:
         return z
 
     def _check_usable(self, *results: np.ndarray) -> None:
-        """Raises an `InputError` if weights that ran away made what nobody can use."""
-        if not all((np.abs(result) < _MOST).all() for result in results):  # false for NaN, too
+        """Raises an `InputError` if weights that ran away, or a point far out, made what nobody can use."""
+        if not all((np.abs(result) < _MAX_VALUE).all() for result in results):  # false for NaN, too
             raise InputError(
-                "%s: its small VAE makes NaN or numbers beyond %d of latents; train into another --run_dir with a "
-                "lower learning_rate in --hparams" % (self._name, _MOST)
+                "%s: its small VAE makes NaN or numbers beyond %d of what it was given; if that was a point, it lies "
+                "too far out; else training went astray: train into another --run_dir with a lower learning_rate in "
+                "--hparams" % (self._name, _MAX_VALUE)
             )
 
     def close(self) -> None:

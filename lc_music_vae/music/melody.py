@@ -91,8 +91,8 @@ def _inferred(track: Track) -> Track:
     instrument = note_seq.infer_melody_for_sequence(sequence)
     # What it returns has been split and joined: the notes themselves are those that start where it hears one.
     heard: Dict[int, List[float]] = {}
-    for n in sorted((n for n in sequence.notes if n.instrument == instrument), key=lambda n: n.start_time):
-        heard.setdefault(n.pitch, []).append(n.start_time)
+    for note in sorted((n for n in sequence.notes if n.instrument == instrument), key=lambda n: n.start_time):
+        heard.setdefault(note.pitch, []).append(note.start_time)
     notes = tuple(n for n in track.notes if _holds(heard.get(n.pitch, []), n.start))
     return track._replace(notes=notes) if notes else track
 

@@ -179,7 +179,7 @@ def _first_bar(tune: str) -> float:
     """Returns the seconds that the first bar of an ABC tune takes; 0 if that is not clear."""
     lines = [re.sub("%.*", "", line).strip() for line in tune.splitlines()]
     music = next((i for i, line in enumerate(lines) if line and not re.match(r"[A-Za-z]:", line)), len(lines))
-    bar = re.match(r"[\s|:\]]*([^|:]*)", re.sub(r'"[^"]*"', "", "\n".join(lines[music:]))).group(1)
+    bar = next(re.finditer(r"[\s|:\]]*([^|:]*)", re.sub(r'"[^"]*"', "", "\n".join(lines[music:])))).group(1)
     try:
         return abc_parser.ABCTune(lines[:music] + [bar]).note_sequence.total_time
     except abc_parser.ABCParseError:

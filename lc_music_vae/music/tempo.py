@@ -39,7 +39,7 @@ class TempoMap:
         held: Dict[float, float] = {}
         for qpm, quarters in zip(self.qpms.tolist(), np.diff(edges).tolist()):
             held[qpm] = held.get(qpm, 0) + quarters
-        return max(held, key=held.get)
+        return max(held, key=lambda qpm: held[qpm])
 
     def believed(self) -> "TempoMap":
         """Returns the map with each tempo that is not believed made the nearest one that is, at the same quarters."""

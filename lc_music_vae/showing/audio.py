@@ -4,16 +4,15 @@ Nothing heavy is imported before something is rendered: `find_engine` answers at
 """
 
 import glob
-import importlib.util
 import logging
 import os
 import shutil
 import subprocess
 import wave
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from lc_music_vae.errors import InputError
-from lc_music_vae.system import files
+from lc_music_vae.system import files, requirements
 
 logger = logging.getLogger(__name__)
 
@@ -27,22 +26,22 @@ _PLACES = (
 )
 _PEAK = 0.9  # of full scale: MP3 and AAC encoders overshoot what they are given
 _SLACK = 0.1  # seconds by which FluidSynth may end before the last note, in MIDI's own rounding
-_MOST_SECONDS = 3600
+_MAX_SECONDS = 3600
 _BLOCK = 1 << 20  # samples that are written at once
 _FADE = 0.02  # seconds at the end, where a note that still rings would click
 _BASS_DRUMS = (35, 36)
 
 
 class Engine(NamedTuple):
-    """What renders: FluidSynth, or note-seq's synthesiser if both are None.
+    """What renders: FluidSynth, or note-seq's synthesiser if both are empty.
 
     Attributes:
         program: Path of the `fluidsynth` program.
         soundfont: Path of the soundfont that it plays.
     """
 
-    program: Optional[str] = None
-    soundfont: Optional[str] = None
+    program: str = ""
+    soundfont: str = ""
 
 
 def find_engine() -> Engine:
@@ -73,9 +72,8 @@ def _usual_soundfont() -> str:
         for path in sorted(glob.glob(place)):
             if _is_soundfont(path):
                 return path
-    # pretty_midi, which note-seq needs, brings a General MIDI one of 6 MB; looked up without importing it.
-    (folder,) = importlib.util.find_spec("pretty_midi").submodule_search_locations
-    return os.path.join(folder, "TimGM6mb.sf2")
+    # pretty_midi, which note-seq needs, brings a General MIDI one of 6 MB.
+    return os.path.join(requirements.folder_of("pretty_midi"), "TimGM6mb.sf2")
 
 
 def _is_soundfont(path: str) -> bool:
@@ -102,10 +100,10 @@ def render(sequence: Any, path: str, engine: Engine) -> None:
     import numpy as np
 
     seconds = max([sequence.total_time] + [n.end_time for n in sequence.notes])
-    if seconds > _MOST_SECONDS:
+    if seconds > _MAX_SECONDS:
         raise InputError(
             "%s: %.1f hours of sound; at most %d is rendered: leave out --audio"
-            % (path, seconds / 3600, _MOST_SECONDS / 3600)
+            % (path, seconds / 3600, _MAX_SECONDS / 3600)
         )
     length = int(round(RATE * seconds))
     sound, loudness = np.zeros((0, 1)), 0.0

@@ -15,8 +15,8 @@ from lc_music_vae.system import files
 
 INDEX = "index.json"
 _FORMAT = 1
-_LONGEST_TEXT, _LONGEST_NAME = 1000, 255
-_MOST_INPUTS, _MOST_DIMENSIONS, _MOST_BARS = 10, 10000, 10**6
+_MAX_TEXT, _MAX_NAME = 1000, 255
+_MAX_INPUTS, _MAX_DIMENSIONS, _MAX_BARS = 10, 10000, 10**6
 _NEEDED = object()  # in place of a default
 
 
@@ -33,16 +33,16 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+    return isinstance(value, str) and len(value) <= _MAX_TEXT
 
 
 def text(value: str) -> str:
     """Returns as much of a text as a record takes."""
-    return value if _is_text(value) else value[: _LONGEST_TEXT - 1] + "…"
+    return value if _is_text(value) else value[: _MAX_TEXT - 1] + "…"
 
 
-def _is_list(most: int, is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and len(value) <= most and all(map(is_right, value))
+def _is_list(max_length: int, is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and len(value) <= max_length and all(map(is_right, value))
 
 
 def _is_whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -60,7 +60,7 @@ def _is_file(ending: str) -> Callable[[Any], bool]:
         if not isinstance(value, str) or "\0" in value or not value.lower().endswith(ending):
             return False
         try:
-            return len(os.fsencode(value)) <= _LONGEST_NAME and os.path.basename(value) == value
+            return len(os.fsencode(value)) <= _MAX_NAME and os.path.basename(value) == value
         except UnicodeError:
             return False
 
@@ -73,14 +73,14 @@ def _is_nearest(value: Any) -> bool:
 
 _NEAREST = {
     "song": _is_text,
-    "bars": lambda value: _is_list(2, _is_whole(1, _MOST_BARS))(value) and len(value) == 2,
+    "bars": lambda value: _is_list(2, _is_whole(1, _MAX_BARS))(value) and len(value) == 2,
     "similarity": _is_share,
     "copy": lambda value: type(value) is bool,
 }
 _OUTPUT = {
     "file": _Field(_is_file(".mid"), "the name of a .mid file in this folder"),
     "title": _Field(_is_text, "a text"),
-    "latent": _Field(_is_list(_MOST_DIMENSIONS, _is_number), "numbers", None),
+    "latent": _Field(_is_list(_MAX_DIMENSIONS, _is_number), "numbers", None),
     "nearest": _Field(_is_nearest, "a song, its bars, a similarity and whether it is a copy", None),
     "audio": _Field(_is_file(".wav"), "the name of a .wav file in this folder", None),
 }
@@ -94,7 +94,7 @@ _RUN = {
     "seed": _Field(_is_whole(0, 2**32 - 1), "a whole number from 0 to 4294967295"),
     "temperature": _Field(_is_number, "a number"),
     "outputs": _Field(lambda value: isinstance(value, list), "a list"),
-    "inputs": _Field(_is_list(_MOST_INPUTS, _is_text), "names", ()),
+    "inputs": _Field(_is_list(_MAX_INPUTS, _is_text), "names", ()),
     "similarity": _Field(_is_share, "a number from 0 to 1", None),
     "picture": _Field(_is_file(".png"), "the name of a .png file in this folder", None),
 }
@@ -150,7 +150,7 @@ class OutputRecord(NamedTuple):
         found = _read(_OUTPUT, value, where, faults)
         if found and found["nearest"]:
             found["nearest"] = {name: found["nearest"][name] for name in _NEAREST}
-        return found and cls(**found)
+        return None if found is None else cls(**found)
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the record as the index has it."""

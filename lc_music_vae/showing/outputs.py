@@ -18,7 +18,8 @@ from lc_music_vae.system import files, interrupts
 
 logger = logging.getLogger(__name__)
 
-_SLOWEST, _FASTEST = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
+_STAMP, _STAMP_LENGTH = "%Y-%m-%d_%H%M%S", len("2020-12-31_235959")  # when it was written, in a file's name
+_MIN_QPM, _MAX_QPM = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
 
 
 class Output(NamedTuple):
@@ -90,7 +91,7 @@ def write(
         run = index.RunRecord(
             config=config,
             mode=mode,
-            written=re.search(r"_(\d{4}-\d\d-\d\d_\d{6})\.png$", picture).group(1),
+            written=os.path.splitext(picture)[0][-_STAMP_LENGTH:],
             picture=os.path.basename(picture),
             outputs=[_record(output, path, engine) for output, path in zip(outputs, paths)],
             **settings,
@@ -139,7 +140,7 @@ def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[byte
     n = len(contents)
     now = time.time()
     while True:
-        stamped = "%s_%s" % (os.path.join(folder, stem), time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now)))
+        stamped = "%s_%s" % (os.path.join(folder, stem), time.strftime(_STAMP, time.localtime(now)))
         paths = ["%s-%03d-of-%03d.mid" % (stamped, i, n) for i in range(n)]
         new = dict(zip(paths, contents))
         if png is not None:
@@ -160,10 +161,10 @@ def _midi(sequence: Any) -> bytes:
     import note_seq
 
     for tempo in sequence.tempos:
-        if not _SLOWEST <= tempo.qpm <= _FASTEST:
+        if not _MIN_QPM <= tempo.qpm <= _MAX_QPM:
             raise InputError(
                 "a tempo of %g quarters a minute cannot be written: MIDI has %s to %d; give music with another"
-                % (tempo.qpm, _SLOWEST, _FASTEST)
+                % (tempo.qpm, _MIN_QPM, _MAX_QPM)
             )
     written = io.BytesIO()  # note_seq's own function leaves the file to be closed by chance
     note_seq.note_sequence_to_pretty_midi(sequence).write(written)

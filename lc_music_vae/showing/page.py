@@ -26,21 +26,21 @@ PAGE = "index.html"
 _MARK = b'<meta name="generator" content="lc_music_vae">'
 _TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html")
 _DATA = re.compile(rb'<script type="application/json" id="runs">([^<]*)</script>')
-_MOST_SHOWN = 1000  # outputs; a browser draws them in less than a second
-_MOST_MARKS = 200_000  # notes and bars of all of them
-_MOST_BARS = 5000  # of one of them
-_MOST_PICTURES = 32 << 20  # bytes, of all of them
-_MOST_SECONDS = 20  # for reading MIDI files; what the page has once it need not read again
-_MOST_TOLD = 3  # of what is left out
-_LARGEST_PAGE = 64 << 20
+_MAX_SHOWN = 1000  # outputs; a browser draws them in less than a second
+_MAX_MARKS = 200_000  # notes and bars of all of them
+_MAX_BARS = 5000  # of one of them
+_MAX_PICTURES = 32 << 20  # bytes, of all of them
+_MAX_SECONDS = 20  # for reading MIDI files; what the page has once it need not read again
+_MAX_TOLD = 3  # of what is left out
+_MAX_PAGE = 64 << 20
 
 
 class _Kind(NamedTuple):
-    """A kind of file: what it is called, how it begins, and its most bytes."""
+    """A kind of file: what it is called, how it begins, and how many bytes it may have."""
 
     name: str
     begins: "re.Pattern"
-    most: int
+    max_bytes: int
 
 
 _MIDI = _Kind("MIDI", re.compile(rb"MThd"), 4 << 20)
@@ -94,8 +94,8 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
     shown = [maker.run(run) for run in reversed(runs)]
     left = sum(len(run.outputs) for run in runs) - maker.looked_at
     if faults:
-        more = "; and %d more" % (len(faults) - _MOST_TOLD) if len(faults) > _MOST_TOLD else ""
-        logger.warning("%s leaves out %s%s", PAGE, "; ".join(map(printable, faults[:_MOST_TOLD])), more)
+        more = "; and %d more" % (len(faults) - _MAX_TOLD) if len(faults) > _MAX_TOLD else ""
+        logger.warning("%s leaves out %s%s", PAGE, "; ".join(map(printable, faults[:_MAX_TOLD])), more)
     data = json.dumps([run for run in shown if run["outputs"]], separators=(",", ":"))
     said = f'<p class="soft">The newest {maker.shown:,} are shown here; {INDEX} lists {left:,} more.</p>\n'
     with open(_TEMPLATE, encoding="utf-8") as f:
@@ -113,15 +113,15 @@ class _Maker:
     def __init__(self, folder: str, played: Dict[str, Any], faults: List[str]):
         self._folder, self._played, self._faults = folder, played, faults
         self._known = _known(folder)
-        self._marks, self._pictures = _MOST_MARKS, _MOST_PICTURES
-        self._seconds = float(_MOST_SECONDS)
+        self._marks, self._pictures = _MAX_MARKS, _MAX_PICTURES
+        self._seconds = float(_MAX_SECONDS)
         self.looked_at = self.shown = self._faulty = 0
 
     def run(self, run: RunRecord) -> Dict[str, Any]:
         """Returns what is shown of a run; no outputs where there is no room left."""
         outputs = []
         for record in run.outputs:
-            if self.shown + self._faulty == _MOST_SHOWN or self._marks <= 0:
+            if self.shown + self._faulty == _MAX_SHOWN or self._marks <= 0:
                 break
             self.looked_at += 1
             try:
@@ -163,10 +163,10 @@ class _Maker:
     def _picture(self, name: Optional[str]) -> Optional[str]:
         """Returns a PNG as a data URI, None if it is gone."""
         content = self._if_right(name, _PNG)
-        if content and len(content) > self._pictures:
+        if name is None or content is None:
+            return None
+        if len(content) > self._pictures:
             self._faults.append("%s: there is no room left for it" % os.path.join(self._folder, name))
-            content = None
-        if content is None:
             return None
         self._pictures -= len(content)
         return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
@@ -174,7 +174,7 @@ class _Maker:
     def _if_right(self, name: Optional[str], kind: _Kind, whole: bool = True) -> Optional[bytes]:
         """Returns what is in a file, None if there is none; or if it is not right, which is said."""
         try:
-            return name and self._read(name, kind, whole)
+            return self._read(name, kind, whole) if name else None
         except InputError as e:
             self._faults.append(str(e))
             return None
@@ -188,14 +188,14 @@ class _Maker:
         path = os.path.join(self._folder, name)
         try:
             with files.opened(path, follow=False) as f:
-                content = f.read(kind.most + 1 if whole else _HEAD)
+                content = f.read(kind.max_bytes + 1 if whole else _HEAD)
                 size = os.fstat(f.fileno()).st_size
         except FileNotFoundError:
             return None
         except OSError as e:
             raise InputError("%s: not readable as %s (%s)" % (path, kind.name, e.strerror)) from e
-        if max(size, len(content)) > kind.most:
-            raise InputError("%s: larger than what is generated, %d MiB" % (path, kind.most >> 20))
+        if max(size, len(content)) > kind.max_bytes:
+            raise InputError("%s: larger than what is generated, %d MiB" % (path, kind.max_bytes >> 20))
         if not kind.begins.match(content):
             raise InputError("%s: not readable as %s (it begins as something else)" % (path, kind.name))
         return content
@@ -211,7 +211,7 @@ def _heard(sequence: Any, path: str) -> _Heard:
     tempo_map = TempoMap(sequence.tempos)
     end = max([0.0] + [note.end_time for note in sequence.notes])
     count = max(1, math.ceil(float(tempo_map.quarters(end)) / QUARTERS_PER_BAR - 1e-3))
-    if count > _MOST_BARS:
+    if count > _MAX_BARS:
         raise InputError("%s: of %d bars, more than a song has" % (path, count))
     bars = [round(float(s), 4) for s in tempo_map.seconds(QUARTERS_PER_BAR * np.arange(count + 1.0))]
     notes = [[round(n.start_time, 4), round(n.end_time, 4), n.pitch, n.velocity, n.is_drum] for n in sequence.notes]
@@ -222,11 +222,13 @@ def _known(folder: str) -> Dict[str, _Heard]:
     """Returns what the page that is there has of MIDI files, by their SHA-256: to read one takes a millisecond."""
     try:
         with files.opened(os.path.join(folder, PAGE), follow=False) as f:
-            data = _DATA.search(f.read(_LARGEST_PAGE))
+            data = _DATA.search(f.read(_MAX_PAGE))
+        if data is None:
+            return {}  # there is none
         outputs = [output for run in json.loads(data.group(1).decode("ascii")) for output in run["outputs"]]
         found = {output["sha256"]: _Heard(output["notes"], output["bars"]) for output in outputs}
-    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError):
-        return {}  # there is none, or it was written by another version, or by hand
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}  # it was written by another version, or by hand
     return {digest: heard for digest, heard in found.items() if _is_heard(heard)}
 
 
@@ -234,7 +236,7 @@ def _is_heard(heard: _Heard) -> bool:
     return (
         isinstance(heard.notes, list)
         and isinstance(heard.bars, list)
-        and 2 <= len(heard.bars) <= _MOST_BARS + 1
+        and 2 <= len(heard.bars) <= _MAX_BARS + 1
         and all(map(_is_time, heard.bars))
         and all(isinstance(note, list) and len(note) == 5 and _is_note(*note) for note in heard.notes)
     )

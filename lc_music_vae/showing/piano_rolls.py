@@ -4,7 +4,6 @@ Drawn with Pillow: matplotlib, which draws what training came to, would take lon
 than MusicVAE to sample them.
 """
 
-import importlib.util
 import math
 import os
 from typing import List, NamedTuple, Sequence, Tuple
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.tempo import TempoMap
+from lc_music_vae.system import requirements
 
 COLUMNS = 4
 NOTE = "#2a6f97"
@@ -22,7 +22,7 @@ _GRID, _BAR, _TEXT = "#e3e3e3", "#8c8c8c", "black"
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARGIN = 2  # semitones above and below the notes
 # Pixels.
-_WIDEST, _LEAST_PANEL, _A_BAR, _NARROWEST = 1600, 300, 55, 24
+_MAX_WIDTH, _MIN_PANEL, _A_BAR, _MIN_WIDTH = 1600, 300, 55, 24
 _HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 34, 12, 26
 _TITLE_SIZE, _LABEL_SIZE = 12, 10
 
@@ -62,7 +62,7 @@ def _roll(sequence: note_seq.NoteSequence) -> Roll:
 
 def _font(size: int) -> ImageFont.ImageFont:
     """Returns DejaVu Sans, which matplotlib brings and which has most alphabets' letters; does not load matplotlib."""
-    folder = os.path.dirname(importlib.util.find_spec("matplotlib").origin)
+    folder = requirements.folder_of("matplotlib")
     return ImageFont.truetype(
         os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"), size, layout_engine=ImageFont.Layout.BASIC
     )
@@ -75,8 +75,8 @@ def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
     end = max((end for roll in rolls for _, end, _ in roll), default=0)
     bars = max(1, math.ceil(end / QUARTERS_PER_BAR - 1e-6))
     columns = min(columns, len(rolls))
-    room = (_WIDEST - _LEFT - _RIGHT) // columns - _GAP
-    width = max(_NARROWEST, min(room, max(_LEAST_PANEL, _A_BAR * bars)))
+    room = (_MAX_WIDTH - _LEFT - _RIGHT) // columns - _GAP
+    width = max(_MIN_WIDTH, min(room, max(_MIN_PANEL, _A_BAR * bars)))
     places = ((i % columns, i // columns) for i in range(len(rolls)))
     lefts_and_tops = ((_LEFT + x * (width + _GAP), _TITLE + y * (_HEIGHT + _TITLE)) for x, y in places)
     return [Panel(left, top, width, bars, low, high) for left, top in lefts_and_tops]

@@ -19,7 +19,7 @@ from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 from lc_music_vae import __version__
 from lc_music_vae.errors import InputError
-from lc_music_vae.system import interrupts, requirements, results
+from lc_music_vae.system import interrupts, light_imports, requirements, results
 
 requirements.check()  # before anything is imported that may not be there
 
@@ -112,6 +112,7 @@ def run(
         )
         return
     _set_up_logging(values.log)
+    light_imports.install()
     # TensorFlow and magenta make a million objects as they are imported and build graphs, and few of them are garbage.
     gc.set_threshold(100_000)
     try:

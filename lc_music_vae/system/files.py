@@ -14,12 +14,12 @@ import shutil
 import stat
 import tempfile
 import time
-from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Union
+from typing import Any, BinaryIO, Callable, Iterator, List, Union
 
 try:
     import fcntl
 except ImportError:  # Windows: nothing is locked there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 from lc_music_vae.errors import InputError
 
@@ -32,7 +32,7 @@ _NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.E
 _BLOCK = 1 << 20
 _SAMPLES, _SAMPLE = 16, 1 << 16  # places of a file that `identity` reads, and bytes at each
 _PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds: before one says that one waits, and between two tries
-_MOST_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
+_MAX_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 
 
 @contextlib.contextmanager
@@ -226,20 +226,20 @@ def opened(path: str, follow: bool = True) -> BinaryIO:
         raise
 
 
-def read_json(path: str, most: int = _MOST_JSON) -> Optional[Any]:
+def read_json(path: str, max_bytes: int = _MAX_JSON) -> Any:
     """Returns the JSON value in `path`, or None if there is no such file.
 
     Raises:
-        ValueError: It is no JSON, or more than `most` bytes of it.
+        ValueError: It is no JSON, or more than `max_bytes` of it.
         OSError: It cannot be read, or is no plain file.
     """
     try:
         with opened(path) as f:
-            content = f.read(most + 1)
+            content = f.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if len(content) > most:
-        raise ValueError("more than %d MiB" % (most >> 20))
+    if len(content) > max_bytes:
+        raise ValueError("more than %d MiB" % (max_bytes >> 20))
     try:
         return json.loads(content.decode("utf-8"))
     except RecursionError:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-from typing import Callable, Iterator, List
+from typing import Callable, Dict, Iterator, List, Sequence
 
 _places: List[Callable[[], str]] = []  # what `saying` was given, the innermost last
 _heard = threading.Event()  # a handler was called
@@ -12,7 +12,7 @@ _postponing: List[bool] = []  # one for each `postponed` that is active
 
 
 @contextlib.contextmanager
-def handled(signals: List[int], handler: Callable) -> Iterator[None]:
+def handled(signals: Sequence[int], handler: Callable) -> Iterator[None]:
     """Handles signals so while its block runs. Nothing outside the main thread, where Python allows no handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -36,8 +36,11 @@ def postponed() -> Iterator[List[int]]:
 
     Signals that are ignored or end the process at once stay so. One that comes again is not kept any more.
     """
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
-    originals = {number: signal.getsignal(number) for number in numbers}
+    originals: Dict[int, Callable] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        original = signal.getsignal(number)
+        if callable(original):
+            originals[number] = original
     came: List[int] = []
 
     def keep(number, frame):
@@ -47,12 +50,12 @@ def postponed() -> Iterator[List[int]]:
 
     _postponing.append(True)
     try:
-        with handled(numbers, keep):
+        with handled(list(originals), keep):
             yield came
     finally:
         _postponing.pop()
-    for number in came[:1]:
-        originals[number](number, None)
+    for first in came[:1]:
+        originals[first](first, None)
 
 
 @contextlib.contextmanager
@@ -98,7 +101,9 @@ def not_unheard(give_up: Callable[[int, str], None], seconds: float = 1.5) -> It
     earlier = signal.set_wakeup_fd(writer)
     try:
         current = signal.getsignal(signal.SIGINT)
-        with handled([signal.SIGINT] if callable(current) else [], current):  # nohup and the like: ignored
+        with contextlib.ExitStack() as stack:
+            if callable(current):  # nohup and the like have it ignored
+                stack.enter_context(handled([signal.SIGINT], current))
             yield
     finally:
         signal.set_wakeup_fd(earlier)

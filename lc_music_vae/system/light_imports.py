@@ -4,6 +4,9 @@ Importing note_seq loads librosa, bokeh, IPython, pandas and pkg_resources, impo
 sklearn: most of what both cost, for functions that no command here calls. While the two are being imported, modules
 stand in for these packages that load the real one when something in it is first asked for. Afterwards `import librosa`
 gives librosa.
+
+Commands and worker processes `install` this. A program that imports the package as a library gets note_seq and magenta
+as they are.
 """
 
 import contextlib
@@ -74,7 +77,7 @@ class _Finder:
             with _deferring():
                 execute(module)
 
-        spec.loader.exec_module = exec_module
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # of this one loader
         return spec
 
 

@@ -82,12 +82,13 @@ class _Pool:
     def _compute(self, function: Callable, item: Any, lost: Callable[[Any, str], Any]) -> bytes:
         worker = self._free.get()
         try:
-            for left in reversed(range(_TRIES)):
+            why = ""
+            for _ in range(_TRIES):
                 try:
                     return worker.compute(functools.partial(_packed, function), item)
                 except processes.EndedError as e:
-                    if not left:
-                        return _packed(functools.partial(lost, item), str(e))
+                    why = str(e)
+            return _packed(functools.partial(lost, item), why)
         finally:
             self._free.put(worker)
 

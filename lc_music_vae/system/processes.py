@@ -23,12 +23,14 @@ import threading
 import time
 import warnings
 import weakref
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import IO, Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, cast
 
 try:
     import resource
 except ImportError:  # Windows: there is a limit of time alone
-    resource = None
+    resource = None  # type: ignore[assignment]
+
+from lc_music_vae.system import light_imports
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
@@ -74,7 +76,7 @@ class Worker:
         self._lock = threading.Lock()  # between starting and closing
         self._closed = False
 
-    def start(self) -> None:
+    def start(self) -> subprocess.Popen:
         """Starts the process if it does not run, and does not wait until it is ready."""
         with self._lock:
             if self._closed:
@@ -82,6 +84,7 @@ class Worker:
             if self._process is None:
                 self._process, self._ready = _started(self._modules, self._idle), False
                 self._finalizer = weakref.finalize(self, _end, self._process, os.getpid())
+            return self._process
 
     def compute(self, function: Callable[[Any], Any], item: Any, limits: Optional[Limits] = None) -> Any:
         """Returns `function(item)`, computed there; function, item and result must be picklable.
@@ -110,8 +113,8 @@ class Worker:
             process.wait()
 
     def _answer(self, asked: bytes, limits: Optional[Limits]) -> Any:
-        self.start()
-        process, late = self._process, threading.Event()
+        process, late = self.start(), threading.Event()
+        questions, answers = _pipes(process)
 
         def give_up():
             late.set()
@@ -122,10 +125,10 @@ class Worker:
             if timer:
                 timer.daemon = True
                 timer.start()
-            process.stdin.write(asked)
-            process.stdin.flush()
-            self._ready = self._ready or pickle.load(process.stdout) == _READY  # noqa: S301 - our own process said it
-            return pickle.load(process.stdout)  # noqa: S301 - our own process made it
+            questions.write(asked)
+            questions.flush()
+            self._ready = self._ready or pickle.load(answers) == _READY  # noqa: S301 - our own process said it
+            return pickle.load(answers)  # noqa: S301 - our own process made it
         except (EOFError, OSError, pickle.UnpicklingError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1)
@@ -171,12 +174,17 @@ def _started(modules: Sequence[str], idle: Optional[float]) -> subprocess.Popen:
         raise _cannot_start(e.strerror) from e
 
 
+def _pipes(process: subprocess.Popen) -> Tuple[IO[bytes], IO[bytes]]:
+    """Returns where the process is asked, and where it answers."""
+    return cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+
+
 def _end(process: subprocess.Popen, owner: int) -> None:
     """Ends a process that this one started, but not one that it knows of by a fork alone."""
     if os.getpid() != owner:
         return
     process.kill()
-    for stream in (process.stdin, process.stdout):
+    for stream in _pipes(process):
         with contextlib.suppress(OSError):  # what was not written yet
             stream.close()
     process.wait()
@@ -204,6 +212,7 @@ def serve(parent: int, modules: Sequence[str], idle: Optional[float]) -> None:
     os.dup2(nothing, 1)  # what libraries print is no answer
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    light_imports.install()
     for module in modules:
         importlib.import_module(module)
     answers.write(pickle.dumps(_READY, 4))

@@ -1,4 +1,4 @@
-"""Whether this Python has what the commands need. Looks without importing anything."""
+"""What is installed: all that the commands need, or not; and where a package lies. Nothing is imported."""
 
 import importlib.util
 import os
@@ -17,6 +17,18 @@ def check() -> None:
         program = os.path.splitext(os.path.basename(sys.argv[0]))[0]
         print("%s: error: %s" % (program, _advice(missing)), file=sys.stderr)
         sys.exit(1)
+
+
+def folder_of(package: str) -> str:
+    """Returns the folder of an installed package.
+
+    Raises:
+        ModuleNotFoundError: It is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named %r" % package, name=package)
+    return os.path.dirname(spec.origin)
 
 
 def _advice(missing) -> str:

@@ -312,7 +312,7 @@ def train(
     keep_checkpoint_every_n_hours: float,
     num_data_threads: int,
     meanwhile: Callable[[], Any] = lambda: None,
-) -> Numbers:
+) -> Optional[Numbers]:
     """Trains from `first_step`, which is that of the last checkpoint in `model_dir` or 0, to `num_steps`.
 
     `meanwhile` is called in a thread of its own, and not waited for.

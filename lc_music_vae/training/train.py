@@ -232,10 +232,10 @@ def _train(
         )
         reached = ": " + str(numbers)
     prefix, step = folder.latest()
-    if step < num_steps:  # a limit on the size of files looks to Estimator like the end of the data
+    if prefix is None or step < num_steps:  # a limit on the size of files looks to Estimator like the end of the data
         raise files.cannot_write(folder.train, EOFError("its last checkpoint is of step %d" % step))
     folder.flush_checkpoint(prefix)
-    done = began._replace(latent=_look_back(folder, found), step=step)
+    done = began._replace(latent=_look_back(folder, prefix, found), step=step)
     folder.write(done)
     bundle = folder.bundle(settings.config)
     checkpoints.write_bundle(bundle, prefix, settings.config + ".ckpt", done.to_json())
@@ -274,8 +274,7 @@ def evaluate(
     folder = run_dir_lib.at(run_dir)
     if os.path.basename(folder.eval(eval_dir_suffix)) != "eval" + eval_dir_suffix or "\0" in eval_dir_suffix:
         raise InputError("--eval_dir_suffix=%s must be part of a folder's name" % eval_dir_suffix)
-    run = folder.read()
-    folder.trained(run)
+    run = folder.read_trained()
     run_dir_lib.check_same(folder.run_json, run.settings._asdict(), {"config": config})
     kept = folder.kept(run)
     others = _other_songs(kept, examples_path) if examples_path is not None else []
@@ -472,7 +471,7 @@ def _training_latents(
     return found, pretrained
 
 
-def _look_back(folder: RunDir, found) -> run_json.Latent:
+def _look_back(folder: RunDir, prefix: str, found) -> run_json.Latent:
     """Draws the picture of a training, and returns where the songs lie in the small latent."""
     import numpy as np
 
@@ -482,7 +481,7 @@ def _look_back(folder: RunDir, found) -> run_json.Latent:
     from lc_music_vae.training import drawing, summaries
 
     z, records = latents.own_key(found.shards, _MOST_ON_MAP)
-    small = SmallVAE(checkpoints.find(folder.latest()[0], "--run_dir"))
+    small = SmallVAE(checkpoints.find(prefix, "--run_dir"))
     means, scales = small.encode(z)
     residual = np.sqrt(np.mean(np.sum((small.decode(means) - z) ** 2, 1)))
     small.close()
