@@ -14,7 +14,8 @@ import pytest
 from conftest import EXAMPLE, REPO, run_process
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.system import cache, files
 
 pytestmark = pytest.mark.faults("several processes, one cache")
@@ -221,15 +222,16 @@ def test_a_file_s_identity_is_seen_to_change(tmp_path):
 
 UNPACK = """
 import sys, time
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.weights import Weights
 import tensorflow
 for turn in range(25):
     sys.stdin.readline()
-    found = checkpoints.find(sys.argv[1], "--pretrained_path")
-    with checkpoints.unbundled(found) as prefix:
+    found = finding.find(sys.argv[1], "--pretrained_path")
+    with bundles.unbundled(found) as prefix:
         with open(prefix + ".index", "rb") as f:
             f.read()
-        weights = checkpoints.Weights(found)
+        weights = Weights(found)
         weights.fingerprint("encoder/")
     print(turn, flush=True)
 """
@@ -238,7 +240,7 @@ for turn in range(25):
 def test_four_processes_unpack_one_bundle_at_once(folder, cut_down, tmp_path, record_property):
     """25 rounds, each with an empty cache: what the other processes still read may be taken away before the next."""
     bundle = str(tmp_path / "b.tar")
-    checkpoints.write_bundle(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", UNPACK, bundle],
@@ -284,18 +286,19 @@ def test_commands_that_begin_at_once_with_an_empty_cache(trained, tmp_path, fold
 
 def test_killed_while_unpacking(folder, cut_down, tmp_path, record_property):
     bundle = str(tmp_path / "b.tar")
-    checkpoints.write_bundle(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
     code = """
 import os, signal, sys
-from lc_music_vae.checkpoints import checkpoint as checkpoints
-copy, left = checkpoints._copy, [int(sys.argv[2])]
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.weights import Weights
+copy, left = bundles._copy, [int(sys.argv[2])]
 def killed(*arguments):
     left[0] -= 1
     if left[0] < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     copy(*arguments)
-checkpoints._copy = killed
-with checkpoints.unbundled(checkpoints.find(sys.argv[1], "--pretrained_path")):
+bundles._copy = killed
+with bundles.unbundled(finding.find(sys.argv[1], "--pretrained_path")):
     pass
 """
     for copied in (0, 1, 7):
@@ -303,7 +306,7 @@ with checkpoints.unbundled(checkpoints.find(sys.argv[1], "--pretrained_path")):
         (entry,) = os.listdir(str(folder))
         (left,) = os.listdir(str(folder / entry))
         assert left.startswith(".")
-        weights = checkpoints.Weights(checkpoints.find(bundle, "--pretrained_path"))
+        weights = Weights(finding.find(bundle, "--pretrained_path"))
         (version,) = os.listdir(str(folder / entry))
         assert os.path.basename(os.path.dirname(weights._prefix)) == version
         weights._forget()
@@ -317,11 +320,11 @@ def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
     for seed in (1, 2):
         save_random_checkpoint("cat-mel_2bar_big", prefix, seed, slots=False)
         other = str(tmp_path / "other.tar")
-        checkpoints.write_bundle(other, prefix, "x.ckpt", {})
+        bundles.write(other, prefix, "x.ckpt", {})
         shutil.copyfile(other, bundle)
         os.utime(bundle, ns=(10**18, 10**18))
-        found = checkpoints.find(bundle, "--pretrained_path")
-        prints.append((checkpoints.Weights(found).fingerprint("encoder/"), os.path.getsize(bundle)))
+        found = finding.find(bundle, "--pretrained_path")
+        prints.append((Weights(found).fingerprint("encoder/"), os.path.getsize(bundle)))
     assert prints[0][1] == prints[1][1]
     assert prints[0][0] != prints[1][0]
 
@@ -329,9 +332,9 @@ def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
 def test_weights_hold_their_copy_as_long_as_they_are(cut_down, tmp_path):
     """A notebook that opens one bundle after another keeps no descriptor of those that are gone."""
     bundle = str(tmp_path / "b.tar")
-    checkpoints.write_bundle(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
-    found = checkpoints.find(bundle, "--pretrained_path")
-    weights = checkpoints.Weights(found)
+    bundles.write(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    found = finding.find(bundle, "--pretrained_path")
+    weights = Weights(found)
     place = os.path.dirname(weights._prefix)
     cache.forget(place)
     assert weights.get("encoder/mu/bias").shape == (12,)
@@ -339,7 +342,7 @@ def test_weights_hold_their_copy_as_long_as_they_are(cut_down, tmp_path):
     gc.collect()
     before = os.listdir("/proc/self/fd")
     for _ in range(5):
-        checkpoints.Weights(found).get("encoder/mu/bias")
+        Weights(found).get("encoder/mu/bias")
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == len(before)
     cache.forget(place)

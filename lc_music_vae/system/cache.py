@@ -7,6 +7,7 @@ removed when a new one has been made, unless somebody reads it; where the file s
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 from typing import Callable, Optional, Tuple
@@ -23,6 +24,11 @@ def cache_dir() -> str:
     """Returns the folder of it all: `$LC_MUSIC_VAE_CACHE`, else the XDG cache."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.environ.get("LC_MUSIC_VAE_CACHE") or os.path.join(base, "lc_music_vae")
+
+
+def key(text: str) -> str:
+    """Returns a name for what `text` says: 16 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
 
 
 def hold(entry: str, version: str, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:

@@ -15,7 +15,7 @@ import pytest
 from conftest import EXAMPLE, REPO, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.music import examples
 from lc_music_vae.system import files
@@ -68,7 +68,7 @@ def check_whole(folder):
             if name.endswith(".json"):
                 assert files.read_json(path)
             elif name.endswith(".tar"):
-                assert checkpoints.find(path, "--checkpoint_file").run
+                assert finding.find(path, "--checkpoint_file").run
             elif name.endswith(".mid"):
                 assert list(examples.read(path))
             elif name.endswith(".png"):
