@@ -14,6 +14,8 @@ MAX_SEED = 2**32 - 1
 # Also of what is decoded at once: beyond, it is a slip of the keyboard that would fill the memory.
 MAX_OUTPUTS = 10000
 MAX_STEPS = 10**9
+# Of a point of the small latent: N(0, I) has none beyond 10, and of such as 1e39 no decoder makes notes.
+MAX_COORDINATE = 1000
 MAX_THREADS = 256
 
 

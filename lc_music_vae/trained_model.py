@@ -18,7 +18,7 @@ from lc_music_vae.models import music_vae, points
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
-from lc_music_vae.options import MAX_OUTPUTS, Limits, ModelSource, Reading, Request, Sampling, Sound
+from lc_music_vae.options import MAX_COORDINATE, MAX_OUTPUTS, Limits, ModelSource, Reading, Request, Sampling, Sound
 
 logger = logging.getLogger(__name__)
 
@@ -248,20 +248,27 @@ class TrainedModel:
             n NoteSequences of one window each, in the songs' tempo, program and octave.
 
         Raises:
-            InputError: The points are none, or of another size; or the small VAE makes nothing usable of them.
+            InputError: The points are none, of another size or too far out; or the small VAE is no good.
         """
-        where = np.array(z_small, np.float64)
-        if where.ndim != 2 or where.shape[1] != self.encoded_z_size or not len(where):
-            raise InputError(
-                "z_small of shape %s; expected [n, %d]: n points of the small latent, one or more"
-                % (list(where.shape), self.encoded_z_size)
-            )
+        where = self._points(z_small)
         tensors = self._decode(where, temperature, controls)
         return Music(
             self.converter.to_note_sequences(tensors, qpm=self.qpm, program=self.program, octaves=self.octaves),
             where,
             self._nearest,
         )
+
+    def _points(self, z_small: Union[np.ndarray, Sequence]) -> np.ndarray:
+        expected = "expected [n, %d]: n points of the small latent, one or more" % self.encoded_z_size
+        try:
+            where = np.array(z_small, np.float64)
+        except (TypeError, ValueError):
+            raise InputError("z_small is no array of numbers; " + expected) from None
+        if where.ndim != 2 or where.shape[1] != self.encoded_z_size or not len(where):
+            raise InputError("z_small of shape %s; %s" % (list(where.shape), expected))
+        if not (np.abs(where) <= MAX_COORDINATE).all():  # false for NaN, too
+            raise InputError("z_small has NaN or numbers beyond %d; few points of songs are beyond 3" % MAX_COORDINATE)
+        return where
 
     def heard(self, sequences: Sequence[note_seq.NoteSequence]) -> List[np.ndarray]:
         """Returns the notes of outputs as MusicVAE hears them, which is how the training windows are kept."""
@@ -330,8 +337,8 @@ class TrainedModel:
         Raises:
             InputError: The song has no note that this config reads.
         """
-        is_sequence = isinstance(song, note_seq.NoteSequence)
-        note_sequence = song if is_sequence else examples.read_one(os.fspath(song)).note_sequence
+        is_read = isinstance(song, note_seq.NoteSequence)
+        note_sequence = song if is_read else examples.read_one(os.fspath(song)).note_sequence
         score = self.converter.score(Song("the song", note_sequence))
         placed = [
             (t, start, w) for t in score.tracks for start, w in self.converter.consecutive(score, t) if w is not None

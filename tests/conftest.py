@@ -3,29 +3,38 @@
 import collections
 import contextlib
 import copy
-import dataclasses
-import glob
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, REPO)
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, REPO)  # this checkout's package, whatever is installed
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+from helpers import AWKWARD, EXAMPLE, PNG, a_run, an_output, drum_beat, melody, tune, write_midi  # noqa: E402
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell started this in the background: commands that the tests stop with SIGINT would be deaf to it as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-EXAMPLE = os.path.join(REPO, "examples", "ode_to_joy.mid")
-# Real songs; tests/songs/README.md says where they are from.
-SONGS = sorted(glob.glob(os.path.join(REPO, "tests", "songs", "*.mid")))
+
+# Who uses one of these trains, or loads a MusicVAE.
+_SLOW_FIXTURES = {"trained", "model", "small_checkpoints", "cut_down", "script"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fast", action="store_true", help="leave out tests that train, load a model or take seconds")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--fast"):
+        slow = [i for i in items if i.get_closest_marker("slow") or _SLOW_FIXTURES.intersection(i.fixturenames)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
 
 
 def pytest_runtest_setup(item):
@@ -86,6 +95,28 @@ def _quiet_tensorflow():
     tf.get_logger().setLevel("ERROR")
 
 
+_CUT_DOWN = ("cat-mel_2bar_big", "hierdec-mel_16bar", "hier-mel_16bar", "cat-drums_2bar_small", "hierdec-trio_16bar")
+
+
+@contextlib.contextmanager
+def _small_networks():
+    """Magenta's configs have small networks, under their real names."""
+    from magenta.models.music_vae import configs
+
+    originals = {name: configs.CONFIG_MAP[name] for name in _CUT_DOWN}
+    for name, original in originals.items():
+        config = copy.deepcopy(original)
+        layers = len(config.hparams.enc_rnn_size), len(config.hparams.dec_rnn_size)
+        config.hparams.set_hparam("enc_rnn_size", [24] * layers[0])
+        config.hparams.set_hparam("dec_rnn_size", [16] * layers[1])
+        config.hparams.set_hparam("z_size", 12)
+        configs.CONFIG_MAP[name] = config
+    try:
+        yield
+    finally:
+        configs.CONFIG_MAP.update(originals)
+
+
 class _Checkpoints(dict):
     """Prefixes of checkpoints with random weights and Adam's slots, by config; each is made when it is asked for.
 
@@ -105,7 +136,7 @@ class _Checkpoints(dict):
         folder = os.path.join(self._folder, name)
         os.makedirs(folder, exist_ok=True)
         prefix = os.path.join(folder, name + ".ckpt")
-        with files.locked(folder):
+        with files.locked(folder), _small_networks():
             if not os.path.exists(prefix + ".index"):
                 save_random_checkpoint(name, prefix, seed=sum(map(ord, name)))
                 tf.reset_default_graph()
@@ -114,26 +145,21 @@ class _Checkpoints(dict):
 
 
 @pytest.fixture(scope="session")
-def cut_down(tmp_path_factory):
-    """Magenta's configs with small networks: {name: prefix of a checkpoint with random weights and Adam's slots}.
+def small_checkpoints(tmp_path_factory):
+    """Checkpoints of Magenta's configs with small networks: {name: prefix}, with random weights and Adam's slots."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return _Checkpoints(str(shared / "cut_down"))
+
+
+@pytest.fixture
+def cut_down(small_checkpoints):
+    """The same, and as long as the test runs Magenta's configs are those of the small networks.
 
     They stand under their real names, so that commands and registry entries for the published models run as they are.
     """
-    from magenta.models.music_vae import configs
-
-    names = ("cat-mel_2bar_big", "hierdec-mel_16bar", "hier-mel_16bar", "cat-drums_2bar_small", "hierdec-trio_16bar")
-    originals = {name: configs.CONFIG_MAP[name] for name in names}
-    for name in names:
-        config = copy.deepcopy(originals[name])
-        layers = len(config.hparams.enc_rnn_size), len(config.hparams.dec_rnn_size)
-        config.hparams.set_hparam("enc_rnn_size", [24] * layers[0])
-        config.hparams.set_hparam("dec_rnn_size", [16] * layers[1])
-        config.hparams.set_hparam("z_size", 12)
-        configs.CONFIG_MAP[name] = config
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    yield _Checkpoints(str(shared / "cut_down"))
-    configs.CONFIG_MAP.update(originals)
+    with _small_networks():
+        yield small_checkpoints
 
 
 @pytest.fixture
@@ -161,37 +187,6 @@ def script(capsys):
     return run
 
 
-def generate(mode, run_dir, output_dir=None, **values):
-    """Calls `generate` with values put into their records."""
-    from lc_music_vae import options
-    from lc_music_vae.generation import generate as generating
-
-    def record(kind, **more):
-        names = {field.name for field in dataclasses.fields(kind)}
-        return kind(**more, **{name: value for name, value in values.items() if name in names})
-
-    return generating.generate(
-        record(options.Request, mode=mode),
-        record(options.ModelSource, run_dir=run_dir),
-        output_dir,
-        sampling=record(options.Sampling),
-        sound=record(options.Sound),
-        reading=record(options.Reading),
-    )
-
-
-def run_process(*arguments, **kwargs):
-    """Runs Python on a script of the checkout, as a user would: CompletedProcess with text."""
-    kwargs.setdefault("cwd", REPO)
-    return subprocess.run(
-        [sys.executable] + list(arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **kwargs,
-    )
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """Folder of a finished training on the example song, with the checkpoint that ships."""
@@ -210,80 +205,38 @@ def model(trained):
         yield opened
 
 
-def melody(notes, qpm=120, program=0, time_signature=(4, 4), instrument=0, name=""):
-    """Makes a NoteSequence from (start, end, pitch) in quarters."""
-    import note_seq
+@pytest.fixture
+def three_runs(tmp_path):
+    """A folder of three runs that were generated: samples, drums, and one whose names are awkward."""
+    from lc_music_vae.showing import page
+    from lc_music_vae.system import files
 
-    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
-    sequence.tempos.add(qpm=qpm)
-    if time_signature:
-        sequence.time_signatures.add(numerator=time_signature[0], denominator=time_signature[1])
-    for start, end, pitch in notes:
-        sequence.notes.add(
-            pitch=pitch,
-            velocity=80,
-            start_time=start * 60 / qpm,
-            end_time=end * 60 / qpm,
-            program=program,
-            instrument=instrument,
-        )
-    if name:
-        sequence.instrument_infos.add(instrument=instrument, name=name)
-    sequence.total_time = max(n[1] for n in notes) * 60 / qpm
-    return sequence
-
-
-@contextlib.contextmanager
-def within(seconds):
-    """Fails a test whose block hangs."""
-
-    def give_up(number, frame):
-        raise AssertionError("it hangs")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def write_midi(sequence, path):
-    import note_seq
-
-    note_seq.note_sequence_to_midi_file(sequence, str(path))
-    return str(path)
-
-
-def tune(bars, seed=0):
-    """A random melody without rests, `bars` bars of 4/4: [(start, end, pitch)] in quarters."""
-    rng = np.random.RandomState(seed)
-    notes, at = [], 0.0
-    while at < 4 * bars:
-        length = min(rng.choice([0.5, 1.0, 1.5]), 4 * bars - at)
-        notes.append((at, at + length, int(rng.randint(60, 80))))
-        at += length
-    return notes
-
-
-def drum_beat(bars):
-    import note_seq
-
-    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
-    sequence.tempos.add(qpm=120)
-    for i in range(bars * 8):
-        start = i * 0.25
-        sequence.notes.add(pitch=42, velocity=90, start_time=start, end_time=start + 0.1, instrument=9, is_drum=True)
-        if i % 4 == 0 or i == 5:
-            sequence.notes.add(pitch=36, velocity=90, start_time=start, end_time=start + 3, instrument=9, is_drum=True)
-    sequence.total_time = bars * 2
-    return sequence
-
-
-def drum_and_band(bars):
-    """Drums, a melody and a bass."""
-    band = drum_beat(bars)
-    band.MergeFrom(melody(tune(bars), instrument=0))
-    band.MergeFrom(melody(tune(bars, 1), instrument=1, program=33))
-    return band
+    nearest = {"song": "ode_to_joy.mid", "bars": [5, 6], "similarity": 0.83, "copy": False}
+    awkward = AWKWARD.replace("/", "") + ".mid"
+    runs = [
+        a_run(
+            "a",
+            [
+                an_output("a0.mid", title="000", latent=[0.1, -1.2, 0.3, 2.0], nearest=nearest),
+                an_output("a1.mid", title="001", nearest=dict(nearest, similarity=1.0, copy=True)),
+            ],
+        ),
+        a_run(
+            "b",
+            [an_output("b.mid", audio="b.wav")],
+            seed=2,
+            written="2026-11-23_090807",
+            inputs=["x.mid"],
+            similarity=0.8,
+        ),
+        a_run("c", [an_output(awkward, title=AWKWARD, nearest=dict(nearest, song=AWKWARD))], mode="reconstruct"),
+    ]
+    write_midi(melody(tune(2, 1)), tmp_path / "a0.mid")
+    write_midi(melody([(0, 1, 69), (1, 2.5, 60), (7, 7.5, 64)], qpm=90), tmp_path / "a1.mid")
+    write_midi(drum_beat(2), tmp_path / "b.mid")
+    write_midi(melody(tune(3, 2), time_signature=(3, 4)), tmp_path / awkward)
+    (tmp_path / "b.wav").write_bytes(b"RIFF\0\0\0\0WAVE")
+    for name in "abc":
+        (tmp_path / (name + ".png")).write_bytes(PNG)
+    files.write_json(str(tmp_path / page.INDEX), {"format": 1, "runs": runs})
+    return tmp_path

@@ -11,7 +11,7 @@ import zipfile
 from typing import Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
-from conftest import EXAMPLE, REPO, melody, tune
+from helpers import EXAMPLE, REPO, melody, tune
 
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import examples

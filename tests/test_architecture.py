@@ -2,12 +2,13 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import warnings
 
 import pytest
-from conftest import REPO
+from helpers import REPO
 
 PACKAGE = os.path.join(REPO, "lc_music_vae")
 # From the ground up. What stands at the top of the package has a floor of its own each.
@@ -132,3 +133,17 @@ def test_no_module_warns_that_something_in_it_is_out_of_date(graph):
     code += "print([str(w) for w in caught if w.filename.startswith(%r)])" % PACKAGE
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, stdout=subprocess.PIPE, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_test_modules_import_helpers_and_never_one_another():
+    """What several use is in helpers.py, so that a module can be read, run and changed by itself."""
+    wrong = []
+    for folder, _, names in os.walk(os.path.join(REPO, "tests")):
+        for name in sorted(n for n in names if n.endswith(".py")):
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                tree = ast.parse(f.read())
+            for node in ast.walk(tree):
+                imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                imported += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                wrong += ["%s -> %s" % (name, i) for i in imported if re.match(r"(tests\.)?(conftest|test_\w+)$", i)]
+    assert wrong == []

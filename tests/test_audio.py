@@ -1,10 +1,9 @@
 import os
 import sys
-import wave
 
 import numpy as np
 import pytest
-from conftest import drum_beat, melody, within
+from helpers import check_two_notes, drum_beat, loudest_hertz, melody, read_wav, within
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.showing import audio
@@ -53,45 +52,6 @@ def fake(tmp_path, monkeypatch):
     return str(path)
 
 
-def read(path):
-    """Samples from -1 to 1, [samples, channels]."""
-    with wave.open(str(path)) as f:
-        assert (f.getframerate(), f.getsampwidth()) == (44100, 2)
-        data = np.frombuffer(f.readframes(f.getnframes()), "<i2").reshape(-1, f.getnchannels())
-    return data / 32767.0
-
-
-def loudest_hertz(sound, below=22050):
-    hertz = np.fft.rfftfreq(len(sound), 1 / 44100.0)
-    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
-    return hertz[np.argmax(spectrum * (hertz < below))]
-
-
-def onset(sound, after=0.0):
-    """Seconds at which it first reaches a twentieth of its peak."""
-    start = int(after * 44100)
-    return start / 44100.0 + np.argmax(np.abs(sound[start:]).max(1) > 0.05 * np.abs(sound).max()) / 44100.0
-
-
-def check_two_notes(path, engine, cents=1.0):
-    """An A4 and an E5 are where they should be, whatever plays them."""
-    sequence = melody([(1, 3, 69), (4, 5, 76)], qpm=90)
-    sequence.total_time = 4.0  # the last note ends at 3.33
-    audio.render(sequence, str(path), engine)
-    sound = read(path)
-    assert len(sound) == 4 * 44100
-    assert np.abs(sound).max() == pytest.approx(0.9, abs=1e-3)
-    assert not np.abs(sound[:29000]).max() > 0.01
-    assert onset(sound) == pytest.approx(60 / 90.0, abs=0.02)
-    assert onset(sound, 2.6) == pytest.approx(4 * 60 / 90.0, abs=0.02)
-    mono = sound.mean(1)
-    for start, end, expected in ((0.8, 1.9, 440.0), (2.7, 3.3, 659.26)):
-        note = np.pad(mono[int(start * 44100) : int(end * 44100)], [(0, 44100 * 4)], mode="constant")
-        heard = loudest_hertz(note, below=1.5 * expected)  # a piano's second partial may be the louder one
-        assert abs(1200 * np.log2(heard / expected)) < cents, (heard, expected)
-    return sound
-
-
 def test_a_note_has_its_pitch_its_place_and_the_file_the_length_of_the_sequence(tmp_path):
     assert check_two_notes(tmp_path / "plain.wav", audio.Engine()).shape[1] == 1
 
@@ -107,7 +67,7 @@ def test_fluidsynth_is_given_the_notes_and_its_sound_is_cut_to_length_and_never_
     assert np.mean(np.abs(sound) > 0.89) < 0.05  # three times full scale was turned down, not cut off
     sounding = melody([(0, 8, 60)])
     audio.render(sounding, str(tmp_path / "b.wav"), engine)
-    sound = read(tmp_path / "b.wav")
+    sound = read_wav(tmp_path / "b.wav")
     assert np.abs(sound[-20:]).max() < 0.03  # a note that rings on at the end is faded
     assert np.abs(sound).max() == pytest.approx(0.9, abs=1e-3)
     assert np.abs(sound[-4410:-2205]).max() > 0.85  # in no time
@@ -127,7 +87,7 @@ def test_drums_are_heard_without_fluidsynth(tmp_path):
     """note-seq's synthesiser leaves them out, and divides by zero where there is nothing else."""
     beat = drum_beat(1)
     audio.render(beat, str(tmp_path / "drums.wav"), audio.Engine())
-    sound = read(tmp_path / "drums.wav")
+    sound = read_wav(tmp_path / "drums.wav")
     assert len(sound) == 44100 * max(note.end_time for note in beat.notes)  # one bass drum is held beyond the bar
     for note in beat.notes:
         start = int(note.start_time * 44100)
@@ -136,7 +96,7 @@ def test_drums_are_heard_without_fluidsynth(tmp_path):
     assert loudest_hertz(kick) < 200 < 1000 < loudest_hertz(hat)
     beat.MergeFrom(melody([(0, 4, 81)]))
     audio.render(beat, str(tmp_path / "both.wav"), audio.Engine())
-    both = read(tmp_path / "both.wav")[:, 0]
+    both = read_wav(tmp_path / "both.wav")[:, 0]
     assert loudest_hertz(both[11025:22050]) == pytest.approx(880, abs=4)
     assert np.abs(both).max() == pytest.approx(0.9, abs=1e-3)
 
@@ -150,7 +110,7 @@ def drums(tmp_path, *notes, rest=0.5):
     sequence.total_time = max(start for start, _, _ in notes) + rest
     path = str(tmp_path / ("%d.wav" % len(os.listdir(str(tmp_path)))))
     audio.render(sequence, path, audio.Engine())
-    return read(path)[:, 0]
+    return read_wav(path)[:, 0]
 
 
 @pytest.mark.parametrize("pitch", [35, 36])
@@ -182,7 +142,7 @@ def test_silence_is_silence_of_its_length(total_time, tmp_path):
     del silent.notes[:]
     silent.total_time = total_time
     audio.render(silent, str(tmp_path / "a.wav"), audio.Engine())
-    sound = read(tmp_path / "a.wav")
+    sound = read_wav(tmp_path / "a.wav")
     assert len(sound) == total_time * 44100
     assert not sound.any()
 
@@ -255,7 +215,7 @@ def test_when_fluidsynth_had_no_room(fake, tmp_path, monkeypatch):
     assert not path.exists()
     monkeypatch.setenv("FAKE_SHORT", "3.91")
     audio.render(melody([(0, 8, 60)]), str(path), audio.find_engine())
-    assert len(read(path)) == 4 * 44100
+    assert len(read_wav(path)) == 4 * 44100
 
 
 def test_blocks_leave_no_trace(tmp_path, monkeypatch):
@@ -267,7 +227,7 @@ def test_blocks_leave_no_trace(tmp_path, monkeypatch):
 
 @pytest.mark.faults("what would take all memory or time")
 def test_more_than_an_hour_of_sound_is_refused_before_it_takes_memory(tmp_path):
-    with pytest.raises(InputError, match="a.wav: 2.8 hours of sound; at most 1 is rendered: leave out --audio$"):
+    with pytest.raises(InputError, match="a.wav: 2.8 hours of sound; at most 1 is rendered: leave out audio$"):
         audio.render(melody([(0, 20000, 60)]), str(tmp_path / "a.wav"), audio.Engine())
     assert os.listdir(str(tmp_path)) == []
 

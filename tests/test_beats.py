@@ -5,11 +5,10 @@ import math
 import note_seq
 import numpy as np
 import pytest
-from conftest import melody
+from helpers import melody
 
 from lc_music_vae import data
 from lc_music_vae.errors import InputError
-from lc_music_vae.families import melody as melody_family
 from lc_music_vae.music import metre as metre_lib
 from lc_music_vae.music.examples import Song
 from lc_music_vae.music.score import normalise
@@ -142,28 +141,6 @@ def test_notes_in_ticks_whatever_the_tempo_and_back():
     assert data.notes_of(melody([(1, 2, 127)], qpm=120)).tolist() == [[24, 48, 127]]
     del sequence.tempos[:]  # 120
     assert data.notes_of(sequence)[0].tolist() == [0, round(8 * 120 / 77), 62]
-
-
-def test_a_pitch_moves_by_the_fewest_octaves():
-    for low, high in ((21, 108), (48, 83), (48, 72)):
-        for pitch in range(128):
-            into = melody_family.nearest_octave(pitch, low, high)
-            all_of_them = [p for p in range(low, high + 1) if (p - pitch) % 12 == 0]
-            assert into == min(all_of_them, key=lambda p: abs(p - pitch))
-
-
-def test_pitches_move_together_so_that_most_are_in_range():
-    rng = np.random.RandomState(0)
-    for _ in range(200):
-        pitches = rng.randint(0, 128, 5)
-        outside = {o: sum(not 48 <= p + 12 * o <= 83 for p in pitches.tolist()) for o in range(-12, 13)}
-        octaves = melody_family.octaves_into(pitches, 48, 83)
-        assert outside[octaves] == min(outside.values())
-        assert abs(octaves) == min(abs(o) for o in outside if outside[o] == min(outside.values()))
-
-
-def test_how_many():
-    assert [melody_family._times(number, "octave") for number in (0, 1, 2)] == ["0 octaves", "1 octave", "2 octaves"]
 
 
 @pytest.mark.parametrize(

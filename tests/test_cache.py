@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from conftest import EXAMPLE, REPO, run_process
+from helpers import EXAMPLE, REPO, run_process
 
 from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae.checkpoints import bundles, finding
@@ -237,10 +237,10 @@ for turn in range(25):
 """
 
 
-def test_four_processes_unpack_one_bundle_at_once(folder, cut_down, tmp_path, record_property):
+def test_four_processes_unpack_one_bundle_at_once(folder, small_checkpoints, tmp_path, record_property):
     """25 rounds, each with an empty cache: what the other processes still read may be taken away before the next."""
     bundle = str(tmp_path / "b.tar")
-    bundles.write(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", UNPACK, bundle],
@@ -284,9 +284,9 @@ def test_commands_that_begin_at_once_with_an_empty_cache(trained, tmp_path, fold
     record_property("tried", len(commands))
 
 
-def test_killed_while_unpacking(folder, cut_down, tmp_path, record_property):
+def test_killed_while_unpacking(folder, small_checkpoints, tmp_path, record_property):
     bundle = str(tmp_path / "b.tar")
-    bundles.write(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
     code = """
 import os, signal, sys
 from lc_music_vae.checkpoints import bundles, finding
@@ -313,7 +313,7 @@ with bundles.unbundled(finding.find(sys.argv[1], "--pretrained_path")):
     record_property("tried", 3)
 
 
-def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
+def test_other_contents_of_the_same_size_and_time_are_read(small_checkpoints, tmp_path):
     """As `cp -p` leaves them."""
     bundle, prefix = str(tmp_path / "b.tar"), str(tmp_path / "x.ckpt")
     prints = []
@@ -329,10 +329,10 @@ def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
     assert prints[0][0] != prints[1][0]
 
 
-def test_weights_hold_their_copy_as_long_as_they_are(cut_down, tmp_path):
+def test_weights_hold_their_copy_as_long_as_they_are(small_checkpoints, tmp_path):
     """A notebook that opens one bundle after another keeps no descriptor of those that are gone."""
     bundle = str(tmp_path / "b.tar")
-    bundles.write(bundle, cut_down["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
     found = finding.find(bundle, "--pretrained_path")
     weights = Weights(found)
     place = os.path.dirname(weights._prefix)

@@ -47,10 +47,10 @@ def files_of(prefix, inside="model/x.ckpt"):
 
 
 @pytest.fixture(scope="module")
-def forms(cut_down, tmp_path_factory):
+def forms(small_checkpoints, tmp_path_factory):
     """One checkpoint as tar, gzipped tar, prefix, .index, folder with and without state file, and without slots."""
     folder = tmp_path_factory.mktemp("forms")
-    prefix = cut_down[BIG]
+    prefix = small_checkpoints[BIG]
     members = files_of(prefix)
     alone = folder / "alone"
     alone.mkdir()
@@ -87,7 +87,7 @@ def test_one_checkpoint_in_every_form_has_one_fingerprint(forms):
     assert not any("Adam" in n or "power" in n or n == "global_step" for n in shapes[0])
 
 
-def test_fingerprint_depends_on_contents_and_scope(forms, tmp_path):
+def test_fingerprint_depends_on_contents_and_scope(forms, cut_down, tmp_path):
     weights = Weights(find(forms["prefix"]))
     assert weights.fingerprint("encoder/") != weights.fingerprint("decoder/")
     save_random_checkpoint(BIG, str(tmp_path / "other.ckpt"), seed=99, slots=False)
@@ -222,7 +222,7 @@ def test_bundles_that_hold_no_usable_checkpoint(tmp_path, members, message):
     path = make_tar(tmp_path / "x.tar", members)
     with pytest.raises(InputError, match=message) as e:
         find(path)
-    assert "--pretrained_path=" + path in str(e.value)
+    assert "pretrained_path=" + path in str(e.value)
 
 
 def test_paths_that_hold_no_checkpoint(forms, tmp_path):
@@ -289,7 +289,7 @@ def test_a_cache_that_cannot_be_written_is_named(forms, tmp_path, monkeypatch):
     found = find(forms["tar"])
     with pytest.raises(InputError) as e:
         Weights(found)
-    where = "%s=%s: cannot unpack into %s" % (found.flag, found.path, tmp_path / "file")
+    where = "%s=%s: cannot unpack into %s" % (found.flag[2:], found.path, tmp_path / "file")
     assert str(e.value) == where + " (Not a directory); set LC_MUSIC_VAE_CACHE to a folder with room"
 
 

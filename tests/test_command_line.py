@@ -17,7 +17,7 @@ import time
 
 import note_seq
 import pytest
-from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
+from helpers import EXAMPLE, REPO, drum_beat, layers, melody, run_process, tune, write_midi
 
 from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
@@ -44,7 +44,7 @@ def notes_of(path):
 
 
 @pytest.fixture(scope="module")
-def published(cut_down, tmp_path_factory):
+def published(small_checkpoints, tmp_path_factory):
     """The published models' checkpoints (cut down) as tar, prefix and folder: {config: {form: path}}."""
     folder = tmp_path_factory.mktemp("published")
     forms = {}
@@ -53,7 +53,7 @@ def published(cut_down, tmp_path_factory):
         model.mkdir()
         prefix = str(model / (name + ".ckpt"))
         for suffix in (".index", ".data-00000-of-00001"):
-            shutil.copy(cut_down[name] + suffix, prefix + suffix)
+            shutil.copy(small_checkpoints[name] + suffix, prefix + suffix)
         with tarfile.open(str(folder / (name + ".tar")), "w") as tar:
             tar.add(str(model), name)
         forms[name] = {"tar": str(folder / (name + ".tar")), "prefix": prefix, "folder": str(model)}
@@ -69,7 +69,7 @@ def published(cut_down, tmp_path_factory):
         ("hierdec-mel_16bar", "tar"),
     ],
 )
-def test_the_first_programs_commands_for_both_published_models(name, form, published, script, tmp_path):
+def test_the_first_programs_commands_for_both_published_models(name, form, published, cut_down, script, tmp_path):
     """Train on a TFRecord for 10 steps, sample 5, interpolate 5, with MusicVAE's checkpoint in every form."""
     import tensorflow.compat.v1 as tf
 
@@ -154,7 +154,7 @@ def test_checkpoints_of_midime_load_by_name(trained, script, tmp_path):
     assert sha(tmp_path / "a") == sha(tmp_path / "b")
 
 
-def test_same_seed_same_bytes_in_every_mode_and_another_seed_others(trained, tmp_path):
+def test_same_seed_same_bytes_in_every_mode_and_another_seed_others(trained, script, tmp_path):
     modes = {
         "sample": ["--num_outputs=5"],
         "interpolate": ["--num_outputs=5", "--input_midi_1=" + EXAMPLE, "--input_bars_1=1-2"]
@@ -162,18 +162,14 @@ def test_same_seed_same_bytes_in_every_mode_and_another_seed_others(trained, tmp
         "reconstruct": ["--input_midi_1=" + EXAMPLE],
     }
     for mode, arguments in modes.items():
-        for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
-            done = run_process(
-                "midime_generate.py",
-                "--run_dir=" + trained,
-                "--mode=" + mode,
-                "--seed=%d" % seed,
-                "--temperature=1",
-                "--output_dir=%s" % (tmp_path / mode / folder),
-                *arguments,
-            )
-            assert done.returncode == 0, done.stderr
-            assert done.stdout == ""
+        common = ["--run_dir=" + trained, "--mode=" + mode, "--temperature=1", *arguments]
+        flags = [*common, "--seed=1", "--output_dir=%s" % (tmp_path / mode / "a")]
+        done = run_process("midime_generate.py", *flags)  # in a process of its own, as nothing was done before
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        for folder, seed in (("b", 1), ("c", 2)):
+            flags = [*common, "--seed=%d" % seed, "--output_dir=%s" % (tmp_path / mode / folder)]
+            status, out, error = script("midime_generate", *flags)
+            assert (status, out) == (0, ""), error
         assert sha(tmp_path / mode / "a") == sha(tmp_path / mode / "b")
         assert sha(tmp_path / mode / "a") != sha(tmp_path / mode / "c")
 
@@ -241,7 +237,7 @@ def tiny_training(tmp_path, name="run"):
     import lc_music_vae
 
     song = write_midi(melody(tune(4)), tmp_path / "song.mid")
-    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    hparams = layers(8)
     lc_music_vae.train(SMALL, song, str(tmp_path / name), num_steps=1, hparams=hparams)
     return str(tmp_path / name)
 
@@ -292,14 +288,14 @@ GENERATE_ERRORS = [
     (["--checkpoint_file={none}"], "--checkpoint_file={none}: no checkpoint there"),
     (["--checkpoint_file={run}/%s.tar" % SMALL], "--output_dir is needed with --checkpoint_file"),
     (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk>"),
-    (["{out}", "--num_outputs=0"], "--num_outputs=0 must be 1 or more"),
+    (["{out}", "--num_outputs=0"], "--num_outputs=0 must be from 1 to 10000"),
     (["{out}", "--mode=interpolate", "--num_outputs=1"], "--num_outputs=1 must be 2 or more in mode interpolate"),
-    (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be 1 or more"),
+    (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be from 1 to 10000"),
     (["{out}", "--temperature=0"], "--temperature=0.0 must be a number above 0"),
-    (["{out}", "--num_outputs=1000000000"], "--num_outputs=1000000000 must be 10000 or fewer"),
+    (["{out}", "--num_outputs=1000000000"], "--num_outputs=1000000000 must be from 1 to 10000"),
     (["{out}", "--num_outputs=2.5"], "--num_outputs=2.5"),
     (["{out}", "--num_output=2"], "Unknown command line flag 'num_output'. Did you mean: num_outputs ?"),
-    (["{out}", "--max_batch_size=1000000000"], "--max_batch_size=1000000000 must be 10000 or fewer"),
+    (["{out}", "--max_batch_size=1000000000"], "--max_batch_size=1000000000 must be from 1 to 10000"),
     (["{out}", "--temperature=-1"], "--temperature=-1.0 must be a number above 0"),
     (["{out}", "--temperature=inf"], "--temperature=inf must be a number above 0"),
     (["{out}", "--temperature=1e-50"], "--temperature=1e-50 must be a number above 0"),
@@ -321,7 +317,7 @@ GENERATE_ERRORS = [
     (["{out}", "--seed=-3"], "--seed=-3 must be from 0"),
     (["{out}", "--qpm=0"], "--qpm=0.0 must be from 10 to 1000"),
     (["{out}", "--program=128"], "--program=128 must be from 0 to 127"),
-    (["{out}", "--mode=reconstruct", "--qpm=90"], "--qpm: a reconstruction keeps the song's own"),
+    (["{out}", "--mode=reconstruct", "--qpm=90"], "--qpm=90.0: mode reconstruct does not take it; leave it out"),
     (["{out}", "--config=lc-cat-mel_2bar_big"], "--config=lc-cat-mel_2bar_big contradicts"),
     (["{out}", "--vae_config=cat-mel_2bar_big"], "--vae_config=cat-mel_2bar_big contradicts --config=" + SMALL),
     (["{out}", "--vae_checkpoint_file={none}"], "--vae_checkpoint_file={none}: no checkpoint there"),
@@ -357,8 +353,6 @@ def test_generating_errors_are_one_line(arguments, message, script, places):
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """Paths that the wrong commands name."""
-    from conftest import drum_beat
-
     folder = tmp_path_factory.mktemp("places")
     run = tiny_training(folder)
     (folder / "text.txt").write_text("just text, and enough of it to be no record")
@@ -643,9 +637,13 @@ def test_an_input_far_from_the_songs_is_warned_of_and_one_of_their_own_is_not(tr
 def test_copies_are_named(trained, script, tmp_path):
     """A model that was trained long enough copies its song; here the song's own bars, well kept, are found again."""
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
-    status, _, error = script("midime_generate", "--run_dir=" + run_dir, "--num_outputs=64", "--seed=1")
+    status, result, error = script("midime_generate", "--run_dir=" + run_dir, "--num_outputs=64", "--seed=1")
     assert status == 0, error
     run = index_of(os.path.join(run_dir, "generated"))
+    # What was made is on stdout, for other programs: the first latents, and every file.
+    lines = result.splitlines()
+    assert [line[:14] for line in lines[:16]] == ["%03d: --latent=" % i for i in range(16)]
+    assert lines[16:] == [os.path.join(run_dir, "generated", output["file"]) for output in run["outputs"]]
     copies = [output for output in run["outputs"] if output["nearest"]["copy"]]
     said = re.findall(r"^(\d+) is a copy, note for note: bars (\d+)-(\d+) of ode_to_joy\.mid$", error, re.MULTILINE)
     assert [(c["title"], str(c["nearest"]["bars"][0]), str(c["nearest"]["bars"][1])) for c in copies] == said
@@ -654,7 +652,6 @@ def test_copies_are_named(trained, script, tmp_path):
         song = {(round(a - first, 3), pitch) for a, _, pitch in notes_of(EXAMPLE) if first <= a < first + 4}
         path = os.path.join(run_dir, "generated", copy["file"])
         assert {(start, pitch) for start, _, pitch in notes_of(path)} == song
-    assert len(re.findall(r"^\d\d\d: --latent=", error, re.MULTILINE)) == 16
     assert "... and 48 more, all in index.json" in error
 
 

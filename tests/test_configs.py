@@ -1,5 +1,5 @@
 import pytest
-from conftest import run_process
+from helpers import run_process
 
 from lc_music_vae import configs, hparams
 from lc_music_vae.errors import InputError
@@ -40,7 +40,7 @@ def test_an_unknown_config_is_told_the_nearest(name, hint):
     known = "lc-cat-mel_2bar_big, lc-cat-mel_2bar_small, lc-hierdec-mel_16bar"
     with pytest.raises(InputError) as e:
         configs.get_config(name)
-    assert str(e.value) == "--config=%s is not known; %schoose from %s" % (name, hint, known)
+    assert str(e.value) == "config=%s is not known; %schoose from %s" % (name, hint, known)
 
 
 def test_overrides():
@@ -143,7 +143,7 @@ def test_each_range_ends_where_it_says(name, allowed, refused):
     for value in allowed:
         assert hparams.override(HParams(), "%s=%s" % (name, value)) is not None
     for value in refused:
-        with pytest.raises(InputError, match=r"--hparams: %s=.* must be " % name):
+        with pytest.raises(InputError, match=r"hparams: %s=.* must be " % name):
             hparams.override(HParams(), "%s=%s" % (name, value))
 
 
@@ -166,13 +166,13 @@ def test_each_range_ends_where_it_says(name, allowed, refused):
 def test_what_is_said_is_this(text, line):
     with pytest.raises(InputError) as e:
         hparams.override(HParams(), text)
-    assert str(e.value) == "--hparams: " + line
+    assert str(e.value) == "hparams: " + line
 
 
 def test_an_unknown_name_that_is_near_to_none_lists_all():
     with pytest.raises(InputError) as e:
         hparams.override(HParams(), "colour=8")
-    assert str(e.value) == "--hparams: unknown name 'colour'; known: " + ", ".join(HParams._fields)
+    assert str(e.value) == "hparams: unknown name 'colour'; known: " + ", ".join(HParams._fields)
 
 
 def test_no_override_is_none():

@@ -7,8 +7,7 @@ import stat
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import generate, melody, tune, write_midi
-from test_training import SMALL, state_of, weights_at
+from helpers import SMALL, generate, layers, melody, state_of, tune, weights_at, write_midi
 
 import lc_music_vae
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
@@ -19,7 +18,7 @@ from lc_music_vae.training import train as training
 
 pytestmark = pytest.mark.faults("damaged run folders, and files that are not its own")
 
-SIZES = "latent_encoder_layers=8,latent_decoder_layers=8"
+SIZES = layers(8)
 NEWEST = "train/model.ckpt-2"
 DATA = NEWEST + ".data-00000-of-00001"
 
@@ -231,11 +230,11 @@ def test_weights_too_large_to_be_of_use_are_no_model(base, tmp_path):
     deep = "latent_encoder_layers={0},latent_decoder_layers={0},".format(",".join(16 * "8"))
     hparams = deep + "learning_rate=10,min_learning_rate=10"
     for _ in range(2):
-        with pytest.raises(InputError, match="lower learning_rate in --hparams"):
+        with pytest.raises(InputError, match="lower learning_rate in hparams"):
             lc_music_vae.train(SMALL, str(base / "song.mid"), run, num_steps=1, hparams=hparams)
     assert not os.path.exists(os.path.join(run, SMALL + ".tar"))
     assert run_dir_lib.at(run).latest()[1] == 1
-    with pytest.raises(InputError, match="lower learning_rate in --hparams"):
+    with pytest.raises(InputError, match="lower learning_rate in hparams"):
         generate("sample", run, num_outputs=1)
 
 
@@ -255,7 +254,7 @@ def test_a_musicvae_that_cannot_decode_is_not_trained_on(tmp_path, base):
         tf.train.Saver(variables).save(session, prefix, write_meta_graph=False)
     with pytest.raises(InputError) as e:
         lc_music_vae.train(SMALL, str(base / "song.mid"), str(tmp_path / "run"), prefix, num_steps=1, hparams=SIZES)
-    said = "--pretrained_path=%s: %s has values that are NaN or infinite; give another checkpoint"
+    said = "pretrained_path=%s: %s has values that are NaN or infinite; give another checkpoint"
     assert str(e.value) == said % (prefix, name)
     assert not (tmp_path / "run" / "run.json").exists()
 

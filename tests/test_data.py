@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, SONGS, drum_and_band, drum_beat, melody, tune, write_midi
+from helpers import EXAMPLE, SONGS, drum_and_band, drum_beat, melody, tune, write_midi
 
 from lc_music_vae import data
 from lc_music_vae.errors import InputError

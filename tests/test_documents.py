@@ -10,7 +10,7 @@ import wave
 
 import note_seq
 import pytest
-from conftest import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO
 from PIL import Image
 
 import midime_generate

@@ -18,7 +18,7 @@ import threading
 import time
 
 import pytest
-from conftest import REPO, melody, tune, write_midi
+from helpers import REPO, melody, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae.checkpoints import bundles, downloads
@@ -190,7 +190,7 @@ def test_a_server_that_lies_about_the_length_is_an_error_and_leaves_no_file(serv
         fetch(server, tmp_path)
     advice = "try again to go on, or fetch it another way and give its path"
     reason = "could not be downloaded (the connection ended early)"
-    assert str(e.value) == "--pretrained_path: %s %s; %s" % (server.url, reason, advice)
+    assert str(e.value) == "pretrained_path: %s %s; %s" % (server.url, reason, advice)
     assert len(server.ranges) == downloads.TRIES
     assert "model.tar" not in os.listdir(str(tmp_path))
 
@@ -436,7 +436,7 @@ def test_the_digest_is_shown_once_and_compared_from_then_on(server, tmp_path, ca
         with pytest.raises(InputError) as e:
             fetch(server, tmp_path)
         assert str(e.value) == (
-            "--pretrained_path: %s has SHA-256 %s, but what was downloaded had %s; remove it and model.tar.json to "
+            "pretrained_path: %s has SHA-256 %s, but what was downloaded had %s; remove it and model.tar.json to "
             "download it again" % (path, files.sha256(path), digest)
         )
     for name in LEFT:

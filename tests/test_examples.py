@@ -4,19 +4,10 @@ import struct
 import zipfile
 
 import pytest
-from conftest import EXAMPLE, melody, tune, write_midi
+from helpers import EXAMPLE, TUNES, melody, one_line, tune, write_midi, write_tfrecord
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples, midi, parsing
-
-
-def write_tfrecord(path, sequences):
-    import tensorflow.compat.v1 as tf
-
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for sequence in sequences:
-            writer.write(sequence.SerializeToString())
-    return str(path)
 
 
 def test_a_folder_is_searched_recursively_and_in_order(tmp_path):
@@ -67,12 +58,6 @@ def test_musicxml_is_read(compressed, tmp_path):
 NAMED = "give a .mid, .xml, .mxl, .abc or .tfrecord file named as what it is"
 
 
-def refusal(call, *arguments, kind=InputError):
-    with pytest.raises(kind) as e:
-        call(*arguments)
-    return e.value.for_command_line() if kind is InputError else str(e.value)
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -93,14 +78,14 @@ def test_unusable_paths_are_found_before_anything_is_loaded(tmp_path, name, cont
     if content is not None:
         with open(EXAMPLE, "rb") as f:
             path.write_bytes(f.read() if content == "midi" else content)
-    assert refusal(examples.find, str(path)) == "--examples_path=%s: %s" % (path, message)
-    assert refusal(examples.find, str(path), "--input_midi_1") == "--input_midi_1=%s: %s" % (path, message)
+    assert one_line(examples.find, str(path)) == "examples_path=%s: %s" % (path, message)
+    assert one_line(examples.find, str(path), "--input_midi_1") == "input_midi_1=%s: %s" % (path, message)
 
 
 def test_folder_without_music(tmp_path):
     kinds = ".mid .midi .kar .xml .musicxml .mxl .abc .tfrecord .tfrecords"
-    message = "--examples_path=%s: no music file in this folder; looked for %s" % (tmp_path, kinds)
-    assert refusal(examples.find, str(tmp_path)) == message
+    message = "examples_path=%s: no music file in this folder; looked for %s" % (tmp_path, kinds)
+    assert one_line(examples.find, str(tmp_path)) == message
     names = ["x" + kind.upper() for kind in kinds.split()]
     for name in names:
         (tmp_path / name).write_bytes(b"")
@@ -120,12 +105,12 @@ def test_one_song_in_a_tfrecord_and_none(tmp_path):
     assert examples.find(path) == [path]
     assert [s.name for s in examples.read(path)] == [path + "#0"]
     (tmp_path / "songs.tfrecords").write_bytes(b"")
-    assert refusal(list, examples.read(path)) == path + ": the TFRecord is empty"
+    assert one_line(list, examples.read(path)) == path + ": the TFRecord is empty"
 
 
 def test_a_file_that_has_gone(tmp_path):
     path = str(tmp_path / "song.mid")
-    assert refusal(list, examples.read(path)) == path + ": No such file or directory"
+    assert one_line(list, examples.read(path)) == path + ": No such file or directory"
 
 
 @pytest.mark.parametrize(("name", "most"), [("a.mid", 32), ("a.xml", 32), ("a.MXL", 8), ("a.abc", 8)])
@@ -133,12 +118,12 @@ def test_the_size_of_a_file(name, most, tmp_path):
     path = str(tmp_path / name)
     with open(path, "wb") as f:
         f.truncate(most << 20)
-    assert "split it" not in refusal(list, examples.read(path))
+    assert "split it" not in one_line(list, examples.read(path))
     with open(path, "ab") as f:
         f.write(b"x")
     size = (most << 20) + 1
     message = "%s: of %d bytes; a song has at most %d MiB here; split it" % (path, size, most)
-    assert refusal(list, examples.read(path)) == message
+    assert one_line(list, examples.read(path)) == message
 
 
 def test_the_size_of_what_is_zipped(tmp_path):
@@ -148,7 +133,7 @@ def test_the_size_of_what_is_zipped(tmp_path):
             z.writestr("a", bytes(16 << 20))
             z.writestr("b", bytes(size))
         message = "%s: not readable as MusicXML (it unpacks to more than 32 MiB)" % path
-        assert (refusal(list, examples.read(path)) == message) is refused
+        assert (one_line(list, examples.read(path)) == message) is refused
 
 
 def test_the_size_of_a_record(tmp_path, monkeypatch):
@@ -163,7 +148,7 @@ def test_the_size_of_a_record(tmp_path, monkeypatch):
     read = examples.read(path)
     next(read)
     message = "%s: a record of %d bytes; a NoteSequence has at most 0 MiB here" % (path, songs[1].ByteSize())
-    assert refusal(next, read) == message
+    assert one_line(next, read) == message
 
 
 def test_the_elements_of_musicxml(tmp_path, monkeypatch):
@@ -179,7 +164,7 @@ def test_the_elements_of_musicxml(tmp_path, monkeypatch):
         assert parsing.parse(examples.Source(str(path), "MusicXML")) == (None, message)
     path.write_text('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
     message = "%s: not readable as MusicXML (it declares entities, which no MusicXML needs)" % path
-    assert refusal(list, examples.read(str(path))) == message
+    assert one_line(list, examples.read(str(path))) == message
 
 
 def test_notes_of_this_world(monkeypatch):
@@ -198,9 +183,9 @@ def test_notes_of_this_world(monkeypatch):
     ):
         bad = melody([(0, 1, 60), (1, 2, 60)])
         setattr(bad.notes[1], what, value)
-        assert refusal(parsing.check_notes, bad, kind=ValueError) == message
+        assert one_line(parsing.check_notes, bad, kind=ValueError) == message
     song.notes.add()
-    assert refusal(parsing._used, song, kind=ValueError) == "3 notes; a song has at most 2 here; split it"
+    assert one_line(parsing._used, song, kind=ValueError) == "3 notes; a song has at most 2 here; split it"
 
 
 def test_what_note_seq_says_is_one_line_and_not_without_end(tmp_path, monkeypatch):
@@ -228,7 +213,7 @@ def test_a_record_goes_on_after_its_end(tmp_path):
     path = str(tmp_path / "a.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(melody(tune(2)).SerializeToString() + b"\x0c")  # the end of a group that never began
-    assert refusal(list, examples.read(path)) == path + "#0: the record is not a NoteSequence"
+    assert one_line(list, examples.read(path)) == path + "#0: the record is not a NoteSequence"
 
 
 def test_a_cut_off_tfrecord_yields_what_is_whole_and_then_says_so(tmp_path):
@@ -236,7 +221,7 @@ def test_a_cut_off_tfrecord_yields_what_is_whole_and_then_says_so(tmp_path):
     os.truncate(path, os.path.getsize(path) - 20)
     songs = examples.read(examples.find(path)[0])
     assert next(songs).name.endswith("#0")
-    assert refusal(next, songs) == path + ": the TFRecord is cut off or damaged"
+    assert one_line(next, songs) == path + ": the TFRecord is cut off or damaged"
 
 
 def test_a_record_that_its_checksum_says_is_damaged(tmp_path):
@@ -246,7 +231,7 @@ def test_a_record_that_its_checksum_says_is_damaged(tmp_path):
         f.write(b"\xff")
     songs = examples.read(path)
     next(songs)
-    assert refusal(next, songs) == path + ": the TFRecord is cut off or damaged"
+    assert one_line(next, songs) == path + ": the TFRecord is cut off or damaged"
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -266,31 +251,6 @@ def test_damaged_files_are_named(tmp_path):
         with pytest.raises(InputError, match=message) as e:
             list(examples.read(str(path)))
         assert str(e.value).startswith(str(path))
-
-
-TUNES = """M:4/4
-L:1/4
-Z:what stands before the first X: is of all tunes
-but words are not.
-
-X:1
-T:Plain
-K:C
-C D E F|G A B c|
-
-X:7
-T:An upbeat and a repeat
-Q:1/4=60
-K:G
-D|:G "Am"A B c|d2 F G:|g4|
-
-Words between tunes: they are none.
-
-X:8
-T:A triplet
-K:C
-(3CDE F G A|
-"""
 
 
 def in_quarters(sequence, qpm=120):
@@ -342,7 +302,7 @@ def test_abc_of_any_encoding_and_without_a_tune(tmp_path):
     assert next(examples.read(str(path))).note_sequence.sequence_metadata.title == "Gr\u00fc\u00df"
     path.write_text("Dear friends,\n\nhere are no tunes.\n")
     message = "%s: no tune in it; in ABC each starts with a line X:" % path
-    assert refusal(list, examples.read(str(path))) == message
+    assert one_line(list, examples.read(str(path))) == message
 
 
 def test_a_tune_that_stands_first_is_no_header(tmp_path):
@@ -359,7 +319,7 @@ def test_the_size_of_a_tune(tmp_path):
         path.write_text("X:3\nK:C\n%".ljust(size - 3, "-") + "\nC8")
         message = "%s#3: not readable as ABC (a tune of more than 64 kB)" % path
         if refused:
-            assert refusal(list, examples.read(str(path))) == message
+            assert one_line(list, examples.read(str(path))) == message
         else:
             assert len(list(examples.read(str(path)))) == 1
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPO
+from helpers import REPO
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files

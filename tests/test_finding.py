@@ -29,7 +29,7 @@ def refusal(path):
     """Returns what is said of `path` after its name."""
     with pytest.raises(InputError) as e:
         find(path)
-    start = "%s=%s: " % (FLAG, path)
+    start = "%s=%s: " % (FLAG[2:], path)
     assert str(e.value).startswith(start)
     return str(e.value)[len(start) :]
 

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO
 
 import lc_music_vae
 from lc_music_vae.system import files

@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import REPO
+from helpers import REPO
 
 from lc_music_vae import trained_model
 from lc_music_vae.checkpoints import finding
@@ -395,7 +395,7 @@ def test_weights_of_another_type_are_named(dtype, tmp_path):
         tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
     weights = Weights(finding.find(prefix, "--pretrained_path"))
     assert weights.get("encoder/a").dtype == np.float32
-    expected = "--pretrained_path=%s has encoder/b as %s, not float32; give a checkpoint of float32"
+    expected = "pretrained_path=%s has encoder/b as %s, not float32; give a checkpoint of float32"
     for use in (
         lambda: weights.get("encoder/b"),
         lambda: weights.fingerprint("encoder/"),

@@ -9,7 +9,6 @@ import struct
 import note_seq
 import numpy as np
 import pytest
-from conftest import EXAMPLE, melody, tune, write_midi
 from damaged_music import (
     MUSICXML,
     damaged_file,
@@ -21,6 +20,7 @@ from damaged_music import (
     outcome,
     zipped,
 )
+from helpers import EXAMPLE, melody, tune, write_midi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -5,8 +5,7 @@ import math
 import os
 
 import pytest
-from conftest import melody, tune, within, write_midi
-from test_page import AWKWARD, PNG, Reader, output, run
+from helpers import AWKWARD, PNG, Reader, a_run, an_output, melody, tune, within, write_midi
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.showing import audio, index, outputs, page, piano_rolls
@@ -15,7 +14,7 @@ from lc_music_vae.system import files
 pytestmark = pytest.mark.faults("folders of generated files that are a stranger's")
 
 SECRET = b"\x89PNG\r\n\x1a\n-----BEGIN PRIVATE KEY-----"
-ADVICE = "move it away or choose another --output_dir"
+ADVICE = "move it away or choose another output_dir"
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def folder(tmp_path):
 
 
 def listed(folder, *runs):
-    content = {"format": 1, "runs": [*runs, run("good", [output("good.mid")])]}
+    content = {"format": 1, "runs": [*runs, a_run("good", [an_output("good.mid")])]}
     (folder / "index.json").write_text(json.dumps(content))
     return content
 
@@ -64,7 +63,7 @@ def in_order(value):
 
 
 def without(name):
-    value = run("good", [output("good.mid")])
+    value = a_run("good", [an_output("good.mid")])
     del value[name]
     return value
 
@@ -75,30 +74,33 @@ NOT_RUNS = [
     (without("mode"), "run 1 has no mode"),
     (without("outputs"), "run 1 has no outputs"),
     (without("written"), "run 1 has no written"),
-    (run("good", {"a": 1}), "run 1 has outputs={'a': 1}, not a list"),
-    (run("good", [], mode=["sample"]), "run 1 has mode=['sample'], not a text"),
-    (run("good", [], config="x" * 2000), "run 1 has config='" + "x" * 59),
-    (run("good", [], written="</script>"), "run 1 has written='</script>', not a time as in 2026-11-22_231500"),
-    (run("good", [], written="2026-11-22_231500\n"), "run 1 has written='2026-11-22_231500\\n', not a time"),
-    (run("good", [], seed=True), "run 1 has seed=True, not a whole number from 0 to 4294967295"),
-    (run("good", [], seed=10**400), "run 1 has seed=1000"),
-    (run("good", [], temperature=math.nan), "run 1 has temperature=nan, not a number"),
-    (run("good", [], temperature="0.5"), "run 1 has temperature='0.5', not a number"),
+    (a_run("good", {"a": 1}), "run 1 has outputs={'a': 1}, not a list"),
+    (a_run("good", [], mode=["sample"]), "run 1 has mode=['sample'], not a text"),
+    (a_run("good", [], config="x" * 2000), "run 1 has config='" + "x" * 59),
+    (
+        a_run("good", [], written="</script>"),
+        "run 1 has written='</script>', not a time as in 2026-11-22_231500",
+    ),
+    (a_run("good", [], written="2026-11-22_231500\n"), "run 1 has written='2026-11-22_231500\\n', not a time"),
+    (a_run("good", [], seed=True), "run 1 has seed=True, not a whole number from 0 to 4294967295"),
+    (a_run("good", [], seed=10**400), "run 1 has seed=1000"),
+    (a_run("good", [], temperature=math.nan), "run 1 has temperature=nan, not a number"),
+    (a_run("good", [], temperature="0.5"), "run 1 has temperature='0.5', not a number"),
 ]
 NOT_OUTPUTS = [
     ([], "output 1 is [], not an object"),
     ({"title": "x"}, "output 1 has no file"),
     ({"file": "other.mid"}, "output 1 has no title"),
-    (output("other.mid", title=None), "output 1 has title=None, not a text"),
-    (output("tunes.abc"), "output 1 has file='tunes.abc', not the name of a .mid file in this folder"),
-    (output("../outside.mid"), "output 1 has file='../outside.mid', not the name"),
-    (output("/etc/passwd"), "output 1 has file='/etc/passwd', not the name"),
-    (output("sub/../other.mid"), "output 1 has file='sub/../other.mid', not the name"),
-    (output("other\0.mid"), "output 1 has file='other\\x00.mid', not the name"),
-    (output("\ud800.mid"), "output 1 has file='\\ud800.mid', not the name"),
-    (output("x" * 300 + ".mid"), "output 1 has file='xxx"),
-    (output(".."), "output 1 has file='..', not the name"),
-    (dict(output("other.mid"), file=7), "output 1 has file=7, not the name"),
+    (an_output("other.mid", title=None), "output 1 has title=None, not a text"),
+    (an_output("tunes.abc"), "output 1 has file='tunes.abc', not the name of a .mid file in this folder"),
+    (an_output("../outside.mid"), "output 1 has file='../outside.mid', not the name"),
+    (an_output("/etc/passwd"), "output 1 has file='/etc/passwd', not the name"),
+    (an_output("sub/../other.mid"), "output 1 has file='sub/../other.mid', not the name"),
+    (an_output("other\0.mid"), "output 1 has file='other\\x00.mid', not the name"),
+    (an_output("\ud800.mid"), "output 1 has file='\\ud800.mid', not the name"),
+    (an_output("x" * 300 + ".mid"), "output 1 has file='xxx"),
+    (an_output(".."), "output 1 has file='..', not the name"),
+    (dict(an_output("other.mid"), file=7), "output 1 has file=7, not the name"),
 ]
 LEFT_OUT = [
     ({"latent": [0.1, math.inf]}, "latent=[0.1, inf], not numbers"),
@@ -128,7 +130,7 @@ def test_a_run_that_is_none_is_left_out_said_and_kept(folder, evil, said, caplog
 @pytest.mark.parametrize(("evil", "said"), NOT_OUTPUTS, ids=[said[:50] for _, said in NOT_OUTPUTS])
 def test_an_output_that_is_none_costs_none_of_the_others(folder, evil, said, caplog):
     (folder / "tunes.abc").write_text("X:1\nK:C\nCDEF|\n\nX:2\nK:C\nCDEF|\n")
-    listed(folder, run("bad", [evil, output("other.mid")]))
+    listed(folder, a_run("bad", [evil, an_output("other.mid")]))
     runs, _ = shown(folder)
     assert [[o["file"] for o in r["outputs"]] for r in runs] == [["good.mid"], ["other.mid"]]
     (warned,) = caplog.messages
@@ -137,7 +139,7 @@ def test_an_output_that_is_none_costs_none_of_the_others(folder, evil, said, cap
 
 @pytest.mark.parametrize(("more", "said"), LEFT_OUT, ids=[said[:40] for _, said in LEFT_OUT])
 def test_what_an_output_may_do_without_is_left_out_alone(folder, more, said, caplog):
-    listed(folder, run("bad", [output("other.mid", **more)]))
+    listed(folder, a_run("bad", [an_output("other.mid", **more)]))
     (other,) = shown(folder)[0][1]["outputs"]
     assert (other["file"], [other[name] for name in more]) == ("other.mid", [None])
     (warned,) = caplog.messages
@@ -149,7 +151,7 @@ def test_no_secret_comes_into_the_page(folder, name, caplog):
     if isinstance(name, str) and name.startswith("/"):
         name = str(folder.parent) + name
     os.symlink(str(folder.parent / "secret.key"), str(folder / "link.png"))
-    listed(folder, run("bad", [output("other.mid")], picture=name))
+    listed(folder, a_run("bad", [an_output("other.mid")], picture=name))
     runs, text = shown(folder)
     assert [r["picture"] is not None for r in runs] == [True, False]
     assert [[o["file"] for o in r["outputs"]] for r in runs] == [["good.mid"], ["other.mid"]]
@@ -173,14 +175,14 @@ def test_only_plain_files_that_are_what_they_are_called(folder, caplog):
         f.write(b"MThd")
         f.truncate(1 << 40)
     for name in ("pipe", "link", "folder", "text", "large"):
-        listed(folder, run("good", [output(name + ".mid")]))
+        listed(folder, a_run("good", [an_output(name + ".mid")]))
         assert len(shown(folder)[0]) == 1
         assert caplog.messages[-1].startswith("index.html leaves out %s: " % (folder / (name + ".mid")))
     for name in ("pipe", "zero", "text", "large"):
-        listed(folder, run(name, [output("other.mid")]))
+        listed(folder, a_run(name, [an_output("other.mid")]))
         assert [r["picture"] is None for r in shown(folder)[0]] == [False, True]
         assert caplog.messages[-1].startswith("index.html leaves out %s: " % (folder / (name + ".png")))
-    listed(folder, run("good", [output("other.mid", audio="text.wav")]))
+    listed(folder, a_run("good", [an_output("other.mid", audio="text.wav")]))
     assert shown(folder)[0][1]["outputs"][0]["audio"] is None
     assert "text.wav: not readable as WAV (it begins as something else)" in caplog.messages[-1]
 
@@ -197,7 +199,8 @@ def test_much_that_is_wrong_is_one_line(folder, caplog):
 def test_nothing_reaches_the_page_unescaped(folder, text):
     nearest = {"song": text, "bars": [1, 2], "similarity": 0.5, "copy": False}
     listed(
-        folder, run("good", [output("other.mid", title=text, nearest=nearest)], mode=text, config=text, inputs=[text])
+        folder,
+        a_run("good", [an_output("other.mid", title=text, nearest=nearest)], mode=text, config=text, inputs=[text]),
     )
     plain = shown(folder)[1].count("<")
     runs, page_ = shown(folder)
@@ -210,7 +213,7 @@ def test_nothing_reaches_the_page_unescaped(folder, text):
 
 
 def test_what_is_unknown_here_survives(folder):
-    content = listed(folder, run("good", [output("other.mid", stars=5, nearest=None)], note="my favourites"))
+    content = listed(folder, a_run("good", [an_output("other.mid", stars=5, nearest=None)], note="my favourites"))
     content["owner"] = {"name": "é", "since": [1, 2.5, None]}
     (folder / "index.json").write_text(json.dumps(content))
     add(folder)

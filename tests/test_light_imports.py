@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import EXAMPLE, run_process
+from helpers import EXAMPLE, run_process
 
 CODE = """
 import json, sys

@@ -5,8 +5,8 @@ import time
 
 import note_seq
 import pytest
-from conftest import melody
 from damaged_music import midi, midi_note
+from helpers import melody
 
 from lc_music_vae import data
 from lc_music_vae.music import midi as midi_repair

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from conftest import SONGS, melody, tune
+from helpers import SONGS, melody, tune
 
 from lc_music_vae import data
 from lc_music_vae.errors import InputError

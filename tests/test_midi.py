@@ -8,7 +8,7 @@ import struct
 
 import note_seq
 import pytest
-from conftest import EXAMPLE, SONGS
+from helpers import EXAMPLE, SONGS
 
 from lc_music_vae.music import midi
 

@@ -8,6 +8,7 @@ from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
 from lc_music_vae.checkpoints.checkpoint import Checkpoint, stamp
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.options import ModelSource
 from lc_music_vae.system import files
 
 CONFIG, BIG, VAE = "lc-cat-mel_2bar_small", "lc-cat-mel_2bar_big", "cat-mel_2bar_small"
@@ -52,9 +53,13 @@ def folder(tmp_path, run):
     return path
 
 
-def refusal(**flags):
+def find(**source):
+    return model_files.find(ModelSource(**source))
+
+
+def refusal(**source):
     with pytest.raises(InputError) as e:
-        model_files.find(**flags)
+        find(**source)
     return str(e.value)
 
 
@@ -63,53 +68,53 @@ def prefix_in(folder):
 
 
 def test_a_run_says_all(folder, run, pretrained):
-    found = model_files.find(run_path=folder)
+    found = find(run_dir=folder)
     small = Checkpoint(folder, prefix_in(folder), None, None, "--run_dir")
     vae = Checkpoint(pretrained, pretrained, None, None, "--vae_checkpoint_file")
-    assert found == (CONFIG, VAE, small, vae, None, 96.5, 73, [0.5, -1], 0.25, -1)
+    assert found == (CONFIG, VAE, small, vae, None, 96.5, 73, [0.5, -1], 0.25, -1, folder)
 
 
 def test_a_prefix_in_its_run_and_a_bundle_say_the_same(folder):
-    of_run = model_files.find(run_path=folder)
+    of_run = find(run_dir=folder)
     for path in (prefix_in(folder), os.path.join(folder, CONFIG + ".tar")):
-        found = model_files.find(checkpoint_file=path)
+        found = find(checkpoint_file=path)
         assert (found.small.path, found.small.flag) == (path, "--checkpoint_file")
-        assert found._replace(small=None) == of_run._replace(small=None)
+        assert found._replace(small=None) == of_run._replace(small=None, run_path=None)
         same = {"config": CONFIG, "vae_config": VAE}
-        assert model_files.find(checkpoint_file=path, **same) == found
+        assert find(checkpoint_file=path, **same) == found
 
 
 def test_a_run_that_is_older_says_less(folder, run):
     del run["latent"], run["music"]["octaves"]
     files.write_json(os.path.join(folder, "run.json"), run)
-    found = model_files.find(run_path=folder)
+    found = find(run_dir=folder)
     assert (found.latent_mean, found.latent_residual, found.octaves) == (None, None, 0)
 
 
 def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
     os.remove(os.path.join(folder, "run.json"))
     prefix = prefix_in(folder)
-    message = "--config is needed: %s does not say which config it was trained with" % prefix
+    message = "config is needed: %s does not say which config it was trained with" % prefix
     assert refusal(checkpoint_file=prefix) == message
-    found = model_files.find(checkpoint_file=prefix, config=CONFIG)
+    found = find(checkpoint_file=prefix, config=CONFIG)
     assert found.pretrained == finding.shipped("cat-mel_2bar_small_folk.tar")
-    assert found._replace(small=None, pretrained=None) == (CONFIG, VAE, None, None, None, 120, 0, None, None, 0)
+    assert found._replace(small=None, pretrained=None) == (CONFIG, VAE, None, None, None, 120, 0, None, None, 0, None)
 
 
 def test_contradictions_and_what_is_not_there(folder, tmp_path):
     bundle = os.path.join(folder, CONFIG + ".tar")
-    either = "give either --run_dir or --checkpoint_file: the folder of a training, or a small VAE's file"
-    assert refusal() == refusal(run_path=folder, checkpoint_file=bundle) == either
-    contradicts = "--config=%s contradicts %s, which was trained with --config=%s"
-    assert refusal(run_path=folder, config=BIG) == contradicts % (BIG, os.path.join(folder, "run.json"), CONFIG)
+    either = "give either run_dir or checkpoint_file: the folder of a training, or a small VAE's file"
+    assert refusal() == refusal(run_dir=folder, checkpoint_file=bundle) == either
+    contradicts = "config=%s contradicts %s, which was trained with config=%s"
+    assert refusal(run_dir=folder, config=BIG) == contradicts % (BIG, os.path.join(folder, "run.json"), CONFIG)
     assert refusal(checkpoint_file=bundle, config=BIG) == contradicts % (BIG, bundle, CONFIG)
-    other = "--vae_config=x contradicts --config=%s, whose MusicVAE is %s" % (CONFIG, VAE)
-    assert refusal(run_path=folder, vae_config="x") == other
-    nothing = "--run_dir=%s holds no trained model; train one there with midime_train"
-    assert refusal(run_path=str(tmp_path)) == nothing % tmp_path
+    other = "vae_config=x contradicts config=%s, whose MusicVAE is %s" % (CONFIG, VAE)
+    assert refusal(run_dir=folder, vae_config="x") == other
+    nothing = "run_dir=%s holds no trained model; train one there with midime_train"
+    assert refusal(run_dir=str(tmp_path)) == nothing % tmp_path
     for suffix in (".index", ".data-00000-of-00001"):
         os.rename(prefix_in(folder) + suffix, str(tmp_path / ("x.ckpt" + suffix)))
-    assert refusal(run_path=folder).startswith("--run_dir=%s: train/model.ckpt-5, which training reached, is" % folder)
+    assert refusal(run_dir=folder).startswith("run_dir=%s: train/model.ckpt-5, which training reached, is" % folder)
     make_checkpoint(prefix_in(folder))
     with open(os.path.join(folder, "run.json"), "w") as f:
         f.write("[" * 100000)
@@ -123,27 +128,27 @@ def test_the_fingerprint_counts_where_the_files_are_others(folder, run, pretrain
     link = str(tmp_path / "link")
     os.symlink(os.path.dirname(pretrained), link)
     same = os.path.join(link, "model.ckpt")
-    assert model_files.find(run_path=folder, vae_checkpoint_file=same).fingerprint is None
+    assert find(run_dir=folder, vae_checkpoint_file=same).fingerprint is None
     elsewhere = make_checkpoint(str(tmp_path / "copy" / "model.ckpt"))
-    found = model_files.find(run_path=folder, vae_checkpoint_file=elsewhere)
+    found = find(run_dir=folder, vae_checkpoint_file=elsewhere)
     assert (found.pretrained.path, found.fingerprint) == (elsewhere, expected)
     with open(pretrained + ".index", "a") as f:
         f.write("more")
-    assert model_files.find(run_path=folder).fingerprint == expected
+    assert find(run_dir=folder).fingerprint == expected
 
 
 def test_where_the_checkpoint_that_was_used_is_gone(folder, run, pretrained):
     for suffix in (".index", ".data-00000-of-00001"):
         os.remove(pretrained + suffix)
-    found = model_files.find(run_path=folder)
+    found = find(run_dir=folder)
     assert found.pretrained.path.endswith("cat-mel_2bar_small_folk.tar")
     assert found.fingerprint == run["pretrained"]["fingerprint"]  # whether that is the one is still to be seen
     run.update(config=BIG, music_vae="cat-mel_2bar_big")
     files.write_json(os.path.join(folder, "run.json"), run)
     url = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/cat-mel_2bar_big.tar"
-    message = "--vae_checkpoint_file is needed: the MusicVAE checkpoint for --config=%s%s; "
-    message += "--vae_checkpoint_file=cat-mel_2bar_big downloads it (%s)" % url
-    assert refusal(run_path=folder) == message % (BIG, " (the one it was trained on, %s, is gone)" % pretrained)
+    message = "vae_checkpoint_file is needed: the MusicVAE checkpoint for config=%s%s; "
+    message += "vae_checkpoint_file=cat-mel_2bar_big downloads it (%s)" % url
+    assert refusal(run_dir=folder) == message % (BIG, " (the one it was trained on, %s, is gone)" % pretrained)
     os.remove(os.path.join(folder, "run.json"))
     assert refusal(checkpoint_file=prefix_in(folder), config=BIG) == message % (BIG, "")
 
@@ -152,7 +157,7 @@ def test_where_none_is_published(folder, monkeypatch):
     entry = model_files.CONFIG_MAP[BIG]
     monkeypatch.setitem(model_files.CONFIG_MAP, BIG, entry._replace(checkpoint_url=None))
     os.remove(os.path.join(folder, "run.json"))
-    assert refusal(checkpoint_file=prefix_in(folder), config=BIG).endswith("--config=%s; none is published" % BIG)
+    assert refusal(checkpoint_file=prefix_in(folder), config=BIG).endswith("config=%s; none is published" % BIG)
 
 
 def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tmp_path, monkeypatch):
@@ -168,14 +173,14 @@ def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tm
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(str(tmp_path))
     name = "cat-mel_2bar_big"
-    found = model_files.find(run_path=folder, vae_checkpoint_file=name)
+    found = find(run_dir=folder, vae_checkpoint_file=name)
     assert found.pretrained.prefix == str(tmp_path / "came" / "model.ckpt")
     url = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/%s.tar" % name
     assert asked == [(url, str(tmp_path / "cache" / "downloads"), "--vae_checkpoint_file", None)]
     for there in (str(tmp_path / name), str(tmp_path / name / "model.ckpt")):
         make_checkpoint(there)
-        assert model_files.find(run_path=folder, vae_checkpoint_file=name).pretrained.path == name
+        assert find(run_dir=folder, vae_checkpoint_file=name).pretrained.path == name
         for suffix in (".index", ".data-00000-of-00001"):
             os.remove(there + suffix)
-    assert "no checkpoint (*.index) in this folder" in refusal(run_path=folder, vae_checkpoint_file=name)
+    assert "no checkpoint (*.index) in this folder" in refusal(run_dir=folder, vae_checkpoint_file=name)
     assert len(asked) == 1

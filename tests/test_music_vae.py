@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, drum_and_band, melody, tune
+from helpers import EXAMPLE, drum_and_band, melody, tune
 
 from lc_music_vae import data
 from lc_music_vae.checkpoints import finding

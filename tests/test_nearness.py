@@ -5,7 +5,7 @@ import os
 import note_seq
 import numpy as np
 import pytest
-from conftest import EXAMPLE, melody, tune, write_midi
+from helpers import EXAMPLE, layers, melody, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import data
@@ -88,7 +88,7 @@ def test_of_equally_near_windows_the_first_but_a_copy_before_all(monkeypatch):
 def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_path):
     shifted = data.notes_of(bars_of_the_example(3, 4, shift=3))
     assert not nearness.find([shifted], shards)[0].copy
-    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    hparams = layers(8)
     lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, str(tmp_path), num_steps=1, hparams=hparams, augment=True)
     (found,) = nearness.find([shifted], run_dir.at(str(tmp_path)).shards())
     assert (found.copy, found.bars) == (True, (3, 4))

@@ -5,7 +5,7 @@ import os
 import socket
 
 import pytest
-from conftest import EXAMPLE, REPO, run_process
+from helpers import EXAMPLE, REPO, run_process
 
 # Runs the scripts that it is given; each connection and look-up is written down, and fails.
 RECORDING = """

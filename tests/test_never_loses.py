@@ -11,8 +11,22 @@ import threading
 import time
 
 import pytest
-from conftest import EXAMPLE, REPO, generate, melody, run_process, tune, write_midi
-from test_training import SMALL, state_of, train, weights_at
+from helpers import (
+    EXAMPLE,
+    LOCK,
+    REPO,
+    SMALL,
+    generate,
+    half_written,
+    layers,
+    melody,
+    run_process,
+    state_of,
+    train,
+    tune,
+    weights_at,
+    write_midi,
+)
 
 import lc_music_vae
 from lc_music_vae.checkpoints import finding
@@ -26,8 +40,7 @@ from lc_music_vae.training import estimator, summaries
 
 pytestmark = pytest.mark.faults("signals, locks, full disks, what changes or goes")
 
-LOCK = ".lc_music_vae.lock"
-SIZES = "latent_encoder_layers=16,latent_decoder_layers=16"
+SIZES = layers(16)
 
 
 @contextlib.contextmanager
@@ -39,10 +52,6 @@ def full_disk(most=0):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def half_written(folder):
-    return [path for path in state_of(folder) if os.path.basename(path) != LOCK and "/." in path]
 
 
 def test_interrupts_are_postponed_and_then_come_as_what_they_are():
@@ -223,7 +232,7 @@ def test_a_run_dir_has_one_training_and_any_number_of_readers(trained, tmp_path)
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     with run_dir_lib.at(run_dir).held():
         before = state_of(run_dir)
-        message = "--run_dir=%s: process %d is training there; wait until it ends" % (run_dir, os.getpid())
+        message = "run_dir=%s: process %d is training there; wait until it ends" % (run_dir, os.getpid())
         with pytest.raises(InputError, match=message):
             train(run_dir, num_steps=501)
         arguments = ["--config=" + SMALL, "--examples_path=" + EXAMPLE, "--run_dir=" + run_dir, "--num_steps=501"]
@@ -259,7 +268,7 @@ def test_a_dead_process_holds_nothing(tmp_path):
 
 def test_a_run_dir_that_cannot_be_written_is_refused_at_once(tmp_path):
     (tmp_path / LOCK).mkdir()
-    with pytest.raises(InputError, match="--run_dir=%s cannot be written .Is a directory" % tmp_path):
+    with pytest.raises(InputError, match="run_dir=%s cannot be written .Is a directory" % tmp_path):
         train(tmp_path, num_steps=1)
 
 
@@ -270,7 +279,7 @@ def _unpacked(_own_cache):
 
 
 # A limit for each file in turn: the lock, latents, a checkpoint.
-@pytest.mark.parametrize(("most", "named"), [(0, "--run_dir="), (1000, "latents-00000"), (1000000, "train ")])
+@pytest.mark.parametrize(("most", "named"), [(0, "run_dir="), (1000, "latents-00000"), (1000000, "train ")])
 def test_training_on_a_full_disk_is_one_line_and_goes_on(tmp_path, most, named):
     with full_disk(most), pytest.raises(InputError) as error:
         train(tmp_path / "run", num_steps=3)

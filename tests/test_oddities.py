@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import REPO, melody
+from helpers import REPO, melody
 from oddities import make
 
 from benchmarks import usable_files

@@ -11,12 +11,14 @@ import wave
 import note_seq
 import numpy as np
 import pytest
-from conftest import melody, tune
+from helpers import melody, tune
 from PIL import Image
 
 from lc_music_vae.encoding import nearness
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation import generate as generating
+from lc_music_vae.generation.inputs import Given
+from lc_music_vae.generation.modes import MODES
 from lc_music_vae.showing import audio, outputs, piano_rolls
 from lc_music_vae.system import files
 
@@ -76,8 +78,8 @@ def test_one_name_for_all_of_a_run():
 def test_a_folder_that_cannot_be_made_or_written_to(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for path, message in (
-        (str(tmp_path / "file"), "--output_dir=%s cannot be made: File exists"),
-        (str(tmp_path), "--output_dir=%s cannot be written to; choose another"),
+        (str(tmp_path / "file"), "output_dir=%s cannot be made: File exists"),
+        (str(tmp_path), "output_dir=%s cannot be written to; choose another"),
     ):
         monkeypatch.setattr(os, "access", lambda folder, rights: rights != os.W_OK)  # as for others than root
         with pytest.raises(InputError) as e:
@@ -213,7 +215,7 @@ def test_an_index_that_is_not_ours_is_left_alone(tmp_path, text):
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(InputError) as e:
         outputs.make_folder(str(tmp_path))
-    advice = "not an index of generated files; move it away or choose another --output_dir"
+    advice = "not an index of generated files; move it away or choose another output_dir"
     assert str(e.value) == "%s: %s" % (tmp_path / "index.json", advice)
     assert (tmp_path / "index.json").read_text() == text
 
@@ -222,7 +224,7 @@ def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
     monkeypatch.setattr(generating, "_MAX_DRAWN", 3)
     made = [outputs.Output("%03d" % i, melody(tune(2, i))) for i in range(5)]
     with caplog.at_level("INFO"):
-        sheet = generating._draw("sample", made, [], [], 5)
+        sheet = generating._draw(MODES["sample"].sheet(made, Given(), [], 5))
     assert "the sheet shows the first 3 of 5" in caplog.text
     alone = piano_rolls.draw([output.note_sequence for output in made[:3]], ["000", "001", "002"])
     assert sheet.tobytes() == alone.tobytes()

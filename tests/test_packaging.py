@@ -8,7 +8,7 @@ import sysconfig
 import zipfile
 
 import pytest
-from conftest import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO
 
 
 @pytest.fixture(scope="module")

@@ -1,83 +1,17 @@
 import base64
-import html.parser
 import json
 import os
 
 import note_seq
 import pytest
-from conftest import drum_beat, melody, tune, write_midi
+from helpers import AWKWARD, PNG, Reader, drum_beat, melody, tune, write_midi
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
 from lc_music_vae.showing import page
-from lc_music_vae.system import files
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
 # Everything that could break out of a script element, an attribute, a URL or JSON.
-AWKWARD = "</script><script>alert(1)</script> \"x\" 'y' <!-- & \\u003c @RUNS@ ${z} % \u2028 é"
-
-
-def output(file, **more):
-    return dict({"file": file, "title": file[:-4], "latent": None, "nearest": None}, **more)
-
-
-def run(name, outputs, **more):
-    recorded = {"mode": "sample", "config": "lc-cat-mel_2bar_small", "written": "2026-11-22_231500", "seed": 1}
-    recorded.update({"temperature": 0.5, "picture": name + ".png", "outputs": outputs})
-    return dict(recorded, **more)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Three runs: samples, drums, and one whose names are awkward."""
-    nearest = {"song": "ode_to_joy.mid", "bars": [5, 6], "similarity": 0.83, "copy": False}
-    awkward = AWKWARD.replace("/", "") + ".mid"
-    runs = [
-        run(
-            "a",
-            [
-                output("a0.mid", title="000", latent=[0.1, -1.2, 0.3, 2.0], nearest=nearest),
-                output("a1.mid", title="001", nearest=dict(nearest, similarity=1.0, copy=True)),
-            ],
-        ),
-        run(
-            "b", [output("b.mid", audio="b.wav")], seed=2, written="2026-11-23_090807", inputs=["x.mid"], similarity=0.8
-        ),
-        run("c", [output(awkward, title=AWKWARD, nearest=dict(nearest, song=AWKWARD))], mode="reconstruct"),
-    ]
-    write_midi(melody(tune(2, 1)), tmp_path / "a0.mid")
-    write_midi(melody([(0, 1, 69), (1, 2.5, 60), (7, 7.5, 64)], qpm=90), tmp_path / "a1.mid")
-    write_midi(drum_beat(2), tmp_path / "b.mid")
-    write_midi(melody(tune(3, 2), time_signature=(3, 4)), tmp_path / awkward)
-    (tmp_path / "b.wav").write_bytes(b"RIFF\0\0\0\0WAVE")
-    for name in "abc":
-        (tmp_path / (name + ".png")).write_bytes(PNG)
-    files.write_json(str(tmp_path / page.INDEX), {"format": 1, "runs": runs})
-    return tmp_path
-
-
-class Reader(html.parser.HTMLParser):
-    """What a browser makes of the markup: the text of each script, and every attribute."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.scripts, self.attributes, self._in_script = [], [], False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.attributes += attrs
-        self._in_script = tag == "script"
-        if self._in_script:
-            self.scripts.append("")
-
-    def handle_data(self, data):
-        if self._in_script:
-            self.scripts[-1] += data
-
-    def handle_endtag(self, tag):
-        self._in_script = False
-
-
 def shown(folder):
     """The runs as the page's own script reads them."""
     assert page.write(str(folder)) == str(folder / "index.html")
@@ -86,8 +20,8 @@ def shown(folder):
     return json.loads(data)
 
 
-def test_every_output_is_there_with_its_notes_newest_run_first(folder):
-    newest, drums, first = shown(folder)
+def test_every_output_is_there_with_its_notes_newest_run_first(three_runs):
+    newest, drums, first = shown(three_runs)
     assert [r["mode"] for r in (newest, drums, first)] == ["reconstruct", "sample", "sample"]
     assert newest["config"] == "lc-cat-mel_2bar_small"
     assert base64.b64decode(newest["picture"][len("data:image/png;base64,") :]) == PNG
@@ -116,15 +50,15 @@ def test_every_output_is_there_with_its_notes_newest_run_first(folder):
     assert first["outputs"][0]["audio"] is None
 
 
-def test_names_do_no_harm(folder):
-    (awkward,) = shown(folder)[0]["outputs"]
+def test_names_do_no_harm(three_runs):
+    (awkward,) = shown(three_runs)[0]["outputs"]
     assert (awkward["title"], awkward["nearest"]["song"]) == (AWKWARD, AWKWARD)
     assert len(awkward["notes"]) == len(tune(3, 2))
 
 
-def test_nothing_is_fetched(folder):
-    page.write(str(folder))
-    text = (folder / "index.html").read_text(encoding="utf-8")
+def test_nothing_is_fetched(three_runs):
+    page.write(str(three_runs))
+    text = (three_runs / "index.html").read_text(encoding="utf-8")
     assert not [value for key, value in Reader(text).attributes if key in ("src", "href")]
     without = text.replace("http://www.w3.org/2000/svg", "")  # the name of SVG's elements, which nobody fetches
     for fetched in ("http:", "https:", "//cdn", "@import", "url(", "fetch(", "import(", "XMLHttp", "innerHTML"):
@@ -132,44 +66,44 @@ def test_nothing_is_fetched(folder):
     assert text.count("data:image/png;base64,") == 3
 
 
-def test_what_is_gone_or_damaged_is_left_out(folder, caplog):
-    os.remove(str(folder / "a0.mid"))
-    os.remove(str(folder / "b.wav"))
-    os.remove(str(folder / "b.png"))
-    (folder / "a1.mid").write_bytes(b"MThd but no more")
-    runs = shown(folder)
+def test_what_is_gone_or_damaged_is_left_out(three_runs, caplog):
+    os.remove(str(three_runs / "a0.mid"))
+    os.remove(str(three_runs / "b.wav"))
+    os.remove(str(three_runs / "b.png"))
+    (three_runs / "a1.mid").write_bytes(b"MThd but no more")
+    runs = shown(three_runs)
     assert [r["mode"] for r in runs] == ["reconstruct", "sample"]  # nothing is left of the first run
     assert (runs[1]["picture"], runs[1]["outputs"][0]["audio"]) == (None, None)
     (warned,) = caplog.messages
-    assert warned.startswith("index.html leaves out %s: not readable as MIDI" % (folder / "a1.mid"))
+    assert warned.startswith("index.html leaves out %s: not readable as MIDI" % (three_runs / "a1.mid"))
 
 
-def test_a_song_that_is_all_rest_is_one_silent_bar(folder):
+def test_a_song_that_is_all_rest_is_one_silent_bar(three_runs):
     silent = melody([(0, 1, 60)], qpm=300)
     del silent.notes[:]
-    write_midi(silent, folder / "b.mid")
-    (output_,) = shown(folder)[1]["outputs"]
+    write_midi(silent, three_runs / "b.mid")
+    (output_,) = shown(three_runs)[1]["outputs"]
     assert (output_["notes"], output_["bars"]) == ([], [0, 0.8])
 
 
-def test_same_bytes_again_and_not_many(folder):
-    first = shown(folder) and (folder / "index.html").read_bytes()
-    shown(folder)
-    assert (folder / "index.html").read_bytes() == first
-    notes = sum(len(o["notes"]) for r in shown(folder) for o in r["outputs"])
+def test_same_bytes_again_and_not_many(three_runs):
+    first = shown(three_runs) and (three_runs / "index.html").read_bytes()
+    shown(three_runs)
+    assert (three_runs / "index.html").read_bytes() == first
+    notes = sum(len(o["notes"]) for r in shown(three_runs) for o in r["outputs"])
     assert len(first) < os.path.getsize(page._TEMPLATE) + 3 * len(PNG) * 4 / 3 + 40 * notes + 3000
-    assert not [name for name in os.listdir(str(folder)) if name.startswith(".")]
+    assert not [name for name in os.listdir(str(three_runs)) if name.startswith(".")]
 
 
-def test_only_a_page_of_ours_is_replaced(folder):
-    page.check(str(folder))  # there is none
-    shown(folder)
-    page.check(str(folder))
-    (folder / "index.html").write_text("<h1>my home page</h1>")
+def test_only_a_page_of_ours_is_replaced(three_runs):
+    page.check(str(three_runs))  # there is none
+    shown(three_runs)
+    page.check(str(three_runs))
+    (three_runs / "index.html").write_text("<h1>my home page</h1>")
     with pytest.raises(InputError) as e:
-        page.check(str(folder))
-    advice = "not a page of generated files; move it away or choose another --output_dir"
-    assert str(e.value) == "%s: %s" % (folder / "index.html", advice)
+        page.check(str(three_runs))
+    advice = "not a page of generated files; move it away or choose another output_dir"
+    assert str(e.value) == "%s: %s" % (three_runs / "index.html", advice)
 
 
 def test_before_the_first_run_the_page_is_empty(tmp_path):
@@ -184,37 +118,37 @@ def reads(monkeypatch):
     return names
 
 
-def test_what_the_page_has_is_not_read_again_unless_it_changed(folder, monkeypatch):
-    first = shown(folder)
+def test_what_the_page_has_is_not_read_again_unless_it_changed(three_runs, monkeypatch):
+    first = shown(three_runs)
     names = reads(monkeypatch)
-    for name in os.listdir(str(folder)):
-        os.utime(str(folder / name), (1, 1))  # as where a folder was copied
-    assert shown(folder) == first
+    for name in os.listdir(str(three_runs)):
+        os.utime(str(three_runs / name), (1, 1))  # as where a folder was copied
+    assert shown(three_runs) == first
     assert names == []
-    write_midi(melody(tune(2, 9)), folder / "a1.mid")
-    os.utime(str(folder / "a1.mid"), (1, 1))
-    again = shown(folder)
+    write_midi(melody(tune(2, 9)), three_runs / "a1.mid")
+    os.utime(str(three_runs / "a1.mid"), (1, 1))
+    again = shown(three_runs)
     assert names == ["a1.mid"]
     changed = again[2]["outputs"].pop(1)
     assert len(changed["notes"]) == len(tune(2, 9))
     first[2]["outputs"].pop(1)
     assert again == first
-    os.remove(str(folder / "a0.mid"))
-    assert [o["file"] for o in shown(folder)[2]["outputs"]] == ["a1.mid"]
-    os.remove(str(folder / "index.html"))
-    shown(folder)
+    os.remove(str(three_runs / "a0.mid"))
+    assert [o["file"] for o in shown(three_runs)[2]["outputs"]] == ["a1.mid"]
+    os.remove(str(three_runs / "index.html"))
+    shown(three_runs)
     assert len(names) == 4  # all three that are left
 
 
-def test_what_was_written_just_now_is_not_read(folder, monkeypatch):
-    expected = shown(folder)
-    os.remove(str(folder / "index.html"))
+def test_what_was_written_just_now_is_not_read(three_runs, monkeypatch):
+    expected = shown(three_runs)
+    os.remove(str(three_runs / "index.html"))
     names = reads(monkeypatch)
-    sequences = {name: note_seq.midi_file_to_note_sequence(str(folder / name)) for name in ("a0.mid", "a1.mid")}
-    page.write(str(folder), sequences)
+    sequences = {name: note_seq.midi_file_to_note_sequence(str(three_runs / name)) for name in ("a0.mid", "a1.mid")}
+    page.write(str(three_runs), sequences)
     assert len(names) == 2
     assert not set(names) & set(sequences)
-    assert shown(folder) == expected
+    assert shown(three_runs) == expected
 
 
 @pytest.mark.faults("folders of generated files that are a stranger's")
@@ -236,44 +170,44 @@ def test_what_was_written_just_now_is_not_read(folder, monkeypatch):
         ('"runs">[', '"runs">%s[' % (10**5 * "[")),
     ],
 )
-def test_a_page_that_was_tampered_with_does_no_harm(folder, before, after):
-    expected = shown(folder)
-    text = (folder / "index.html").read_text(encoding="utf-8")
+def test_a_page_that_was_tampered_with_does_no_harm(three_runs, before, after):
+    expected = shown(three_runs)
+    text = (three_runs / "index.html").read_text(encoding="utf-8")
     assert before in text
-    (folder / "index.html").write_text(text.replace(before, after), encoding="utf-8")
-    assert shown(folder) == expected
+    (three_runs / "index.html").write_text(text.replace(before, after), encoding="utf-8")
+    assert shown(three_runs) == expected
 
 
-def test_the_newest_are_shown_and_the_others_counted(folder, monkeypatch):
+def test_the_newest_are_shown_and_the_others_counted(three_runs, monkeypatch):
     monkeypatch.setattr(page, "_MAX_SHOWN", 3)
-    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 1]
+    assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 1, 1]
     said = "The newest 3 are shown here; index.json lists 1 more."
-    assert said in (folder / "index.html").read_text(encoding="utf-8")
-    os.remove(str(folder / "b.mid"))
-    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 2]  # what is gone takes no room
-    assert "are shown here" not in (folder / "index.html").read_text(encoding="utf-8")
-    write_midi(drum_beat(2), folder / "b.mid")
+    assert said in (three_runs / "index.html").read_text(encoding="utf-8")
+    os.remove(str(three_runs / "b.mid"))
+    assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 2]  # what is gone takes no room
+    assert "are shown here" not in (three_runs / "index.html").read_text(encoding="utf-8")
+    write_midi(drum_beat(2), three_runs / "b.mid")
     monkeypatch.setattr(page, "_MAX_SHOWN", 4)
-    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1, 2]
-    assert "are shown here" not in (folder / "index.html").read_text(encoding="utf-8")
+    assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 1, 2]
+    assert "are shown here" not in (three_runs / "index.html").read_text(encoding="utf-8")
     monkeypatch.setattr(page, "_MAX_MARKS", 10)
-    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1]  # however long it is
+    assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1]  # however long it is
 
 
-def test_what_has_no_room_or_no_time_is_said(folder, monkeypatch, caplog):
+def test_what_has_no_room_or_no_time_is_said(three_runs, monkeypatch, caplog):
     monkeypatch.setattr(page, "_MAX_PICTURES", 2 * len(PNG))
-    assert [run_["picture"] is None for run_ in shown(folder)] == [False, False, True]
-    assert caplog.messages == ["index.html leaves out %s: there is no room left for it" % (folder / "a.png")]
-    os.remove(str(folder / "index.html"))
+    assert [run_["picture"] is None for run_ in shown(three_runs)] == [False, False, True]
+    assert caplog.messages == ["index.html leaves out %s: there is no room left for it" % (three_runs / "a.png")]
+    os.remove(str(three_runs / "index.html"))
     monkeypatch.undo()
     monkeypatch.setattr(page, "_MAX_SECONDS", 1e-9)
-    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1]
-    said = "%s: no time left to read it; it will be there the next time" % (folder / "b.mid")
+    assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1]
+    said = "%s: no time left to read it; it will be there the next time" % (three_runs / "b.mid")
     assert said in caplog.messages[-1]
-    assert [len(run_["outputs"]) for run_ in shown(folder)] == [1, 1]  # each time goes on from the last
+    assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 1]  # each time goes on from the last
 
 
-def test_what_is_longer_than_a_song_is_left_out(folder, caplog):
+def test_what_is_longer_than_a_song_is_left_out(three_runs, caplog):
     monstrous = melody([(0, 1, 60), (4 * 5001, 4 * 5001 + 1, 60)])
-    page.write(str(folder), {"a0.mid": monstrous})
-    assert caplog.messages == ["index.html leaves out %s: of 5002 bars, more than a song has" % (folder / "a0.mid")]
+    page.write(str(three_runs), {"a0.mid": monstrous})
+    assert caplog.messages == ["index.html leaves out %s: of 5002 bars, more than a song has" % (three_runs / "a0.mid")]

@@ -1,6 +1,5 @@
 """Work in other processes: order, bounds, and how it ends."""
 
-import contextlib
 import itertools
 import operator
 import os
@@ -11,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, REPO, melody, tune, write_midi
+from helpers import EXAMPLE, REPO, TUNES, melody, parent_of, tune, wait_until, workers_of, write_midi, write_tfrecord
 
 from lc_music_vae import configs
 from lc_music_vae.encoding import latents, songs
@@ -21,34 +20,6 @@ from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel
 
 SMALL = "cat-mel_2bar_small"
-
-
-def parent_of(pid):
-    """The parent of a process that runs, else None."""
-    try:
-        with open("/proc/%s/stat" % pid) as f:
-            state, parent = f.read().rsplit(")", 1)[1].split()[:2]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if state == "Z" else int(parent)
-
-
-def workers_of(pid):
-    """The processes that this one has started, and those that they have."""
-    found = set()
-    for child in [int(name) for name in os.listdir("/proc") if name.isdigit() and parent_of(name) == pid]:
-        # One that ends meanwhile is none.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open("/proc/%d/cmdline" % child) as f:
-            if "processes.serve" in f.read():
-                found |= {child} | workers_of(child)
-    return found
-
-
-def wait_until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 why_lost = "{}: {}".format
@@ -68,7 +39,7 @@ def test_results_come_in_order_a_bounded_number_ahead_and_workers_end():
         names = ["CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
         names += ["TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"]
         assert list(ordered(os.getenv, names, why_lost)) == ["", "1", "1", "1", "1", "3", "ignore"]
-        with pytest.raises(InputError, match="--config=x is not known"):
+        with pytest.raises(InputError, match="config=x is not known"):
             list(ordered(configs.get_config, ["x"], why_lost))
     assert workers_of(os.getpid()) <= before
 
@@ -91,7 +62,7 @@ def test_no_process_outlives_an_interrupt_or_a_kill(number, seconds, tmp_path):
     """Nor is a script without `if __name__ == "__main__"` run again by its workers."""
     path = tmp_path / "unguarded.py"
     path.write_text(
-        "import sys, time\nsys.path.insert(0, %r)\nfrom lc_music_vae import parallel\nprint('once')\n"
+        "import sys, time\nsys.path.insert(0, %r)\nfrom lc_music_vae.system import parallel\nprint('once')\n"
         "with parallel.ordered_map(2) as ordered:\n    list(ordered(time.sleep, [60] * 40, max))\n" % REPO
     )
     process = subprocess.Popen(
@@ -110,8 +81,6 @@ def test_no_process_outlives_an_interrupt_or_a_kill(number, seconds, tmp_path):
 @pytest.fixture
 def collection(tmp_path):
     """Files of all kinds, good and bad."""
-    from test_examples import TUNES, write_tfrecord
-
     paths = [write_midi(melody(tune(3 + seed % 3, seed)), tmp_path / ("%02d.mid" % seed)) for seed in range(9)]
     (tmp_path / "03a.mid").write_bytes(b"MThd and no more")
     (tmp_path / "05a.abc").write_text(TUNES)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import melody, tune
+from helpers import melody, tune
 from PIL import ImageColor, ImageDraw
 
 from lc_music_vae.music.metre import QUARTERS_PER_BAR

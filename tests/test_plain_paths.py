@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import EXAMPLE
+from helpers import EXAMPLE
 
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.weights import Weights

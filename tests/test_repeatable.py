@@ -5,7 +5,7 @@ import os
 
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import EXAMPLE, run_process
+from helpers import EXAMPLE, run_process
 
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.system import files

@@ -4,9 +4,9 @@ import os
 import shutil
 
 import pytest
+from helpers import one_line
 
 from lc_music_vae.checkpoints import run_dir, run_json
-from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
 FOLDERS = "damaged run folders, and files that are not its own"
@@ -26,12 +26,6 @@ def recorded():
         run_json.Examples(["songs"], 11),
         run_json.Music(),
     )
-
-
-def one_line(call, *arguments):
-    with pytest.raises(InputError) as e:
-        call(*arguments)
-    return str(e.value)
 
 
 def test_where_everything_is():
@@ -60,12 +54,12 @@ def test_a_folder_is_made_once_or_not_at_all(run, tmp_path):
     assert os.listdir(run.path) == []
     (tmp_path / "file").write_text("")
     bad = run_dir.at(str(tmp_path / "file"))
-    assert one_line(bad.make) == "--run_dir=%s cannot be made: File exists" % bad.path
+    assert one_line(bad.make) == "run_dir=%s cannot be made: File exists" % bad.path
 
 
 def test_one_training_holds_it_and_tidies_up(run):
     """What is half-written in its folders is left from processes that are dead; what is somebody's own stays."""
-    held = "--run_dir=%s: process %d is training there; wait until it ends, or give another --run_dir"
+    held = "run_dir=%s: process %d is training there; wait until it ends, or give another run_dir"
     run.make()
     os.makedirs(run.train)
     os.makedirs(run.latents)
@@ -91,7 +85,7 @@ def test_one_training_holds_it_and_tidies_up(run):
     os.remove(lock)
     os.makedirs(lock)
     advice = "when it can be, give the same command again"
-    assert one_line(run.held().__enter__) == "--run_dir=%s cannot be written (Is a directory); %s" % (run.path, advice)
+    assert one_line(run.held().__enter__) == "run_dir=%s cannot be written (Is a directory); %s" % (run.path, advice)
 
 
 def test_others_may_read_the_lock(run):
@@ -109,7 +103,7 @@ def test_flags_may_repeat_what_was_trained_with_and_not_contradict_it():
     recorded = {"config": "a", "seed": 0, "augment": False}
     run_dir.check_same("run", recorded, {"config": "a", "seed": None, "augment": False})
     said = one_line(run_dir.check_same, "run", recorded, {"config": "a", "seed": 1, "augment": True})
-    assert said == "--seed=1 contradicts run, which was trained with --seed=0"
+    assert said == "seed=1 contradicts run, which was trained with seed=0"
 
 
 def make_checkpoint(run, step):
@@ -154,11 +148,11 @@ def test_a_checkpoint_that_is_gone_is_never_replaced_by_an_older_one_in_silence(
     assert run.trained(recorded) == (prefix(run, 12), 12)
     remove_checkpoint(run, 12, suffix)
     assert run.latest() == (prefix(run, 5), 5)
-    gone = "--run_dir=%s: train/model.ckpt-12, which training reached, is gone or lacks a file; put it back, or "
+    gone = "run_dir=%s: train/model.ckpt-12, which training reached, is gone or lacks a file; put it back, or "
     gone += "train again, which begins at step 5"
     assert one_line(run.trained, recorded) == gone % run.path
     open(bundle, "w").close()
-    assert one_line(run.trained, recorded) == (gone + "; midime_generate --checkpoint_file=%s may have it") % (
+    assert one_line(run.trained, recorded) == (gone + "; midime_generate checkpoint_file=%s may have it") % (
         run.path,
         bundle,
     )
@@ -186,10 +180,10 @@ def test_a_checkpoint_that_is_replaced_between_two_looks_is_found(run, monkeypat
 
 @pytest.mark.faults(FOLDERS)
 def test_an_untrained_model_is_none(run, recorded):
-    nothing = "--run_dir=%s holds no trained model; train one there with midime_train" % run.path
+    nothing = "run_dir=%s holds no trained model; train one there with midime_train" % run.path
     assert one_line(run.trained, None) == one_line(run.trained, recorded) == nothing
     make_checkpoint(run, 0)
-    said = "--run_dir=%s: its training was stopped before a step was kept; train on with the same command" % run.path
+    said = "run_dir=%s: its training was stopped before a step was kept; train on with the same command" % run.path
     assert one_line(run.trained, recorded) == said
     make_checkpoint(run, 7)
     assert one_line(run.trained, None) == nothing
@@ -257,8 +251,8 @@ def test_files_of_a_runs_names_that_are_somebody_elses_are_refused(run, path, sa
     os.makedirs(os.path.dirname(theirs), exist_ok=True)
     open(theirs, "w").close()
     refusal = one_line(run.check_free, "lc-x")
-    assert refusal.startswith("--run_dir=%s: %s, which no run.json accounts for" % (run.path, said))
-    assert refusal.endswith("give another --run_dir, or move what is there away")
+    assert refusal.startswith("run_dir=%s: %s, which no run.json accounts for" % (run.path, said))
+    assert refusal.endswith("give another run_dir, or move what is there away")
 
 
 def test_a_first_training_that_was_stopped_accounts_for_what_it_left(run):
@@ -277,7 +271,7 @@ def test_a_lock_is_a_plain_file_of_its_folder(run, tmp_path):
     (tmp_path / "precious").write_text("precious")
     lock = os.path.join(run.path, LOCK)
     os.symlink(str(tmp_path / "precious"), lock)
-    assert one_line(run.held().__enter__).startswith("--run_dir=%s cannot be written" % run.path)
+    assert one_line(run.held().__enter__).startswith("run_dir=%s cannot be written" % run.path)
     assert (tmp_path / "precious").read_text() == "precious"
     os.remove(lock)
     os.mkfifo(lock)

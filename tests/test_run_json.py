@@ -7,11 +7,12 @@ import os
 import shutil
 
 import pytest
-from conftest import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO, one_line
 
 from lc_music_vae.checkpoints import model_files, run_dir, run_json
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.options import ModelSource
 from lc_music_vae.training import train as training
 
 GOLDEN = os.path.join(REPO, "tests", "goldens", "run_tf1")  # of 0.1.0
@@ -28,13 +29,6 @@ def record():
         run_json.Latent([0.5, -1], 0.25),
         500,
     )
-
-
-def one_line(call, *arguments, **kwargs):
-    with pytest.raises(InputError) as e:
-        call(*arguments, **kwargs)
-    assert "\n" not in str(e.value)
-    return str(e.value)
 
 
 def test_what_is_written_is_read(record):
@@ -176,8 +170,8 @@ def test_every_command_refuses_one_that_is_damaged_in_one_line(content, command,
     calls = {
         "train": lambda: training.train(CONFIG, EXAMPLE, run, num_steps=20),
         "evaluate": lambda: training.evaluate(run),
-        "generate": lambda: model_files.find(run),
-        "prefix": lambda: model_files.find(checkpoint_file=os.path.join(run, "train", "model.ckpt-10")),
+        "generate": lambda: model_files.find(ModelSource(run_dir=run)),
+        "prefix": lambda: model_files.find(ModelSource(checkpoint_file=os.path.join(run, "train", "model.ckpt-10"))),
     }
     before = sorted(os.listdir(run))
     error = one_line(calls[command])
@@ -188,7 +182,7 @@ def test_every_command_refuses_one_that_is_damaged_in_one_line(content, command,
 @pytest.mark.faults("run.json edited")
 def test_one_that_is_no_file_is_waited_for_by_nobody(tmp_path):
     os.mkfifo(str(tmp_path / "run.json"))
-    advice = "cannot be read (not a plain file); restore it or train into another --run_dir"
+    advice = "cannot be read (not a plain file); restore it or train into another run_dir"
     assert one_line(run_dir.at(str(tmp_path)).read) == "%s: %s" % (tmp_path / "run.json", advice)
     os.remove(str(tmp_path / "run.json"))
     (tmp_path / "run.json").mkdir()

@@ -11,7 +11,7 @@ import warnings
 
 import pytest
 from absl import flags
-from conftest import REPO
+from helpers import REPO
 
 import lc_music_vae
 from lc_music_vae.errors import InputError, printable
@@ -180,7 +180,7 @@ def test_where_nobody_reads_any_more_it_ends_all_the_same(monkeypatch):
 def test_a_process_of_its_own_is_left_at_once_after_exit_functions(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["prog", "--steps=3"])
     found = command_line.FlagSet("prog")
-    found.integer("steps", 5, "How many.")
+    found.add("steps", int, 5, "How many.")
     listening = []
 
     def main(values):

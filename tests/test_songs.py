@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import REPO, SONGS
+from helpers import REPO, SONGS
 
 from lc_music_vae import data
 from lc_music_vae.music import examples

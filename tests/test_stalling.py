@@ -12,9 +12,8 @@ import time
 
 import note_seq
 import pytest
-from conftest import EXAMPLE, REPO, melody, tune, write_midi
 from damaged_music import MUSICXML, framed, midi, midi_note, read_all, structured_file, zipped
-from test_parallel import parent_of, wait_until, workers_of
+from helpers import EXAMPLE, REPO, melody, parent_of, tune, wait_until, workers_of, write_midi
 
 import lc_music_vae
 from lc_music_vae import data
@@ -315,7 +314,7 @@ def test_what_is_named_and_no_file_is_refused_at_once(name, said, tmp_path):
     path = str(tmp_path / name)
     with pytest.raises(InputError) as e:
         examples.find(path)
-    assert str(e.value) == "--examples_path=%s: %s" % (path, said)
+    assert str(e.value) == "examples_path=%s: %s" % (path, said)
     assert examples.find(str(tmp_path / "*.mid")) == [str(tmp_path / name) for name in ("gone.mid", "pipe.mid")]
 
 

@@ -11,7 +11,20 @@ import types
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import EXAMPLE, REPO, melody, tune, write_midi
+from helpers import (
+    EXAMPLE,
+    REPO,
+    SMALL,
+    drum_and_band,
+    drum_beat,
+    layers,
+    melody,
+    state_of,
+    train,
+    tune,
+    weights_at,
+    write_midi,
+)
 
 import lc_music_vae
 from lc_music_vae import base_model, data
@@ -26,27 +39,6 @@ from lc_music_vae.music import examples
 from lc_music_vae.system import files
 from lc_music_vae.training import estimator, summaries
 from lc_music_vae.training import train as training
-
-SMALL = "lc-cat-mel_2bar_small"
-
-
-def train(run_dir, examples_path=EXAMPLE, config=SMALL, **kwargs):
-    return lc_music_vae.train(config, examples_path, str(run_dir), **kwargs)
-
-
-def weights_at(run_dir):
-    """Every variable of the newest checkpoint, Adam's slots and the step included, as bytes."""
-    reader = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(os.path.join(str(run_dir), "train")))
-    return {name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}
-
-
-def state_of(folder):
-    """Size and time of change of every file."""
-    return {
-        os.path.join(at, name): (os.stat(os.path.join(at, name)).st_size, os.stat(os.path.join(at, name)).st_mtime_ns)
-        for at, _, names in os.walk(str(folder))
-        for name in names
-    }
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +266,7 @@ def test_eval_of_other_songs_keeps_their_latents_apart(trained, tmp_path):
 def test_resumed_training_ends_with_the_weights_of_one_that_was_not_stopped(tmp_path):
     song = write_midi(melody(tune(12, 1)), tmp_path / "song.mid")
     for hparams in (
-        "latent_encoder_layers=32,latent_decoder_layers=32",
+        layers(32),
         "latent_encoder_layers=32,latent_decoder_layers=32,batch_size=4",
     ):
         once, twice = tmp_path / ("once" + hparams[-3:]), tmp_path / ("twice" + hparams[-3:])
@@ -335,7 +327,7 @@ def test_latents_are_used_again_until_the_song_or_the_encoder_changes(tmp_path, 
     encoded = []
     encode = music_vae.Encoder.encode
     monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, n: encoded.append(len(x)) or encode(self, x, n))
-    small = "latent_encoder_layers=8,latent_decoder_layers=8"
+    small = layers(8)
     train(tmp_path / "run", song, num_steps=1, hparams=small)
     train(tmp_path / "run", song, num_steps=2)
     assert encoded == [3]
@@ -403,12 +395,10 @@ def test_augment_draws_every_transposition_anew(tmp_path, shipped):
 
 
 def test_augment_is_refused_for_drums(cut_down, tmp_path, monkeypatch):
-    from conftest import drum_beat
-
     monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-drums", lc_music_vae.Config(music_vae="cat-drums_2bar_small"))
     song = write_midi(drum_beat(4), tmp_path / "drums.mid")
     kwargs = {"config": "lc-drums", "pretrained_path": cut_down["cat-drums_2bar_small"], "num_steps": 2}
-    with pytest.raises(InputError, match="--augment: drums cannot be transposed"):
+    with pytest.raises(InputError, match="augment: drums cannot be transposed"):
         train(tmp_path / "run", song, augment=True, **kwargs)
     train(tmp_path / "run", song, **kwargs)
     with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
@@ -417,8 +407,6 @@ def test_augment_is_refused_for_drums(cut_down, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["hier-mel_16bar", "hierdec-trio_16bar"])
 def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch):
-    from conftest import drum_and_band
-
     monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-" + name, lc_music_vae.Config(music_vae=name))
     song = write_midi(drum_and_band(18), tmp_path / "song.mid")
     train(tmp_path / "run", song, "lc-" + name, pretrained_path=cut_down[name], num_steps=3)
@@ -434,12 +422,12 @@ def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"config": "lc-cat-mel_2bar_big"}, "--config=lc-cat-mel_2bar_big contradicts .* --config=" + SMALL),
-        ({"seed": 1}, "--seed=1 contradicts .* --seed=0"),
-        ({"augment": True}, "--augment=True contradicts"),
-        ({"melody_track": "all"}, "--melody_track=all contradicts .* --melody_track=auto"),
-        ({"metre": "4/4"}, "--metre=4/4 contradicts .* --metre=any"),
-        ({"hparams": "encoded_z_size=8"}, "--hparams=encoded_z_size=8.* contradicts .* --hparams=encoded_z_size=4"),
+        ({"config": "lc-cat-mel_2bar_big"}, "config=lc-cat-mel_2bar_big contradicts .* config=" + SMALL),
+        ({"seed": 1}, "seed=1 contradicts .* seed=0"),
+        ({"augment": True}, "augment=True contradicts"),
+        ({"melody_track": "all"}, "melody_track=all contradicts .* melody_track=auto"),
+        ({"metre": "4/4"}, "metre=4/4 contradicts .* metre=any"),
+        ({"hparams": "encoded_z_size=8"}, "hparams=encoded_z_size=8.* contradicts .* hparams=encoded_z_size=4"),
     ],
 )
 def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, given, message):
@@ -452,12 +440,12 @@ def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, g
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"num_data_threads": 9999999999}, "--num_data_threads=9999999999 must be 256 or less"),
-        ({"num_data_threads": 0}, "--num_data_threads=0 must be 1 or more"),
-        ({"num_steps": 10**19}, "--num_steps=10000000000000000000 must be 1000000000 or less"),
-        ({"checkpoints_to_keep": 10**10}, "--checkpoints_to_keep=10000000000 must be 1000000000 or less"),
-        ({"keep_checkpoint_every_n_hours": float("nan")}, "--keep_checkpoint_every_n_hours=nan must be 0 or more"),
-        ({"keep_checkpoint_every_n_hours": float("inf")}, "--keep_checkpoint_every_n_hours=inf must be 1000000000 or"),
+        ({"num_data_threads": 9999999999}, "num_data_threads=9999999999 must be 256 or less"),
+        ({"num_data_threads": 0}, "num_data_threads=0 must be 1 or more"),
+        ({"num_steps": 10**19}, "num_steps=10000000000000000000 must be 1000000000 or less"),
+        ({"checkpoints_to_keep": 10**10}, "checkpoints_to_keep=10000000000 must be 1000000000 or less"),
+        ({"keep_checkpoint_every_n_hours": float("nan")}, "keep_checkpoint_every_n_hours=nan must be 0 or more"),
+        ({"keep_checkpoint_every_n_hours": float("inf")}, "keep_checkpoint_every_n_hours=inf must be 1000000000 or"),
     ],
 )
 def test_numbers_that_no_machine_has_room_for_are_refused(given, message, tmp_path):
@@ -499,7 +487,7 @@ def test_what_is_left_out_of_a_folder_is_counted_and_said(tmp_path, caplog):
     write_midi(melody([(0, 1, 60)]), songs / "short.mid")
     (songs / "bad.mid").write_bytes(b"MThd nothing more")
     with caplog.at_level("INFO"):
-        train(tmp_path / "run", str(songs), num_steps=1, hparams="latent_encoder_layers=8,latent_decoder_layers=8")
+        train(tmp_path / "run", str(songs), num_steps=1, hparams=layers(8))
     assert "3 distinct windows from 1 song" in caplog.text
     assert "2 of 3 songs gave no window" in caplog.text
     with open(str(tmp_path / "run" / "examples.tsv")) as f:
@@ -515,7 +503,7 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
     write_midi(melody(tune(4)), songs / "march.mid")
     write_midi(melody(tune(4), time_signature=(3, 4)), songs / "waltz.mid")
     left_out = "left out by --metre=4/4: 3/4 from bar 1; --metre=any reads it"
-    hparams = "latent_encoder_layers=8,latent_decoder_layers=8"
+    hparams = layers(8)
     run_dir = tmp_path / "run"
     with caplog.at_level("INFO"):
         train(run_dir, str(songs), num_steps=1, hparams=hparams, metre="4/4")
@@ -527,7 +515,7 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
     assert (run["metre"], run["examples"]["windows"]) == ("4/4", 3)
     (made,) = [files.read_json(str(p)) for p in (run_dir / "latents").glob("*.json")]
     assert made["made_from"]["metre"] == "4/4"
-    with pytest.raises(InputError, match="--metre=any contradicts .* --metre=4/4"):
+    with pytest.raises(InputError, match="metre=any contradicts .* metre=4/4"):
         train(run_dir, str(songs), num_steps=2, metre="any")
     train(run_dir, str(songs), num_steps=2)  # as it began
     assert files.read_json(str(run_dir / "run.json"))["examples"] == run["examples"]
@@ -545,7 +533,7 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
 
 def test_nan_loss_stops_with_one_line_and_the_last_checkpoint_kept(tmp_path):
     deep = "latent_encoder_layers=%s,latent_decoder_layers=8," % ",".join(16 * "8")
-    with pytest.raises(InputError, match="the loss is not a number any more; train into another --run_dir"):
+    with pytest.raises(InputError, match="the loss is not a number any more; train into another run_dir"):
         train(tmp_path / "run", num_steps=50, hparams=deep + "learning_rate=10,min_learning_rate=10")
     assert all(
         np.isfinite(np.frombuffer(v, np.float32)).all()

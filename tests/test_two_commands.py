@@ -8,10 +8,9 @@ import os
 import shutil
 import threading
 
+import helpers
 import pytest
-from conftest import generate as make_music
-from conftest import melody, tune, write_midi
-from test_training import SMALL, state_of
+from helpers import SMALL, layers, melody, state_of, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import trained_model
@@ -25,7 +24,7 @@ from lc_music_vae.training import train as training
 
 pytestmark = pytest.mark.faults("two commands on one run folder")
 
-SIZES = "latent_encoder_layers=8,latent_decoder_layers=8"
+SIZES = layers(8)
 SONGS = 12  # of one window each, of which the walk below removes one before each command
 SECONDS = 60  # a second command that is still at work then hangs
 
@@ -78,7 +77,7 @@ def evaluate(home):
 
 
 def generate(home):
-    return make_music("sample", str(home / "run"), num_outputs=1, seed=1)
+    return helpers.generate("sample", str(home / "run"), num_outputs=1, seed=1)
 
 
 COMMANDS = {"train": train, "evaluate": evaluate, "generate": generate}
@@ -166,7 +165,7 @@ MOMENTS = {
     "the small VAE is loaded": (trained_model.SmallVAE, "__init__"),
     "notes are decoded": (music_vae.Decoder, "decode"),
 }
-TRAINING, WAITS = "is training there; wait until it ends, or give another --run_dir", "waits"
+TRAINING, WAITS = "is training there; wait until it ends, or give another run_dir", "waits"
 AT_ONCE = [
     ("train", moment, second, TRAINING if second == "train" else None)
     for moment in ("songs are read", "a step is done", "the bundle is written")

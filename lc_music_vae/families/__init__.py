@@ -31,7 +31,7 @@ def family_of(music_vae: str) -> Family:
     if not alike:
         known = ", ".join(kind.__name__ for family in FAMILIES for kind in family.converters)
         raise InputError(
-            "MusicVAE config %s has a %s, which is not supported yet; supported are %s"
+            "MusicVAE config %s: its converter, %s, is not supported yet; supported are %s"
             % (music_vae, type(converter).__name__, known)
         )
     for family in alike:

@@ -18,6 +18,7 @@ from lc_music_vae.options import ModelSource, Options, Reading, Request, Samplin
 from lc_music_vae.showing import outputs, page
 from lc_music_vae.showing.audio import find_engine
 from lc_music_vae.showing.outputs import Output
+from lc_music_vae.system import results
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,9 @@ def generate(
     }
     paths = outputs.write(folder, found.config, mode.name, made, drawn, settings, engine)
     _say(made)
-    logger.info("wrote %d file%s: %s", len(made), "" if len(made) == 1 else "s", outputs.pattern(paths[:-1]))
+    for path in paths[:-1]:
+        results.logger.info(path)
+    logger.info("wrote %d file%s", len(made), "" if len(made) == 1 else "s")
     logger.info("all on one sheet: %s", paths[-1])
     logger.info("to look at and listen to: %s", os.path.join(folder, page.PAGE))
     return paths
@@ -141,11 +144,11 @@ def _draw(sheet: Sheet) -> Any:
 
 
 def _say(made: Sequence[Output]) -> None:
-    """Says of each output where it is from and what it is near to: at most a screenful, but every copy."""
+    """Gives where outputs are from and what they are near to: at most a screenful, but every copy."""
     points = [(output, output.latent) for output in made if output.latent is not None]
     for output, latent in points[:_MAX_LINES]:
         near = output.nearest and "; %.0f %% like %s" % (100 * output.nearest.similarity, output.nearest.label())
-        logger.info("%s: --latent=%s%s", output.title, ",".join("%.2f" % x for x in latent), near or "")
+        results.logger.info("%s: --latent=%s%s", output.title, ",".join("%.2f" % x for x in latent), near or "")
     if len(points) > _MAX_LINES:
         logger.info("... and %d more, all in %s", len(points) - _MAX_LINES, page.INDEX)
     for output, _ in points:

@@ -8,14 +8,12 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
-from lc_music_vae.options import Request
+from lc_music_vae.options import MAX_COORDINATE, Request
 from lc_music_vae.showing import outputs
 
 logger = logging.getLogger(__name__)
 
 Bars = Tuple[int, int]
-
-_MAX_COORDINATE = 1000  # of a point: N(0, I) has none beyond 10, and of such as 1e39 no decoder makes notes
 
 
 class Input(NamedTuple):
@@ -90,8 +88,8 @@ def _parse_latent(flag: str, text: str) -> List[float]:
         point = [math.nan]
     if not all(map(math.isfinite, point)):
         raise InputError("%s=%s: expected numbers with commas between, such as 0.3,-1,0,2" % (flag, text))
-    if not all(abs(x) <= _MAX_COORDINATE for x in point):
-        limits = _MAX_COORDINATE, _MAX_COORDINATE
+    if not all(abs(x) <= MAX_COORDINATE for x in point):
+        limits = MAX_COORDINATE, MAX_COORDINATE
         raise InputError("%s=%s: its numbers must be from -%d to %d; few samples are beyond 3" % (flag, text, *limits))
     return point
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import EXAMPLE, REPO
-from test_soak import CONFIG, HPARAMS, check_whole, weights_at
+from helpers import EXAMPLE, REPO, SMALL, check_whole, layers, weights_at
 
 SIZES_KB = (4, 16, 64, 150, 400, 800, 1200, 1600, 2400, 5000)
 ENOUGH_KB = 64 << 10
+HPARAMS = layers(64)
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def run(script, *arguments, **environment):
 
 
 def training(run_dir):
-    return "--config=" + CONFIG, "--examples_path=" + EXAMPLE, "--hparams=" + HPARAMS, "--num_steps=50", run_dir
+    return "--config=" + SMALL, "--examples_path=" + EXAMPLE, "--hparams=" + HPARAMS, "--num_steps=50", run_dir
 
 
 @pytest.fixture(scope="module")

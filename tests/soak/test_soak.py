@@ -12,28 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, REPO, melody, tune, write_midi
+from helpers import EXAMPLE, REPO, SMALL, check_whole, layers, melody, tune, weights_at, write_midi
 
 import lc_music_vae
-from lc_music_vae.checkpoints import finding
-from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.music import examples
 from lc_music_vae.system import files
 
 KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 SONGS = int(os.environ.get("SOAK_SONGS", "1000"))
-CONFIG = "lc-cat-mel_2bar_small"
-HPARAMS = "latent_encoder_layers=64,latent_decoder_layers=64"
+HPARAMS = layers(64)
 STEPS = 3000
 # What the commands say as a stage begins.
 STAGES = {"windows from": "building", "training from": "training", "curves and a map": "bundling", "wrote": "page"}
-
-
-def weights_at(run_dir):
-    import tensorflow.compat.v1 as tf
-
-    reader = tf.train.NewCheckpointReader(run_dir_lib.at(run_dir).latest()[0])
-    return {name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}
 
 
 def command(script, *arguments):
@@ -58,24 +48,6 @@ def kill_after(arguments, seconds):
     return stage
 
 
-def check_whole(folder):
-    """Every file under its own name is whole: JSON parses, bundles hold their members, MIDI files can be read."""
-    for at, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(at, name)
-            if name.startswith("."):
-                continue
-            if name.endswith(".json"):
-                assert files.read_json(path)
-            elif name.endswith(".tar"):
-                assert finding.find(path, "--checkpoint_file").run
-            elif name.endswith(".mid"):
-                assert list(examples.read(path))
-            elif name.endswith(".png"):
-                with open(path, "rb") as f:
-                    assert f.read()[-8:-4] == b"IEND"
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A training that nothing disturbed, and how long it took."""
@@ -86,7 +58,7 @@ def whole(tmp_path_factory):
 
 
 def training(run_dir):
-    flags = ["--config=" + CONFIG, "--examples_path=" + EXAMPLE, "--hparams=" + HPARAMS, "--num_steps=%d" % STEPS]
+    flags = ["--config=" + SMALL, "--examples_path=" + EXAMPLE, "--hparams=" + HPARAMS, "--num_steps=%d" % STEPS]
     return command("midime_train.py", "--run_dir=" + run_dir, *flags)
 
 
@@ -141,7 +113,7 @@ def test_killed_before_the_first_step(tmp_path, monkeypatch):
     songs.mkdir()
     for i in range(30):
         write_midi(melody(tune(40, i)), songs / ("%02d.mid" % i))
-    flags = ["--config=" + CONFIG, "--examples_path=%s" % songs, "--hparams=" + HPARAMS, "--num_steps=1"]
+    flags = ["--config=" + SMALL, "--examples_path=%s" % songs, "--hparams=" + HPARAMS, "--num_steps=1"]
 
     def started(name):
         monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / ("cache" + name)))
@@ -200,7 +172,7 @@ def test_many_songs_in_one_process(tmp_path):
         song = write_midi(melody(tune(6, i)), tmp_path / "song.mid")
         run_dir = str(tmp_path / ("run%d" % (i % 3)))
         subprocess.check_call(["rm", "-rf", run_dir])
-        lc_music_vae.train(CONFIG, song, run_dir, num_steps=3, hparams=HPARAMS)
+        lc_music_vae.train(SMALL, song, run_dir, num_steps=3, hparams=HPARAMS)
         with lc_music_vae.TrainedModel(run_dir) as model:
             assert len(model.sample(2)) == 2
             model.reconstruct(next(examples.read(song)).note_sequence)

@@ -10,10 +10,8 @@ import browser
 import note_seq
 import numpy as np
 import pytest
-from conftest import EXAMPLE, REPO, generate
+from helpers import AWKWARD, EXAMPLE, REPO, generate, loudest_hertz
 from PIL import Image
-from test_audio import loudest_hertz
-from test_page import AWKWARD, folder  # noqa: F401 - a fixture
 
 import lc_music_vae
 from lc_music_vae.showing import page
@@ -74,7 +72,7 @@ def generated(tmp_path_factory):
     return os.path.join(run_dir, "generated")
 
 
-def at(folder):  # noqa: F811
+def at(folder):
     return os.path.join(str(folder), page.PAGE)
 
 
@@ -184,9 +182,9 @@ def test_what_is_heard_are_the_notes_of_the_file(opened, generated):
     assert np.abs(sound[-4410:]).max() < 0.01
 
 
-def test_drums_are_heard_though_the_sound_file_is_no_sound(opened, folder):  # noqa: F811
-    page.write(str(folder))
-    opened.open(at(folder))
+def test_drums_are_heard_though_the_sound_file_is_no_sound(opened, three_runs):
+    page.write(str(three_runs))
+    opened.open(at(three_runs))
     number = opened.run("outputs.findIndex((output) => output.file === 'b.mid')")
     opened.click("outputs[%d].button" % number)
     opened.wait("started === outputs[%d].notes.length" % number)  # b.wav is damaged
@@ -200,18 +198,18 @@ def test_drums_are_heard_though_the_sound_file_is_no_sound(opened, folder):  # n
     assert loudest_hertz(alone) > 4000
 
 
-def test_where_there_are_too_many_the_page_says_how_many_more(opened, folder, monkeypatch):  # noqa: F811
+def test_where_there_are_too_many_the_page_says_how_many_more(opened, three_runs, monkeypatch):
     monkeypatch.setattr(page, "_MAX_SHOWN", 3)
-    page.write(str(folder))
-    opened.open(at(folder))
+    page.write(str(three_runs))
+    opened.open(at(three_runs))
     check_clean(opened)
     assert opened.run("outputs.length") == 3
     assert "The newest 3 are shown here; index.json lists 1 more." in opened.run("document.body.innerText")
 
 
-def test_names_are_shown_as_they_are(opened, folder):  # noqa: F811
-    page.write(str(folder))
-    opened.open(at(folder))
+def test_names_are_shown_as_they_are(opened, three_runs):
+    page.write(str(three_runs))
+    opened.open(at(three_runs))
     check_clean(opened)
     assert opened.run("outputs.length") == 4
     assert opened.run("outputs[0].item.querySelector('header p').textContent") == AWKWARD

@@ -4,8 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import drum_beat, melody
-from test_audio import check_two_notes, loudest_hertz, read
+from helpers import check_two_notes, drum_beat, loudest_hertz, melody, read_wav
 
 from lc_music_vae.showing import audio
 
@@ -31,7 +30,7 @@ def test_same_bytes_again_and_each_drum_is_heard(engine, tmp_path):
     for name in ("a", "b"):
         audio.render(beat, str(tmp_path / name), engine)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    sound = read(tmp_path / "a")
+    sound = read_wav(tmp_path / "a")
     for note in beat.notes:
         start = int(note.start_time * 44100)
         assert np.abs(sound[start : start + 2000]).max() > 0.02, note
@@ -41,7 +40,7 @@ def test_programs_sound_each_its_own_way(engine, tmp_path):
     sounds = []
     for program in (0, 73):
         audio.render(melody([(0, 4, 69)], program=program), str(tmp_path / str(program)), engine)
-        sounds.append(read(tmp_path / str(program)))
+        sounds.append(read_wav(tmp_path / str(program)))
         assert abs(1200 * np.log2(loudest_hertz(sounds[-1][:, 0]) / 440)) < 15
     piano, flute = (np.abs(s[80000:88000]).mean() / np.abs(s[5000:13000]).mean() for s in sounds)
     assert piano < 0.6 < flute  # a piano's note dies away, a flute's does not

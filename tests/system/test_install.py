@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO
 
 with open(os.path.join(REPO, "README.md"), encoding="utf-8") as _f:
     INSTALL = re.search(r"## Install it elsewhere\n\n```sh\n(.*?)```", _f.read(), re.DOTALL).group(1).splitlines()

@@ -1,0 +1,156 @@
+"""The modes of generation: what each takes, how many outputs it makes, and where it decodes. No model is loaded."""
+
+import numpy as np
+import pytest
+from helpers import EXAMPLE, generate, one_line
+
+from lc_music_vae.generation.inputs import Given, Input
+from lc_music_vae.generation.mode import Mode
+from lc_music_vae.generation.modes import MODES, get_mode
+from lc_music_vae.models import points
+from lc_music_vae.options import Request
+from lc_music_vae.showing.outputs import Output
+
+# Flags that only some modes take, each with a value; and who takes them.
+VALUES = {
+    "num_outputs": 3,
+    "qpm": 90,
+    "program": 3,
+    "input_midi_1": EXAMPLE,
+    "input_bars_1": "1-2",
+    "input_midi_2": EXAMPLE,
+    "input_bars_2": "9-10",
+    "latent": "0,1,0,0",
+    "latent_2": "1,0,0,0",
+    "similarity": 0.5,
+    "melody_track": "all",
+    "metre": "4/4",
+}
+_DECODED = {"num_outputs", "qpm", "program"}
+_READ = {"melody_track", "metre"}
+TAKEN = {
+    "sample": _DECODED | {"latent"},
+    "interpolate": (_DECODED | _READ)
+    | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2"},
+    "reconstruct": _READ | {"input_midi_1"},
+    "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity"},
+    "walk": _DECODED | {"latent"},
+}
+
+
+class FourNumbers:
+    """Stands for a model with a small latent of four numbers."""
+
+    encoded_z_size = 4
+    center = np.array([0.1, -0.2, 0.3, 0.4])
+
+    def __init__(self):
+        self.decoded = []
+
+    def decode(self, where, temperature):
+        self.decoded.append((where, temperature))
+        return ["music %d" % i for i in range(len(where))]
+
+
+def at(*latents):
+    """Inputs that are points."""
+    return Given([Input("input %d" % i, i, latent=[float(x) for x in latent]) for i, latent in enumerate(latents, 1)])
+
+
+def test_every_mode_is_here():
+    assert set(MODES) == set(TAKEN)
+    assert all(mode.name == name and mode.text for name, mode in MODES.items())
+
+
+@pytest.mark.parametrize("flag", VALUES)
+@pytest.mark.parametrize("name", MODES)
+def test_a_flag_that_a_mode_does_not_take_is_refused_before_anything_else(name, flag, tmp_path):
+    """There is no model: where the flag is taken, that is what is said, or which input is missing."""
+    error = one_line(generate, name, str(tmp_path), **{flag: VALUES[flag]})
+    refused = "%s=%s: mode %s does not take it; leave it out" % (flag, VALUES[flag], name)
+    assert (error == refused) == (flag not in TAKEN[name])
+    assert "does not take it" not in error or error == refused
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_the_defaults_and_sound_are_for_every_mode(name, tmp_path):
+    error = one_line(generate, name, str(tmp_path), audio=True, temperature=1, seed=3, melody_track="auto", metre="any")
+    assert "does not take it" not in error
+
+
+def test_an_unknown_mode():
+    names = "sample, interpolate, reconstruct, similar, walk"
+    assert one_line(get_mode, "dance") == "mode=dance must be one of " + names
+
+
+def test_how_many_outputs():
+    default = {name: mode.num_outputs(Request(mode=name)) for name, mode in MODES.items()}
+    assert default == {"sample": 8, "interpolate": 8, "reconstruct": 1, "similar": 8, "walk": 8}
+    assert MODES["sample"].num_outputs(Request(latent="0,0,0,0")) == 1
+    assert MODES["sample"].num_outputs(Request(latent="0,0,0,0", num_outputs=3)) == 3
+    assert MODES["similar"].num_outputs(Request(mode="similar", num_outputs=1)) == 1
+    for name in ("interpolate", "walk"):
+        said = "num_outputs=1 must be 2 or more in mode %s" % name
+        assert one_line(MODES[name].num_outputs, Request(mode=name, num_outputs=1)) == said
+
+
+def made(name, *latents, **request):
+    """Returns the outputs and where they were decoded."""
+    model = FourNumbers()
+    outputs = MODES[name].make(model, at(*latents), Request(mode=name, **request), 0.7, 5)
+    ((where, temperature),) = model.decoded
+    assert temperature == 0.7
+    assert [output.note_sequence for output in outputs] == ["music %d" % i for i in range(len(where))]
+    np.testing.assert_array_equal([output.latent for output in outputs], where)
+    return [output.title for output in outputs], where
+
+
+def test_samples_are_draws_or_one_point_again():
+    titles, where = made("sample", num_outputs=3)
+    assert titles == ["000", "001", "002"]
+    np.testing.assert_array_equal(where, points.prior_samples(3, 4, 5))
+    _, where = made("sample", (0, 1, 2, 3), latent="0,1,2,3", num_outputs=2)
+    np.testing.assert_array_equal(where, [[0, 1, 2, 3]] * 2)
+
+
+def test_an_interpolation_names_its_ends():
+    ends = (1, 0, 0, 0), (0, 1, 0, 0)
+    titles, where = made("interpolate", *ends, num_outputs=3)
+    assert titles == ["000: start, input 1", "001", "002: end, input 2"]
+    np.testing.assert_allclose(where, [ends[0], [0.5**0.5, 0.5**0.5, 0, 0], ends[1]], atol=1e-12)
+
+
+def test_variations_are_as_similar_as_asked():
+    point = (1.0, 2, 3, 4)
+    for given, similarity in (({}, 0.8), ({"similarity": 0.25}, 0.25)):
+        _, where = made("similar", point, num_outputs=3, **given)
+        np.testing.assert_array_equal(where, points.similar(np.array(point), 3, similarity, 5))
+        assert MODES["similar"].settings(Request(**given)) == {"similarity": similarity}
+    assert MODES["sample"].settings(Request()) == {}
+
+
+def test_a_walk_is_a_row_a_dimension_about_the_songs_mean_or_a_point():
+    titles, where = made("walk", num_outputs=3)
+    assert titles[2:5] == ["knob 1: 2.50", "knob 2: -2.50", "knob 2: 0.00"]
+    np.testing.assert_array_equal(where.reshape(4, 3, 4), points.walk(FourNumbers.center, 3))
+    _, where = made("walk", (1, 1, 1, 1), num_outputs=2)
+    np.testing.assert_array_equal(where[2], [1, -2.5, 1, 1])
+
+
+def test_a_point_of_another_size_is_refused():
+    for name in ("sample", "walk", "similar"):
+        error = one_line(MODES[name].make, FourNumbers(), at((1, 2, 3)), Request(mode=name), 0.5, 1)
+        assert error == "input 1: this model's latent has 4 numbers, not 3"
+
+
+def test_a_mode_that_says_no_points_has_to_make_its_outputs_itself():
+    with pytest.raises(TypeError, match="decodes no points"):
+        Mode().make(FourNumbers(), at(), Request(), 0.5, 1)
+
+
+def test_sheets():
+    outputs = [Output("000", "a"), Output("001", "b")]
+    plain = MODES["sample"].sheet(outputs, at(), [], 2)
+    assert plain == (["a", "b"], ["000", "001"], None)
+    assert MODES["walk"].sheet(outputs, at(), [], 7).columns == 7
+    assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), [], 2) == plain
