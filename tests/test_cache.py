@@ -46,7 +46,7 @@ def versions(folder):
 def test_it_is_made_once_and_the_older_goes(folder):
     calls = []
     for version in ("1", "1", "2", "2", "1"):
-        place, descriptor = cache.hold("entry", version, "a", making(version, calls))
+        place, descriptor = cache.hold("entry", version, whole="a", make=making(version, calls))
         os.close(descriptor)
         assert place == str(folder / "entry" / version)
         with open(os.path.join(place, "b")) as f:
@@ -56,24 +56,24 @@ def test_it_is_made_once_and_the_older_goes(folder):
 
 
 def test_what_is_read_is_not_removed(folder):
-    place, reader = cache.hold("entry", "1", "a", making())
-    os.close(cache.hold("entry", "2", "a", making())[1])
+    place, reader = cache.hold("entry", "1", whole="a", make=making())
+    os.close(cache.hold("entry", "2", whole="a", make=making())[1])
     cache.forget(place)
     assert versions(folder) == ["1", "2"]
     with open(os.path.join(place, "b")) as f:
         assert f.read() == "whole"
     os.close(reader)
-    os.close(cache.hold("entry", "3", "a", making())[1])
+    os.close(cache.hold("entry", "3", whole="a", make=making())[1])
     assert versions(folder) == ["3"]
     cache.forget(str(folder / "entry" / "3"))
     assert os.listdir(str(folder)) == []
 
 
 def test_what_a_cleaner_of_old_files_took_is_made_anew(folder):
-    place, descriptor = cache.hold("entry", "1", "a", making())
+    place, descriptor = cache.hold("entry", "1", whole="a", make=making())
     os.close(descriptor)
     os.remove(os.path.join(place, "a"))
-    os.close(cache.hold("entry", "1", "a", making())[1])
+    os.close(cache.hold("entry", "1", whole="a", make=making())[1])
     assert sorted(os.listdir(place)) == ["a", "b"]
 
 
@@ -86,10 +86,11 @@ def test_who_comes_second_waits_and_makes_nothing(folder, caplog):
         assert go_on.wait(10)
         making("slow", calls)(path)
 
-    first = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", "a", slow)[1]))
+    first = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", whole="a", make=slow)[1]))
     first.start()
     assert started.wait(10)
-    second = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", "a", making("fast", calls))[1]))
+    fast = making("fast", calls)
+    second = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", whole="a", make=fast)[1]))
     second.start()
     deadline = time.time() + 10
     while "waiting for another process" not in caplog.text and time.time() < deadline:
@@ -110,11 +111,11 @@ def test_a_file_system_without_locks(folder, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", flock)
     for version in ("1", "2", "2"):
-        os.close(cache.hold("entry", version, "a", making())[1])
+        os.close(cache.hold("entry", version, whole="a", make=making())[1])
     assert versions(folder) == ["1", "2"]
     os.remove(str(folder / "entry" / "1" / "a"))
     with pytest.raises(OSError, match="not empty"):
-        cache.hold("entry", "1", "a", making())
+        cache.hold("entry", "1", whole="a", make=making())
     assert versions(folder) == ["1", "2"]
 
 
@@ -124,7 +125,7 @@ def test_what_cannot_be_made_leaves_nothing(folder):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cache.hold("entry", "1", "a", broken)
+        cache.hold("entry", "1", whole="a", make=broken)
     assert os.listdir(str(folder)) == []
 
 
@@ -139,7 +140,7 @@ def make(path):
 number = int(sys.argv[1])
 for turn in range(60):
     version = "%d" % (turn % 3 if number else turn % 2)
-    place, held = cache.hold("entry", version, "a", make)
+    place, held = cache.hold("entry", version, whole="a", make=make)
     for name in "ab":
         with open(os.path.join(place, name)) as f:
             assert f.read() == "whole" * 1000
@@ -178,7 +179,7 @@ def make(path):
     os.makedirs(path)
     open(os.path.join(path, "a"), "w").close()
 sys.settrace(traced)
-cache.hold("entry", "1", "a", make)
+cache.hold("entry", "1", whole="a", make=make)
 sys.settrace(None)
 """
     killed = 0
@@ -186,7 +187,7 @@ sys.settrace(None)
         ended = run_process("-c", code, str(lines)).returncode
         assert ended in (0, -signal.SIGKILL)
         killed += ended != 0
-        os.close(cache.hold("entry", "1", "a", making())[1])
+        os.close(cache.hold("entry", "1", whole="a", make=making())[1])
         assert versions(folder) == ["1"]
         cache.forget(str(folder / "entry" / "1"))
         assert not folder.exists() or os.listdir(str(folder)) == []
@@ -240,7 +241,7 @@ for turn in range(25):
 def test_four_processes_unpack_one_bundle_at_once(folder, small_checkpoints, tmp_path, record_property):
     """25 rounds, each with an empty cache: what the other processes still read may be taken away before the next."""
     bundle = str(tmp_path / "b.tar")
-    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], name="x.ckpt", run={})
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", UNPACK, bundle],
@@ -286,7 +287,7 @@ def test_commands_that_begin_at_once_with_an_empty_cache(trained, tmp_path, fold
 
 def test_killed_while_unpacking(folder, small_checkpoints, tmp_path, record_property):
     bundle = str(tmp_path / "b.tar")
-    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], name="x.ckpt", run={})
     code = """
 import os, signal, sys
 from lc_music_vae.checkpoints import bundles, finding
@@ -320,7 +321,7 @@ def test_other_contents_of_the_same_size_and_time_are_read(small_checkpoints, tm
     for seed in (1, 2):
         save_random_checkpoint("cat-mel_2bar_big", prefix, seed, slots=False)
         other = str(tmp_path / "other.tar")
-        bundles.write(other, prefix, "x.ckpt", {})
+        bundles.write(other, prefix, name="x.ckpt", run={})
         shutil.copyfile(other, bundle)
         os.utime(bundle, ns=(10**18, 10**18))
         found = finding.find(bundle, "--pretrained_path")
@@ -332,7 +333,7 @@ def test_other_contents_of_the_same_size_and_time_are_read(small_checkpoints, tm
 def test_weights_hold_their_copy_as_long_as_they_are(small_checkpoints, tmp_path):
     """A notebook that opens one bundle after another keeps no descriptor of those that are gone."""
     bundle = str(tmp_path / "b.tar")
-    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], name="x.ckpt", run={})
     found = finding.find(bundle, "--pretrained_path")
     weights = Weights(found)
     place = os.path.dirname(weights._prefix)
@@ -352,7 +353,7 @@ def test_weights_hold_their_copy_as_long_as_they_are(small_checkpoints, tmp_path
 def test_what_never_gets_whole_or_cannot_be_found_is_given_up(folder):
     calls = []
     with pytest.raises(OSError, match="others change it"):
-        cache.hold("entry", "1", "c", making(calls=calls))
+        cache.hold("entry", "1", whole="c", make=making(calls=calls))
     assert len(calls) == cache._TRIES
 
     def gone(path):
@@ -360,6 +361,6 @@ def test_what_never_gets_whole_or_cannot_be_found_is_given_up(folder):
         raise FileNotFoundError(path)
 
     with pytest.raises(FileNotFoundError):
-        cache.hold("other", "1", "a", gone)
+        cache.hold("other", "1", whole="a", make=gone)
     assert len(calls) == 2 * cache._TRIES
     assert os.listdir(str(folder)) == ["entry"]

@@ -268,7 +268,7 @@ def test_damaged_data_is_one_line(forms, tmp_path):
 def test_written_bundle_is_found_with_its_run_and_is_the_same_every_time(forms, tmp_path):
     paths = [str(tmp_path / "one.tar"), str(tmp_path / "two.tar")]
     for path in paths:
-        bundles.write(path, forms["prefix"], "lc.ckpt", {"config": "lc", "seed": 3})
+        bundles.write(path, forms["prefix"], name="lc.ckpt", run={"config": "lc", "seed": 3})
     found = find(paths[0])
     assert (found.prefix, found.run) == ("lc.ckpt", {"config": "lc", "seed": 3})
     assert Weights(found).shapes == Weights(find(forms["prefix"])).shapes

@@ -280,7 +280,7 @@ def test_a_bundle_that_may_not_be_read(bundle, monkeypatch):
 def test_bundles_are_the_same_whoever_packs_them(tmp_path):
     write(tmp_path, "m.ckpt-5.index", "m.ckpt-5.data-00000-of-00001", "m.ckpt-50.index", "other")
     path = str(tmp_path / "b.tar")
-    bundles.write(path, str(tmp_path / "m.ckpt-5"), "lc-x", {"b": 1, "a": 2})
+    bundles.write(path, str(tmp_path / "m.ckpt-5"), name="lc-x", run={"b": 1, "a": 2})
     with tarfile.open(path) as tar:
         members = tar.getmembers()
         recorded = tar.extractfile("run.json").read()

@@ -49,7 +49,7 @@ def folder(tmp_path, run):
     with open(os.path.join(path, "train", "checkpoint"), "w") as f:
         f.write('model_checkpoint_path: "model.ckpt-5"\n')
     files.write_json(os.path.join(path, "run.json"), run)
-    bundles.write(os.path.join(path, CONFIG + ".tar"), prefix, CONFIG, run)
+    bundles.write(os.path.join(path, CONFIG + ".tar"), prefix, name=CONFIG, run=run)
     return path
 
 

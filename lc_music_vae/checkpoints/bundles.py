@@ -208,7 +208,7 @@ def _hold_unpacked(checkpoint: Checkpoint, bundle: str, stem: str) -> Tuple[str,
 
     entry, version = cache.key(os.path.realpath(bundle)), cache.key(json.dumps([checkpoint.prefix, before]))
     try:
-        return cache.hold(entry, version, stem + ".index", make)
+        return cache.hold(entry, version, whole=stem + ".index", make=make)
     except OSError as e:
         raise InputError(
             "%s=%s: cannot unpack into %s (%s); set LC_MUSIC_VAE_CACHE to a folder with room"
@@ -257,7 +257,7 @@ def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
         target.write(block)
 
 
-def write(path: str, prefix: str, name: str, run: dict) -> None:
+def write(path: str, prefix: str, *, name: str, run: dict) -> None:
     """Bundles the checkpoint at `prefix`, called `name` inside, and `run.json` into the tar at `path`."""
     folder, stem = os.path.split(prefix)
     with files.replacing(path) as temporary, tarfile.open(temporary, "w") as tar:

@@ -92,7 +92,7 @@ def _in_checkpoint(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
 
 
 def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], source: ModelSource) -> ModelFiles:
-    pretrained = find_pretrained("--vae_checkpoint_file", source.vae_checkpoint_file, config, run)
+    pretrained = find_pretrained("--vae_checkpoint_file", source.vae_checkpoint_file, config=config, run=run)
     fingerprint = None
     if run:
         recorded = run.pretrained
@@ -115,7 +115,7 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], sou
     )
 
 
-def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[RunJson]) -> Checkpoint:
+def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optional[RunJson]) -> Checkpoint:
     """Finds MusicVAE's checkpoint: the one named, else the one that training used, else the one that ships.
 
     Args:

@@ -31,7 +31,7 @@ def key(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
 
 
-def hold(entry: str, version: str, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:
+def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:
     """Returns the folder of a version, and a descriptor: until it is closed, nobody removes the version.
 
     What is not there is made first; where several processes want it at once, one makes it and the others wait.

@@ -87,7 +87,7 @@ def train(
     run = folder.read()
     settings = _settings(folder, run, config, hparams, augment, seed, melody_track, metre)
     songs = _songs(folder, run, examples_path, add_songs)
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config, run)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config=config, run=run)
     bundle = folder.bundle(config)
     prefix, step = folder.latest()
     if run is None:
@@ -239,7 +239,7 @@ def _train(
     done = began._replace(latent=_look_back(folder, prefix, found), step=step)
     folder.write(done)
     bundle = folder.bundle(settings.config)
-    bundles.write(bundle, prefix, settings.config + ".ckpt", done.to_json())
+    bundles.write(bundle, prefix, name=settings.config + ".ckpt", run=done.to_json())
     logger.info("trained to step %d on %s%s", step, _counted(found), reached)
     logger.info("  the model to keep or share: %s", bundle)
     logger.info("  its curves and a map of its latent: %s", folder.picture)
@@ -283,7 +283,7 @@ def evaluate(
         folder.check_whole(kept)
     if examples_path is None:
         _say_what_changed(folder, run, kept)
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, run.settings.config, run)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config=run.settings.config, run=run)
     with folder.evaluating(eval_dir_suffix) as target:
         return _evaluate(folder, run, kept, others, checkpoint, eval_num_batches, target)
 
