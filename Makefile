@@ -5,7 +5,7 @@ VENV ?= $(if $(filter tf2,$(PLATFORM)),.venv-tf2,.venv)
 PY = $(VENV)/bin/python
 export PLATFORM PYTHON VENV
 
-.PHONY: demo test test-install coverage test-page test-audio soak lint format bench clean
+.PHONY: demo check test test-install coverage test-page test-audio soak lint format bench clean
 
 $(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt pyproject.toml tools/bootstrap.sh
 	@tools/bootstrap.sh
@@ -21,6 +21,10 @@ lint: $(VENV)/stamp
 format: $(VENV)/stamp
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+# Lint, and the tests that train nothing and load no model: under a minute.
+check: lint
+	@$(PY) -m pytest --fast -n 2 --dist loadfile
 
 test: lint
 	@$(PY) -m pytest -n 2 --dist loadfile

@@ -150,6 +150,7 @@ for turn in range(60):
 """
 
 
+@pytest.mark.slow
 def test_many_processes_that_make_read_and_remove_the_same(folder, record_property):
     processes = [
         subprocess.Popen([sys.executable, "-c", ONE_OF_MANY, str(i)], cwd=REPO, stderr=subprocess.PIPE, text=True)
@@ -163,6 +164,7 @@ def test_many_processes_that_make_read_and_remove_the_same(folder, record_proper
     assert not any(name.startswith(".") for name in left)
 
 
+@pytest.mark.slow
 def test_killed_while_it_is_made(folder, record_property):
     """At several moments; the same again works, and what was left is gone."""
     code = """
@@ -314,7 +316,7 @@ with bundles.unbundled(finding.find(sys.argv[1], "--pretrained_path")):
     record_property("tried", 3)
 
 
-def test_other_contents_of_the_same_size_and_time_are_read(small_checkpoints, tmp_path):
+def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
     """As `cp -p` leaves them."""
     bundle, prefix = str(tmp_path / "b.tar"), str(tmp_path / "x.ckpt")
     prints = []

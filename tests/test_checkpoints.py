@@ -165,7 +165,7 @@ def test_a_member_that_is_there_twice_is_refused_where_the_data_does_not_fit(for
         Weights(find(bundle))
 
 
-def test_a_fingerprint_is_kept_until_the_checkpoint_changes(tmp_path, monkeypatch):
+def test_a_fingerprint_is_kept_until_the_checkpoint_changes(cut_down, tmp_path, monkeypatch):
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
     prefix = str(tmp_path / "x.ckpt")
 

@@ -165,11 +165,11 @@ def test_same_seed_same_bytes_in_every_mode_and_another_seed_others(trained, scr
         common = ["--run_dir=" + trained, "--mode=" + mode, "--temperature=1", *arguments]
         flags = [*common, "--seed=1", "--output_dir=%s" % (tmp_path / mode / "a")]
         done = run_process("midime_generate.py", *flags)  # in a process of its own, as nothing was done before
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert done.returncode == 0, done.stderr
         for folder, seed in (("b", 1), ("c", 2)):
             flags = [*common, "--seed=%d" % seed, "--output_dir=%s" % (tmp_path / mode / folder)]
-            status, out, error = script("midime_generate", *flags)
-            assert (status, out) == (0, ""), error
+            status, _, error = script("midime_generate", *flags)
+            assert status == 0, error
         assert sha(tmp_path / mode / "a") == sha(tmp_path / mode / "b")
         assert sha(tmp_path / mode / "a") != sha(tmp_path / mode / "c")
 
@@ -210,12 +210,6 @@ def test_an_input_of_several_windows_is_written_out_and_each_candidate_works(tra
         assert status == 0, error
         outputs[how] = sha(tmp_path / how)
     assert outputs["files"][:-1] == outputs["bars"][:-1]  # the pictures name the inputs
-
-
-def timed(*arguments):
-    start = time.perf_counter()
-    done = run_process(*arguments)
-    return time.perf_counter() - start, done
 
 
 @pytest.mark.parametrize("name", ["midime_train", "midime_generate"])
@@ -395,6 +389,7 @@ def test_debug_shows_the_traceback(script, tmp_path):
     assert error.splitlines()[-1].startswith("midime_generate: error: ")
 
 
+@pytest.mark.slow
 def test_at_info_only_our_own_lines_reach_the_screen_and_the_last_one_is_a_command(tmp_path):
     run_dir = tmp_path / "Anna's run"
     done = run_process(
@@ -501,6 +496,7 @@ def test_a_hundred_bad_files_are_told_of_in_a_screenful(script, tmp_path):
     assert sum("not readable as MIDI" in row for row in rows) == 100
 
 
+@pytest.mark.slow
 def test_interrupt_is_one_line_and_130(tmp_path):
     script = os.path.join(REPO, "midime_train.py")
     arguments = ["--config=" + SMALL, "--examples_path=" + EXAMPLE, "--run_dir=%s" % tmp_path, "--num_steps=1000000"]
@@ -545,6 +541,7 @@ def test_audio_is_the_same_again_and_listed(trained, script, tmp_path, monkeypat
     assert len(set(sounds[0])) == 2
 
 
+@pytest.mark.slow
 def test_a_soundfont_that_is_not_there_is_said_before_tensorflow_is_loaded(places, tmp_path):
     environment = dict(os.environ, LC_MUSIC_VAE_SOUNDFONT=places["none"])
     arguments = ["midime_generate.py", "--run_dir=" + places["run"], "--audio", "--output_dir=%s" % (tmp_path / "made")]

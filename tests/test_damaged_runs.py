@@ -16,7 +16,7 @@ from lc_music_vae.system import files
 from lc_music_vae.training import estimator
 from lc_music_vae.training import train as training
 
-pytestmark = pytest.mark.faults("damaged run folders, and files that are not its own")
+pytestmark = [pytest.mark.faults("damaged run folders, and files that are not its own"), pytest.mark.slow]
 
 SIZES = layers(8)
 NEWEST = "train/model.ckpt-2"

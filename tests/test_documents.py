@@ -81,6 +81,7 @@ def test_each_promise_names_a_test_that_is_there():
             assert "\ndef %s(" % name in f.read(), name
 
 
+@pytest.mark.slow
 def test_the_readmes_python_runs(tmp_path, monkeypatch):
     songs = tmp_path / "my_songs"
     songs.mkdir()
@@ -96,6 +97,7 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
     assert (tmp_path / "sample.mid").exists()
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_shows_what_it_says(tmp_path, monkeypatch):
     """Cell after cell in an IPython shell, with what it displays caught."""
     import IPython.display

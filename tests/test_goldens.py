@@ -17,6 +17,8 @@ sys.path.insert(0, GOLDENS)
 
 import make as goldens  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def test_posterior_and_greedy_steps():
     """Measured between 1.15.5 and 2.15.1: 1.3e-6, and every step equal."""

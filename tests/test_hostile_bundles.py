@@ -147,12 +147,13 @@ HOSTILE_TARS = {
 @pytest.mark.parametrize("case", HOSTILE_TARS)
 def test_what_a_tar_alone_shows(case, honest, refused):
     make, message = HOSTILE_TARS[case]
-    started = time.time()
+    started = time.process_time()  # whatever else the machine does
     error = refused(make(honest[0]))
     assert re.search(message, error), error
-    assert time.time() - started < 5
+    assert time.process_time() - started < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["zeros, zipped", "zeros alone, zipped", "a million members"])
 def test_it_costs_little_more_than_help(case, honest, tmp_path):
     """Within 2 s and 200 MB over --help: TensorFlow is not imported, nothing is unpacked."""
@@ -163,12 +164,13 @@ def test_it_costs_little_more_than_help(case, honest, tmp_path):
         code = (
             "import resource, sys, midime_generate\n"
             "try:\n    midime_generate.main(['x'] + sys.argv[1:])\n"
-            "finally:\n    print('MB', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, file=sys.stderr)"
+            "finally:\n    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+            "    print('s', used.ru_utime + used.ru_stime, 'MB', used.ru_maxrss >> 10, file=sys.stderr)"
         )
-        started = time.time()
         done = subprocess.run([sys.executable, "-c", code] + flags, cwd=REPO, stderr=subprocess.PIPE, text=True)
         assert done.returncode == (1 if len(measured) else 0), done.stderr
-        measured.append((time.time() - started, int(re.search(r"MB (\d+)", done.stderr).group(1))))
+        used = re.search(r"s ([\d.]+) MB (\d+)$", done.stderr)
+        measured.append((float(used.group(1)), int(used.group(2))))
     (help_s, help_mb), (seconds, megabytes) = measured
     assert seconds < help_s + 2
     assert megabytes < help_mb + 200

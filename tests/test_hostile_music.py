@@ -239,6 +239,7 @@ def test_any_midi_events_are_read_or_refused(converter, tmp_path_factory, record
     assert outcome(str(path), converter).seconds < 5
 
 
+@pytest.mark.slow
 def test_names_cannot_speak_to_the_terminal(tmp_path):
     """A file's name and a track's name are spelt out on the screen and in examples.tsv."""
     folder = tmp_path / "songs"
@@ -254,6 +255,7 @@ def test_names_cannot_speak_to_the_terminal(tmp_path):
     assert "longlonglong" * 9 not in table
 
 
+@pytest.mark.slow
 def test_one_bad_file_in_a_hundred(tmp_path, caplog):
     folder = tmp_path / "songs"
     folder.mkdir()

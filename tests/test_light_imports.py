@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
 from helpers import EXAMPLE, run_process
+
+pytestmark = pytest.mark.slow
 
 CODE = """
 import json, sys

@@ -12,6 +12,8 @@ from lc_music_vae.models import music_vae
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = "cat-mel_2bar_small"
 
 

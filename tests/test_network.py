@@ -7,6 +7,8 @@ import socket
 import pytest
 from helpers import EXAMPLE, REPO, run_process
 
+pytestmark = pytest.mark.slow
+
 # Runs the scripts that it is given; each connection and look-up is written down, and fails.
 RECORDING = """
 import importlib, json, socket, sys

@@ -38,7 +38,7 @@ from lc_music_vae.models import music_vae
 from lc_music_vae.system import files, interrupts
 from lc_music_vae.training import estimator, summaries
 
-pytestmark = pytest.mark.faults("signals, locks, full disks, what changes or goes")
+pytestmark = [pytest.mark.faults("signals, locks, full disks, what changes or goes"), pytest.mark.slow]
 
 SIZES = layers(16)
 

@@ -132,6 +132,7 @@ def test_the_page_shows_what_the_index_lists(tmp_path):
     assert text.index('"mode":"walk"') < text.index('"mode":"sample"')
 
 
+@pytest.mark.slow
 def test_48_runs_at_the_same_time_are_all_listed_each_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 1.6e9)  # all of them in one second
     folder = outputs.make_folder(str(tmp_path))
@@ -172,6 +173,7 @@ def killed_at(call, folder):
     return os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.faults("signals, locks, full disks, what changes or goes")
 def test_a_killed_run_leaves_nothing_half_written_and_the_next_removes_what_it_left(tmp_path):
     calls = 0

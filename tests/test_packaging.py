@@ -10,6 +10,8 @@ import zipfile
 import pytest
 from helpers import EXAMPLE, REPO
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):

@@ -56,6 +56,7 @@ def test_a_killed_worker_costs_one_item(tmp_path):
         assert list(ordered(eval, [once], why_lost)) == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.faults("killed workers")
 @pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 0), (signal.SIGINT, 1), (signal.SIGKILL, 1)])
 def test_no_process_outlives_an_interrupt_or_a_kill(number, seconds, tmp_path):

@@ -10,6 +10,8 @@ from helpers import EXAMPLE, run_process
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.system import files
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import json, os, sys
 import midime_generate, midime_train

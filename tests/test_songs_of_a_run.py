@@ -17,7 +17,7 @@ from lc_music_vae.models import music_vae
 from lc_music_vae.system import files
 from lc_music_vae.training import train as training
 
-pytestmark = pytest.mark.faults("songs that change between commands")
+pytestmark = [pytest.mark.faults("songs that change between commands"), pytest.mark.slow]
 
 SIZES = layers(8)
 WINDOWS = 3  # of a song of four bars

@@ -20,6 +20,8 @@ from lc_music_vae.music import examples, source
 from lc_music_vae.options import ModelSource, Reading, Sound
 from lc_music_vae.system import files
 
+pytestmark = pytest.mark.slow
+
 
 def notes_of(sequence):
     return [(round(n.start_time, 4), round(n.end_time, 4), n.pitch) for n in sequence.notes]

@@ -40,6 +40,8 @@ from lc_music_vae.system import files
 from lc_music_vae.training import estimator, summaries
 from lc_music_vae.training import train as training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shipped():

@@ -22,7 +22,7 @@ from lc_music_vae.models import music_vae
 from lc_music_vae.training import estimator
 from lc_music_vae.training import train as training
 
-pytestmark = pytest.mark.faults("two commands on one run folder")
+pytestmark = [pytest.mark.faults("two commands on one run folder"), pytest.mark.slow]
 
 SIZES = layers(8)
 SONGS = 12  # of one window each, of which the walk below removes one before each command
