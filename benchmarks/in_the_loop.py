@@ -18,7 +18,8 @@ def main():
     import tensorflow.compat.v1 as tf
 
     from lc_music_vae import data
-    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.checkpoints import finding
+    from lc_music_vae.checkpoints.weights import Weights
     from lc_music_vae.hparams import HParams
     from lc_music_vae.models import music_vae
     from lc_music_vae.music import examples
@@ -29,7 +30,7 @@ def main():
     name = "cat-mel_2bar_big"
     converter = data.WindowConverter(name)
     windows = converter.windows(converter.score(next(examples.read(song))))
-    encoder = music_vae.Encoder(name, checkpoints.Weights(checkpoints.find(checkpoint, "checkpoint")))
+    encoder = music_vae.Encoder(name, Weights(finding.find(checkpoint, "checkpoint")))
     rng = np.random.RandomState(0)
     with tf.Graph().as_default(), tf.Session() as session:
         features = {key: tf.placeholder(tf.float32, [None, 1, 512]) for key in ("mean", "scale")}

@@ -37,9 +37,10 @@ def make_checkpoint(name, prefix):
 
 def half_sizes(prefix):
     """Returns the sizes in MB of the encoder's and of the decoder's trained variables."""
-    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.checkpoints import finding
+    from lc_music_vae.checkpoints.weights import Weights
 
-    shapes = checkpoints.Weights(checkpoints.find(prefix, "--pretrained_path")).shapes
+    shapes = Weights(finding.find(prefix, "--pretrained_path")).shapes
     sizes = {"encoder": 0.0, "decoder": 0.0}
     for name, shape in shapes.items():
         count = 1

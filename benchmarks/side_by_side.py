@@ -121,9 +121,10 @@ def peak(sample, prefix):
     code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL); "
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
     done = subprocess.run(PY + ["-c", code] + sample, cwd=REPO, stdout=subprocess.PIPE, check=True)
-    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.checkpoints import finding
+    from lc_music_vae.checkpoints.weights import Weights
 
-    shapes = checkpoints.Weights(checkpoints.find(prefix, "checkpoint")).shapes
+    shapes = Weights(finding.find(prefix, "checkpoint")).shapes
     weights = sum(4 * product(shape) for name, shape in shapes.items() if not name.startswith("encoder/")) / 2**20
     row("peak memory of sample", "decoder's weights + 600 MB", float(done.stdout), weights + 600, "1.0", "MB")
 
@@ -162,7 +163,8 @@ def in_process(prefix):
     )
     row("imports beyond TensorFlow (CPU time)", "import note_seq", imports, note_seq, "1.0")
     from lc_music_vae import data
-    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.checkpoints import finding
+    from lc_music_vae.checkpoints.weights import Weights
     from lc_music_vae.hparams import HParams
     from lc_music_vae.models import music_vae
     from lc_music_vae.music import examples
@@ -178,7 +180,7 @@ def in_process(prefix):
             session.run(tf.global_variables_initializer())
             return 2 * n * k * m / median_of(lambda: session.run(product), 20) / 1e9
 
-    weights = checkpoints.Weights(checkpoints.find(prefix, "checkpoint"))
+    weights = Weights(finding.find(prefix, "checkpoint"))
     converter = data.WindowConverter(NAME)
     windows = converter.windows(converter.score(next(examples.read(SONG))))
     inputs, lengths = ([getattr(w, key) for w in windows] * 24 for key in ("inputs", "length"))

@@ -8,9 +8,9 @@ import note_seq
 import numpy as np
 
 from lc_music_vae import data
-from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.checkpoints import model_files, run_dir
 from lc_music_vae.checkpoints.model_files import ModelFiles
+from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
 from lc_music_vae.encoding import nearness
 from lc_music_vae.encoding.nearness import Nearest
 from lc_music_vae.errors import InputError
@@ -136,8 +136,8 @@ class TrainedModel:
         self.octaves = found.octaves
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
-        self._weights = checkpoints.Weights(found.pretrained)
-        if found.fingerprint and self._weights.fingerprint(checkpoints.ENCODER_SCOPE) != found.fingerprint:
+        self._weights = Weights(found.pretrained)
+        if found.fingerprint and self._weights.fingerprint(ENCODER_SCOPE) != found.fingerprint:
             raise InputError(
                 "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
                 % (found.pretrained.flag, found.pretrained.path, found.small.path)

@@ -197,7 +197,7 @@ def half_written(folder):
 
 def check_whole(folder):
     """Every file under its own name is whole: JSON parses, bundles hold their members, MIDI files can be read."""
-    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.checkpoints import finding
     from lc_music_vae.music import examples
     from lc_music_vae.system import files
 
@@ -209,7 +209,7 @@ def check_whole(folder):
             if name.endswith(".json"):
                 assert files.read_json(path)
             elif name.endswith(".tar"):
-                assert checkpoints.find(path, "--checkpoint_file").run
+                assert finding.find(path, "--checkpoint_file").run
             elif name.endswith(".mid"):
                 assert list(examples.read(path))
             elif name.endswith(".png"):

@@ -14,7 +14,8 @@ import pytest
 from helpers import EXAMPLE, REPO, run_process
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.system import cache, files
 
 pytestmark = pytest.mark.faults("several processes, one cache")
@@ -45,7 +46,7 @@ def versions(folder):
 def test_it_is_made_once_and_the_older_goes(folder):
     calls = []
     for version in ("1", "1", "2", "2", "1"):
-        place, descriptor = cache.hold("entry", version, "a", making(version, calls))
+        place, descriptor = cache.hold("entry", version, whole="a", make=making(version, calls))
         os.close(descriptor)
         assert place == str(folder / "entry" / version)
         with open(os.path.join(place, "b")) as f:
@@ -55,24 +56,24 @@ def test_it_is_made_once_and_the_older_goes(folder):
 
 
 def test_what_is_read_is_not_removed(folder):
-    place, reader = cache.hold("entry", "1", "a", making())
-    os.close(cache.hold("entry", "2", "a", making())[1])
+    place, reader = cache.hold("entry", "1", whole="a", make=making())
+    os.close(cache.hold("entry", "2", whole="a", make=making())[1])
     cache.forget(place)
     assert versions(folder) == ["1", "2"]
     with open(os.path.join(place, "b")) as f:
         assert f.read() == "whole"
     os.close(reader)
-    os.close(cache.hold("entry", "3", "a", making())[1])
+    os.close(cache.hold("entry", "3", whole="a", make=making())[1])
     assert versions(folder) == ["3"]
     cache.forget(str(folder / "entry" / "3"))
     assert os.listdir(str(folder)) == []
 
 
 def test_what_a_cleaner_of_old_files_took_is_made_anew(folder):
-    place, descriptor = cache.hold("entry", "1", "a", making())
+    place, descriptor = cache.hold("entry", "1", whole="a", make=making())
     os.close(descriptor)
     os.remove(os.path.join(place, "a"))
-    os.close(cache.hold("entry", "1", "a", making())[1])
+    os.close(cache.hold("entry", "1", whole="a", make=making())[1])
     assert sorted(os.listdir(place)) == ["a", "b"]
 
 
@@ -85,10 +86,11 @@ def test_who_comes_second_waits_and_makes_nothing(folder, caplog):
         assert go_on.wait(10)
         making("slow", calls)(path)
 
-    first = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", "a", slow)[1]))
+    first = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", whole="a", make=slow)[1]))
     first.start()
     assert started.wait(10)
-    second = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", "a", making("fast", calls))[1]))
+    fast = making("fast", calls)
+    second = threading.Thread(target=lambda: os.close(cache.hold("entry", "1", whole="a", make=fast)[1]))
     second.start()
     deadline = time.time() + 10
     while "waiting for another process" not in caplog.text and time.time() < deadline:
@@ -109,11 +111,11 @@ def test_a_file_system_without_locks(folder, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", flock)
     for version in ("1", "2", "2"):
-        os.close(cache.hold("entry", version, "a", making())[1])
+        os.close(cache.hold("entry", version, whole="a", make=making())[1])
     assert versions(folder) == ["1", "2"]
     os.remove(str(folder / "entry" / "1" / "a"))
     with pytest.raises(OSError, match="not empty"):
-        cache.hold("entry", "1", "a", making())
+        cache.hold("entry", "1", whole="a", make=making())
     assert versions(folder) == ["1", "2"]
 
 
@@ -123,7 +125,7 @@ def test_what_cannot_be_made_leaves_nothing(folder):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cache.hold("entry", "1", "a", broken)
+        cache.hold("entry", "1", whole="a", make=broken)
     assert os.listdir(str(folder)) == []
 
 
@@ -138,7 +140,7 @@ def make(path):
 number = int(sys.argv[1])
 for turn in range(60):
     version = "%d" % (turn % 3 if number else turn % 2)
-    place, held = cache.hold("entry", version, "a", make)
+    place, held = cache.hold("entry", version, whole="a", make=make)
     for name in "ab":
         with open(os.path.join(place, name)) as f:
             assert f.read() == "whole" * 1000
@@ -179,7 +181,7 @@ def make(path):
     os.makedirs(path)
     open(os.path.join(path, "a"), "w").close()
 sys.settrace(traced)
-cache.hold("entry", "1", "a", make)
+cache.hold("entry", "1", whole="a", make=make)
 sys.settrace(None)
 """
     killed = 0
@@ -187,7 +189,7 @@ sys.settrace(None)
         ended = run_process("-c", code, str(lines)).returncode
         assert ended in (0, -signal.SIGKILL)
         killed += ended != 0
-        os.close(cache.hold("entry", "1", "a", making())[1])
+        os.close(cache.hold("entry", "1", whole="a", make=making())[1])
         assert versions(folder) == ["1"]
         cache.forget(str(folder / "entry" / "1"))
         assert not folder.exists() or os.listdir(str(folder)) == []
@@ -223,15 +225,16 @@ def test_a_file_s_identity_is_seen_to_change(tmp_path):
 
 UNPACK = """
 import sys, time
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.weights import Weights
 import tensorflow
 for turn in range(25):
     sys.stdin.readline()
-    found = checkpoints.find(sys.argv[1], "--pretrained_path")
-    with checkpoints.unbundled(found) as prefix:
+    found = finding.find(sys.argv[1], "--pretrained_path")
+    with bundles.unbundled(found) as prefix:
         with open(prefix + ".index", "rb") as f:
             f.read()
-        weights = checkpoints.Weights(found)
+        weights = Weights(found)
         weights.fingerprint("encoder/")
     print(turn, flush=True)
 """
@@ -240,7 +243,7 @@ for turn in range(25):
 def test_four_processes_unpack_one_bundle_at_once(folder, small_checkpoints, tmp_path, record_property):
     """25 rounds, each with an empty cache: what the other processes still read may be taken away before the next."""
     bundle = str(tmp_path / "b.tar")
-    checkpoints.write_bundle(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], name="x.ckpt", run={})
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", UNPACK, bundle],
@@ -286,18 +289,19 @@ def test_commands_that_begin_at_once_with_an_empty_cache(trained, tmp_path, fold
 
 def test_killed_while_unpacking(folder, small_checkpoints, tmp_path, record_property):
     bundle = str(tmp_path / "b.tar")
-    checkpoints.write_bundle(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], name="x.ckpt", run={})
     code = """
 import os, signal, sys
-from lc_music_vae.checkpoints import checkpoint as checkpoints
-copy, left = checkpoints._copy, [int(sys.argv[2])]
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.weights import Weights
+copy, left = bundles._copy, [int(sys.argv[2])]
 def killed(*arguments):
     left[0] -= 1
     if left[0] < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     copy(*arguments)
-checkpoints._copy = killed
-with checkpoints.unbundled(checkpoints.find(sys.argv[1], "--pretrained_path")):
+bundles._copy = killed
+with bundles.unbundled(finding.find(sys.argv[1], "--pretrained_path")):
     pass
 """
     for copied in (0, 1, 7):
@@ -305,7 +309,7 @@ with checkpoints.unbundled(checkpoints.find(sys.argv[1], "--pretrained_path")):
         (entry,) = os.listdir(str(folder))
         (left,) = os.listdir(str(folder / entry))
         assert left.startswith(".")
-        weights = checkpoints.Weights(checkpoints.find(bundle, "--pretrained_path"))
+        weights = Weights(finding.find(bundle, "--pretrained_path"))
         (version,) = os.listdir(str(folder / entry))
         assert os.path.basename(os.path.dirname(weights._prefix)) == version
         weights._forget()
@@ -319,11 +323,11 @@ def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
     for seed in (1, 2):
         save_random_checkpoint("cat-mel_2bar_big", prefix, seed, slots=False)
         other = str(tmp_path / "other.tar")
-        checkpoints.write_bundle(other, prefix, "x.ckpt", {})
+        bundles.write(other, prefix, name="x.ckpt", run={})
         shutil.copyfile(other, bundle)
         os.utime(bundle, ns=(10**18, 10**18))
-        found = checkpoints.find(bundle, "--pretrained_path")
-        prints.append((checkpoints.Weights(found).fingerprint("encoder/"), os.path.getsize(bundle)))
+        found = finding.find(bundle, "--pretrained_path")
+        prints.append((Weights(found).fingerprint("encoder/"), os.path.getsize(bundle)))
     assert prints[0][1] == prints[1][1]
     assert prints[0][0] != prints[1][0]
 
@@ -331,9 +335,9 @@ def test_other_contents_of_the_same_size_and_time_are_read(cut_down, tmp_path):
 def test_weights_hold_their_copy_as_long_as_they_are(small_checkpoints, tmp_path):
     """A notebook that opens one bundle after another keeps no descriptor of those that are gone."""
     bundle = str(tmp_path / "b.tar")
-    checkpoints.write_bundle(bundle, small_checkpoints["cat-mel_2bar_big"], "x.ckpt", {})
-    found = checkpoints.find(bundle, "--pretrained_path")
-    weights = checkpoints.Weights(found)
+    bundles.write(bundle, small_checkpoints["cat-mel_2bar_big"], name="x.ckpt", run={})
+    found = finding.find(bundle, "--pretrained_path")
+    weights = Weights(found)
     place = os.path.dirname(weights._prefix)
     cache.forget(place)
     assert weights.get("encoder/mu/bias").shape == (12,)
@@ -341,7 +345,7 @@ def test_weights_hold_their_copy_as_long_as_they_are(small_checkpoints, tmp_path
     gc.collect()
     before = os.listdir("/proc/self/fd")
     for _ in range(5):
-        checkpoints.Weights(found).get("encoder/mu/bias")
+        Weights(found).get("encoder/mu/bias")
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == len(before)
     cache.forget(place)
@@ -351,7 +355,7 @@ def test_weights_hold_their_copy_as_long_as_they_are(small_checkpoints, tmp_path
 def test_what_never_gets_whole_or_cannot_be_found_is_given_up(folder):
     calls = []
     with pytest.raises(OSError, match="others change it"):
-        cache.hold("entry", "1", "c", making(calls=calls))
+        cache.hold("entry", "1", whole="c", make=making(calls=calls))
     assert len(calls) == cache._TRIES
 
     def gone(path):
@@ -359,6 +363,6 @@ def test_what_never_gets_whole_or_cannot_be_found_is_given_up(folder):
         raise FileNotFoundError(path)
 
     with pytest.raises(FileNotFoundError):
-        cache.hold("other", "1", "a", gone)
+        cache.hold("other", "1", whole="a", make=gone)
     assert len(calls) == 2 * cache._TRIES
     assert os.listdir(str(folder)) == ["entry"]

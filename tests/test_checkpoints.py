@@ -8,7 +8,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from benchmarks.random_checkpoints import save_random_checkpoint
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import cache, files
 
@@ -16,11 +17,11 @@ BIG = "cat-mel_2bar_big"
 
 
 def find(path):
-    return checkpoints.find(str(path), "--pretrained_path")
+    return finding.find(str(path), "--pretrained_path")
 
 
 def unpacked(path):
-    with checkpoints.unbundled(find(path)) as prefix:
+    with bundles.unbundled(find(path)) as prefix:
         return prefix
 
 
@@ -79,18 +80,18 @@ def forms(small_checkpoints, tmp_path_factory):
 
 
 def test_one_checkpoint_in_every_form_has_one_fingerprint(forms):
-    prints = {form: checkpoints.Weights(find(path)).fingerprint("encoder/") for form, path in forms.items()}
+    prints = {form: Weights(find(path)).fingerprint("encoder/") for form, path in forms.items()}
     assert len(set(prints.values())) == 1, prints
-    shapes = [checkpoints.Weights(find(path)).shapes for path in forms.values()]
+    shapes = [Weights(find(path)).shapes for path in forms.values()]
     assert all(s == shapes[0] for s in shapes)
     assert not any("Adam" in n or "power" in n or n == "global_step" for n in shapes[0])
 
 
 def test_fingerprint_depends_on_contents_and_scope(forms, cut_down, tmp_path):
-    weights = checkpoints.Weights(find(forms["prefix"]))
+    weights = Weights(find(forms["prefix"]))
     assert weights.fingerprint("encoder/") != weights.fingerprint("decoder/")
     save_random_checkpoint(BIG, str(tmp_path / "other.ckpt"), seed=99, slots=False)
-    other = checkpoints.Weights(find(tmp_path / "other.ckpt"))
+    other = Weights(find(tmp_path / "other.ckpt"))
     assert other.shapes == weights.shapes
     assert other.fingerprint("encoder/") != weights.fingerprint("encoder/")
 
@@ -107,13 +108,13 @@ def test_a_bundle_is_unpacked_once_and_again_when_it_changes(forms, tmp_path):
     again = unpacked(bundle)
     assert again != prefix
     assert not os.path.exists(prefix + ".index")  # the older copy is gone
-    assert checkpoints.Weights(find(bundle)).shapes
+    assert Weights(find(bundle)).shapes
 
 
 @pytest.mark.parametrize("form", ["tar", "tar.gz"])
 def test_of_a_bundle_the_trained_variables_alone_take_room(forms, form, tmp_path):
     path = shutil.copy(forms[form], str(tmp_path))
-    copy, original = checkpoints.Weights(find(path)), checkpoints.Weights(find(forms["prefix"]))
+    copy, original = Weights(find(path)), Weights(find(forms["prefix"]))
     for name in original.shapes:
         np.testing.assert_array_equal(copy.get(name), original.get(name))
     sizes = []
@@ -137,7 +138,7 @@ def test_a_damaged_bundle_costs_nothing_but_its_own_copy(forms, tmp_path, monkey
         members[inside + ".index"] = b"no index"
         bundle = make_tar(tmp_path / "damaged.tar", members)
         with pytest.raises(InputError, match="the checkpoint is damaged"):
-            checkpoints.Weights(find(bundle))
+            Weights(find(bundle))
         assert sorted(os.listdir(".")) == ["damaged.tar", "model"]
         assert os.listdir("model") == ["song.mid"]
 
@@ -146,8 +147,8 @@ def test_data_is_copied_to_the_file_that_the_index_names_and_no_other(forms, tmp
     members = files_of(forms["prefix"])
     others = ["model/x.ckpt.data-%05d-of-%05d" % (i, n) for n in (2, 3) for i in range(n)]
     bundle = make_tar(tmp_path / "many.tar", dict(dict.fromkeys(others, b""), **members))
-    weights = checkpoints.Weights(find(bundle))
-    assert weights.fingerprint("") == checkpoints.Weights(find(forms["prefix"])).fingerprint("")
+    weights = Weights(find(bundle))
+    assert weights.fingerprint("") == Weights(find(forms["prefix"])).fingerprint("")
     folder = os.path.dirname(weights._prefix)
     assert all(os.path.getsize(os.path.join(folder, os.path.basename(name))) == 0 for name in others)
 
@@ -161,7 +162,7 @@ def test_a_member_that_is_there_twice_is_refused_where_the_data_does_not_fit(for
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     with pytest.raises(InputError, match="is past the end of the data"):
-        checkpoints.Weights(find(bundle))
+        Weights(find(bundle))
 
 
 def test_a_fingerprint_is_kept_until_the_checkpoint_changes(cut_down, tmp_path, monkeypatch):
@@ -171,7 +172,7 @@ def test_a_fingerprint_is_kept_until_the_checkpoint_changes(cut_down, tmp_path, 
     def fingerprint(seed=None):
         if seed is not None:
             save_random_checkpoint(BIG, prefix, seed=seed, slots=False)
-        weights = checkpoints.Weights(find(prefix))
+        weights = Weights(find(prefix))
         reads = []
         get = weights.get
         monkeypatch.setattr(weights, "get", lambda name: reads.append(name) or get(name))
@@ -239,7 +240,7 @@ def test_paths_that_hold_no_checkpoint(forms, tmp_path):
 
 
 def test_missing_and_misshapen_variables_are_named(forms):
-    weights = checkpoints.Weights(find(forms["tar"]))
+    weights = Weights(find(forms["tar"]))
     weights.check({"encoder/mu/bias": (12,)}, BIG)
     with pytest.raises(InputError, match=r"encoder/mu/bias with shape \[12\], not \[512\], which %s needs" % BIG):
         weights.check({"encoder/mu/bias": (512,)}, BIG)
@@ -256,27 +257,27 @@ def test_damaged_data_is_one_line(forms, tmp_path):
         f.seek(os.path.getsize(data) // 2)
         f.write(bytes(64))
     with pytest.raises(InputError, match="the checkpoint is damaged") as e:
-        checkpoints.Weights(find(folder)).fingerprint("")
+        Weights(find(folder)).fingerprint("")
     assert "\n" not in str(e.value)
     with open(os.path.join(folder, "x.ckpt.index"), "wb") as f:
         f.write(b"no index")
     with pytest.raises(InputError, match="the checkpoint is damaged"):
-        checkpoints.Weights(find(folder))
+        Weights(find(folder))
 
 
 def test_written_bundle_is_found_with_its_run_and_is_the_same_every_time(forms, tmp_path):
     paths = [str(tmp_path / "one.tar"), str(tmp_path / "two.tar")]
     for path in paths:
-        checkpoints.write_bundle(path, forms["prefix"], "lc.ckpt", {"config": "lc", "seed": 3})
+        bundles.write(path, forms["prefix"], name="lc.ckpt", run={"config": "lc", "seed": 3})
     found = find(paths[0])
     assert (found.prefix, found.run) == ("lc.ckpt", {"config": "lc", "seed": 3})
-    assert checkpoints.Weights(found).shapes == checkpoints.Weights(find(forms["prefix"])).shapes
+    assert Weights(found).shapes == Weights(find(forms["prefix"])).shapes
     assert files.sha256(paths[0]) == files.sha256(paths[1])
     assert sorted(os.listdir(str(tmp_path))) == ["one.tar", "two.tar"]
 
 
 def test_shipped_checkpoint_is_a_whole_cat_mel_2bar_small():
-    weights = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    weights = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
     assert weights.shapes["encoder/mu/kernel"] == (1024, 256)
     assert weights.shapes["decoder/output_projection/kernel"] == (256, 90)
     assert sum(np.prod(s) for s in weights.shapes.values()) == pytest.approx(4.4e6, rel=0.01)
@@ -287,7 +288,7 @@ def test_a_cache_that_cannot_be_written_is_named(forms, tmp_path, monkeypatch):
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "file"))
     found = find(forms["tar"])
     with pytest.raises(InputError) as e:
-        checkpoints.Weights(found)
+        Weights(found)
     where = "%s=%s: cannot unpack into %s" % (found.flag[2:], found.path, tmp_path / "file")
     assert str(e.value) == where + " (Not a directory); set LC_MUSIC_VAE_CACHE to a folder with room"
 
@@ -304,21 +305,21 @@ def test_another_process_may_have_been_faster(forms, tmp_path, monkeypatch):
     found = find(forms["tar"])
     prefix = unpacked(forms["tar"])
     assert sorted(os.listdir(os.path.dirname(os.path.dirname(prefix)))) == [os.path.basename(os.path.dirname(prefix))]
-    assert checkpoints.Weights(found).shapes
+    assert Weights(found).shapes
 
 
 def test_so_many_bytes_are_copied_or_none():
     content = bytes(range(256)) * 10000
     for start, size in ((0, len(content)), (5, 3), (100, (1 << 20) + 1), (7, 0)):
         target = io.BytesIO()
-        checkpoints._copy(io.BytesIO(content), target, start, size)
+        bundles._copy(io.BytesIO(content), target, start, size)
         assert target.getvalue() == content[start : start + size]
     with pytest.raises(EOFError, match="^it is cut off$"):
-        checkpoints._copy(io.BytesIO(content), io.BytesIO(), 10, len(content))
+        bundles._copy(io.BytesIO(content), io.BytesIO(), 10, len(content))
 
 
 def test_the_first_variable_that_does_not_fit_is_named(forms):
-    weights = checkpoints.Weights(find(forms["prefix"]))
+    weights = Weights(find(forms["prefix"]))
     names = sorted(weights.shapes)
     for i in (0, len(names) - 1):
         wanted = dict(weights.shapes)

@@ -278,11 +278,9 @@ def test_what_a_full_disk_leaves_of_a_checkpoint_is_removed_at_once(run, base, m
 
 def test_the_last_checkpoint_is_on_the_disk_before_it_is_said(run, base, monkeypatch):
     flushed, at_the_end = [], []
-    flush, write_bundle = files.flush, training.checkpoints.write_bundle
+    flush, write = files.flush, training.bundles.write
     monkeypatch.setattr(files, "flush", lambda path: (flushed.append(os.path.relpath(path, run)), flush(path))[1])
-    monkeypatch.setattr(
-        training.checkpoints, "write_bundle", lambda *a: (at_the_end.extend(flushed), write_bundle(*a))[1]
-    )
+    monkeypatch.setattr(training.bundles, "write", lambda *a, **k: (at_the_end.extend(flushed), write(*a, **k))[1])
     lc_music_vae.train(SMALL, str(base / "song.mid"), run, num_steps=3)
     expected = {"train", "train/checkpoint", "train/model.ckpt-3.index", "train/model.ckpt-3.data-00000-of-00001"}
     assert expected <= set(at_the_end)

@@ -21,8 +21,7 @@ import pytest
 from helpers import REPO, melody, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae.checkpoints import checkpoint as checkpoints
-from lc_music_vae.checkpoints import downloads
+from lc_music_vae.checkpoints import bundles, downloads
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files
 
@@ -335,7 +334,7 @@ def test_another_part_than_was_asked_for(part, server, tmp_path):
 
 
 def test_a_server_that_sends_without_end(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "MAX_BYTES", 100000)
+    monkeypatch.setattr(bundles, "MAX_BYTES", 100000)
     with pytest.raises(InputError, match="the server sends more than"):
         fetch(server, tmp_path)
     assert len(server.ranges) == 1

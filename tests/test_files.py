@@ -284,7 +284,7 @@ def test_only_plain_files_are_opened_and_nobody_is_waited_for(tmp_path, monkeypa
     with files.opened("link") as f:
         assert f.read() == b"{}"
     with pytest.raises(ValueError, match="more than 0 MiB"):
-        files.read_json("plain", most=1)
+        files.read_json("plain", max_bytes=1)
     write("deep", "[" * 100000)
     with pytest.raises(ValueError, match="nested too deep"):
         files.read_json("deep")

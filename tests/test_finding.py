@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles, finding
+from lc_music_vae.checkpoints.checkpoint import stamp
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import cache, files
 
@@ -21,7 +22,7 @@ INDEX, SHARD = "m.ckpt.index", "m.ckpt.data-00000-of-00001"
 
 
 def find(path):
-    return checkpoints.find(str(path), FLAG)
+    return finding.find(str(path), FLAG)
 
 
 def refusal(path):
@@ -50,8 +51,8 @@ def test_the_cache_is_where_the_environment_says(monkeypatch):
 
 
 def test_what_ships_is_named_by_the_flag_for_it():
-    found = checkpoints.shipped("cat-mel_2bar_small_folk.tar")
-    assert found.bundle == found.path == os.path.join(checkpoints.SHIPPED, "cat-mel_2bar_small_folk.tar")
+    found = finding.shipped("cat-mel_2bar_small_folk.tar")
+    assert found.bundle == found.path == os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar")
     assert (found.flag, found.prefix) == ("--pretrained_path", "cat-mel_2bar_small.ckpt")
 
 
@@ -196,7 +197,7 @@ def test_a_bundle_unpacks_to_so_much(bundle):
     size = os.path.getsize(str(bundle(WHOLE, noise, zipped=True)))
     assert find(bundle(WHOLE, noise, member("a", content=bytes(98 * size)), zipped=True)).prefix == "m.ckpt"
     assert "unpacks to" in refusal(bundle(WHOLE, noise, member("a", content=bytes(125 * size)), zipped=True))
-    assert checkpoints.MAX_BYTES == 16 << 30
+    assert bundles.MAX_BYTES == 16 << 30
 
 
 def test_headers_are_read_up_to_so_much(bundle):
@@ -247,13 +248,13 @@ def test_damaged_bundles(bundle, tmp_path):
 def test_members_are_read_where_they_are_and_headers_no_further(bundle, monkeypatch):
     """A tar with gigabytes of data is looked through by its headers."""
     seen = []
-    read = checkpoints._Headers.read
+    read = bundles._Headers.read
 
     def counted(self, size):
         seen.append(size)
         return read(self, size)
 
-    monkeypatch.setattr(checkpoints._Headers, "read", counted)
+    monkeypatch.setattr(bundles._Headers, "read", counted)
     find(bundle(member(INDEX, content=bytes(300000)), member(SHARD, content=bytes(900000))))
     assert sum(seen) <= 512 * 5
 
@@ -261,7 +262,7 @@ def test_members_are_read_where_they_are_and_headers_no_further(bundle, monkeypa
 def test_what_fails_while_a_bundle_is_open_says_so_itself(bundle):
     path = str(bundle(WHOLE))
     for error in (OSError(28, "No space left on device"), InputError("--run_dir is full")):
-        with pytest.raises(type(error)) as e, checkpoints._opened(path, path, FLAG):
+        with pytest.raises(type(error)) as e, bundles._opened(path, path, FLAG):
             raise error
         assert e.value is error
 
@@ -272,14 +273,14 @@ def test_a_bundle_that_may_not_be_read(bundle, monkeypatch):
     def denied(*arguments, **kwargs):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(checkpoints, "_opened", denied)
+    monkeypatch.setattr(bundles, "_opened", denied)
     assert refusal(path) == "Permission denied"
 
 
 def test_bundles_are_the_same_whoever_packs_them(tmp_path):
     write(tmp_path, "m.ckpt-5.index", "m.ckpt-5.data-00000-of-00001", "m.ckpt-50.index", "other")
     path = str(tmp_path / "b.tar")
-    checkpoints.write_bundle(path, str(tmp_path / "m.ckpt-5"), "lc-x", {"b": 1, "a": 2})
+    bundles.write(path, str(tmp_path / "m.ckpt-5"), name="lc-x", run={"b": 1, "a": 2})
     with tarfile.open(path) as tar:
         members = tar.getmembers()
         recorded = tar.extractfile("run.json").read()
@@ -291,12 +292,12 @@ def test_bundles_are_the_same_whoever_packs_them(tmp_path):
 def test_a_stamp_is_of_each_file(tmp_path):
     write(tmp_path, "m(1).index", "m(1).data-00000-of-00001", "n.data-00000-of-00001")
     found = find(tmp_path / "m(1)")
-    before = checkpoints.stamp(found)
+    before = stamp(found)
     names = ("m(1).index", "m(1).data-00000-of-00001")
     assert before == [value for name in names for value in files.identity(str(tmp_path / name))]
     for name in names:
         (tmp_path / name).write_bytes(b"more" * (1 + len(name)))
-        after = checkpoints.stamp(found)
+        after = stamp(found)
         assert after != before
         before = after
 

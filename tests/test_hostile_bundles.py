@@ -18,8 +18,9 @@ import tensorflow.compat.v1 as tf
 from helpers import REPO
 
 from lc_music_vae import trained_model
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints import index as checkpoint_index
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError, printable
 
 pytestmark = pytest.mark.faults("hostile and damaged checkpoints")
@@ -31,7 +32,7 @@ INDEX, DATA = "x.ckpt.index", "x.ckpt.data-00000-of-00001"
 @pytest.fixture(scope="module")
 def honest():
     """The files of a small VAE's bundle, as {name: bytes}, and what its run.json says."""
-    prefix = checkpoints.find(os.path.join(RUN, "train"), "--run_dir").prefix
+    prefix = finding.find(os.path.join(RUN, "train"), "--run_dir").prefix
     members = {}
     for name, suffix in ((INDEX, ".index"), (DATA, ".data-00000-of-00001")):
         with open(prefix + suffix, "rb") as f:
@@ -51,7 +52,7 @@ def refused(script, tmp_path, monkeypatch):
         bundle.write_bytes(content)
         flags = ["--checkpoint_file=%s" % bundle, "--output_dir=%s" % (tmp_path / "out"), "--num_outputs=1", "--seed=1"]
         status, out, error = script("midime_generate", *flags)
-        shipped = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))  # may be in the cache
+        shipped = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))  # may be in the cache
         shipped.fingerprint("encoder/")
         left = [os.path.join(folder, name) for folder, _, names in os.walk(str(tmp_path)) for name in names]
         (fingerprint,) = [path for path in left if "fingerprints" in path]
@@ -272,7 +273,7 @@ def flipped(content, at):
 
 
 def test_a_flipped_byte_in_the_data_names_the_tensor(honest, refused):
-    reader = tf.train.NewCheckpointReader(checkpoints.find(os.path.join(RUN, "train"), "--run_dir").prefix)
+    reader = tf.train.NewCheckpointReader(finding.find(os.path.join(RUN, "train"), "--run_dir").prefix)
     at = honest[0][DATA].index(reader.get_tensor("latent_decoder/mu/kernel").tobytes())
     error = refused(with_run(honest, **{DATA: flipped(honest[0][DATA], at + 99)}))
     assert re.search(r"the checkpoint is damaged in latent_decoder/mu/kernel \(.*[Cc]hecksum", error), error
@@ -286,7 +287,7 @@ def test_each_flipped_byte_of_the_index_is_refused_or_harmless(honest, tmp_path)
     for at in [None] + list(range(0, len(good), 7)):
         (tmp_path / INDEX).write_bytes(good if at is None else flipped(good, at))
         try:
-            found = checkpoints.Weights(checkpoints.find(str(tmp_path / INDEX), "--checkpoint_file")).shapes
+            found = Weights(finding.find(str(tmp_path / INDEX), "--checkpoint_file")).shapes
         except InputError as e:
             said.add(re.search("; (.*)", str(e)).group(1))
             continue
@@ -342,11 +343,11 @@ def test_shapes_that_tensorflow_would_die_of(shape_bytes, tmp_path):
         tf.get_variable("v", [1] * 12)
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
-    same = checkpoints.find(with_shape(prefix, tmp_path, b"\x12\x02\x08\x01"), "--checkpoint_file")
-    assert checkpoints.Weights(same).get("v").shape == (1,) * 12
-    found = checkpoints.find(with_shape(prefix, tmp_path, shape_bytes), "--checkpoint_file")
+    same = finding.find(with_shape(prefix, tmp_path, b"\x12\x02\x08\x01"), "--checkpoint_file")
+    assert Weights(same).get("v").shape == (1,) * 12
+    found = finding.find(with_shape(prefix, tmp_path, shape_bytes), "--checkpoint_file")
     with pytest.raises(InputError, match="damaged .v of shape .* is larger than the data"):
-        checkpoints.Weights(found)
+        Weights(found)
 
 
 def test_tensors_that_lie_over_one_another_are_not_copied(tmp_path):
@@ -394,7 +395,7 @@ def test_weights_of_another_type_are_named(dtype, tmp_path):
         tf.get_variable("elsewhere", initializer=tf.cast([1, 2], dtype))
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
-    weights = checkpoints.Weights(checkpoints.find(prefix, "--pretrained_path"))
+    weights = Weights(finding.find(prefix, "--pretrained_path"))
     assert weights.get("encoder/a").dtype == np.float32
     expected = "pretrained_path=%s has encoder/b as %s, not float32; give a checkpoint of float32"
     for use in (

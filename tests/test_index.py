@@ -55,7 +55,8 @@ def add(folder, **settings):
     with within(10):
         made_folder = outputs.make_folder(str(folder))
         sheet = piano_rolls.draw([made[0].note_sequence], ["000"])
-        return outputs.write(made_folder, "lc-cat-mel_2bar_small", "sample", made, sheet, settings)
+        run = outputs.Run("lc-cat-mel_2bar_small", "sample", settings)
+        return outputs.write(made_folder, run, made, sheet=sheet)
 
 
 def in_order(value):

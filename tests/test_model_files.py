@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
-from lc_music_vae.checkpoints import model_files, run_json
+from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
+from lc_music_vae.checkpoints.checkpoint import Checkpoint, stamp
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 from lc_music_vae.options import ModelSource
@@ -30,10 +30,10 @@ def pretrained(tmp_path):
 @pytest.fixture
 def run(pretrained):
     """What a training records."""
-    stamp = checkpoints.stamp(checkpoints.find(pretrained, "--pretrained_path"))
+    files = stamp(finding.find(pretrained, "--pretrained_path"))
     record = run_json.RunJson(
         run_json.Settings(CONFIG, VAE, HParams(), False, 0, "auto", "any"),
-        run_json.Pretrained(pretrained, stamp, "0123456789abcdef" * 4),
+        run_json.Pretrained(pretrained, files, "0123456789abcdef" * 4),
         run_json.Examples(["song.mid"], 11),
         run_json.Music(96.5, 73, -1),
         run_json.Latent([0.5, -1], 0.25),
@@ -49,7 +49,7 @@ def folder(tmp_path, run):
     with open(os.path.join(path, "train", "checkpoint"), "w") as f:
         f.write('model_checkpoint_path: "model.ckpt-5"\n')
     files.write_json(os.path.join(path, "run.json"), run)
-    checkpoints.write_bundle(os.path.join(path, CONFIG + ".tar"), prefix, CONFIG, run)
+    bundles.write(os.path.join(path, CONFIG + ".tar"), prefix, name=CONFIG, run=run)
     return path
 
 
@@ -69,8 +69,8 @@ def prefix_in(folder):
 
 def test_a_run_says_all(folder, run, pretrained):
     found = find(run_dir=folder)
-    small = checkpoints.Checkpoint(folder, prefix_in(folder), None, None, "--run_dir")
-    vae = checkpoints.Checkpoint(pretrained, pretrained, None, None, "--vae_checkpoint_file")
+    small = Checkpoint(folder, prefix_in(folder), None, None, "--run_dir")
+    vae = Checkpoint(pretrained, pretrained, None, None, "--vae_checkpoint_file")
     assert found == (CONFIG, VAE, small, vae, None, 96.5, 73, [0.5, -1], 0.25, -1, folder)
 
 
@@ -97,7 +97,7 @@ def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
     message = "config is needed: %s does not say which config it was trained with" % prefix
     assert refusal(checkpoint_file=prefix) == message
     found = find(checkpoint_file=prefix, config=CONFIG)
-    assert found.pretrained == checkpoints.shipped("cat-mel_2bar_small_folk.tar")
+    assert found.pretrained == finding.shipped("cat-mel_2bar_small_folk.tar")
     assert found._replace(small=None, pretrained=None) == (CONFIG, VAE, None, None, None, 120, 0, None, None, 0, None)
 
 

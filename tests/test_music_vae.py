@@ -5,7 +5,9 @@ import pytest
 from helpers import EXAMPLE, drum_and_band, melody, tune
 
 from lc_music_vae import data
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import finding
+from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
@@ -17,7 +19,7 @@ SHIPPED = "cat-mel_2bar_small"
 
 def prefix_of(name, cut_down):
     if name == SHIPPED:
-        return checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))._prefix
+        return Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))._prefix
     return cut_down[name]
 
 
@@ -38,7 +40,7 @@ def test_encodes_and_decodes_as_magenta(name, cut_down):
     windows = windows_for(name)
     inputs, lengths = [w.inputs[0] for w in windows], [w.length for w in windows]
     prefix = prefix_of(name, cut_down)
-    weights = checkpoints.Weights(checkpoints.find(prefix, "--pretrained_path"))
+    weights = Weights(finding.find(prefix, "--pretrained_path"))
     reference = TrainedModel(CONFIG_MAP[name], batch_size=4, checkpoint_dir_or_path=prefix)
     _, mean, scale = reference.encode_tensors(list(inputs), list(lengths))
 
@@ -64,7 +66,7 @@ def test_encodes_and_decodes_as_magenta(name, cut_down):
 
 
 def test_decoder_noise_is_a_function_of_the_seed(cut_down):
-    weights = checkpoints.Weights(checkpoints.find(prefix_of("hierdec-mel_16bar", cut_down), "--pretrained_path"))
+    weights = Weights(finding.find(prefix_of("hierdec-mel_16bar", cut_down), "--pretrained_path"))
     z = np.random.RandomState(0).normal(size=(5, 12))
 
     def decode(seed):
@@ -78,7 +80,7 @@ def test_decoder_noise_is_a_function_of_the_seed(cut_down):
 
 
 def test_every_bar_is_drawn_with_noise_of_its_own(cut_down):
-    weights = checkpoints.Weights(checkpoints.find(prefix_of("hierdec-mel_16bar", cut_down), "--pretrained_path"))
+    weights = Weights(finding.find(prefix_of("hierdec-mel_16bar", cut_down), "--pretrained_path"))
     decoder = music_vae.Decoder("hierdec-mel_16bar", weights, 1)
     drawn = decoder.decode(np.zeros((1, 12)), temperature=1e6)  # nothing but noise
     decoder.close()
@@ -108,15 +110,15 @@ def test_each_half_reads_only_its_own_variables(cut_down, tmp_path):
             variables = {n: tf.Variable(reader.get_tensor(n)) for n in names}
             session.run(tf.global_variables_initializer())
             tf.train.Saver(variables).save(session, prefix)
-        weights = checkpoints.Weights(checkpoints.find(prefix, "--pretrained_path"))
+        weights = Weights(finding.find(prefix, "--pretrained_path"))
         build(weights).close()
-        with pytest.raises(checkpoints.InputError, match="has no variable .*, which cat-mel_2bar_big needs"):
+        with pytest.raises(InputError, match="has no variable .*, which cat-mel_2bar_big needs"):
             other(weights)
 
 
 def test_another_configs_checkpoint_is_refused(cut_down):
-    weights = checkpoints.Weights(checkpoints.find(cut_down["cat-mel_2bar_big"], "--pretrained_path"))
-    with pytest.raises(checkpoints.InputError, match="which cat-mel_2bar_small needs; give a checkpoint of"):
+    weights = Weights(finding.find(cut_down["cat-mel_2bar_big"], "--pretrained_path"))
+    with pytest.raises(InputError, match="which cat-mel_2bar_small needs; give a checkpoint of"):
         music_vae.Encoder("cat-mel_2bar_small", weights)
 
 
@@ -126,7 +128,7 @@ def test_batches_do_not_matter(cut_down):
     converter = data.WindowConverter(name)
     windows = converter.windows(converter.score(Song("tune", melody(tune(85)))))
     assert len(windows) == 70
-    encoder = music_vae.Encoder(name, checkpoints.Weights(checkpoints.find(cut_down[name], "--pretrained_path")))
+    encoder = music_vae.Encoder(name, Weights(finding.find(cut_down[name], "--pretrained_path")))
     together, _ = encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
     for i in (0, 33, 69):
         alone, _ = encoder.encode([windows[i].inputs[0]], [windows[i].length])

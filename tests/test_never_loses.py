@@ -29,8 +29,9 @@ from helpers import (
 )
 
 import lc_music_vae
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
@@ -274,7 +275,7 @@ def test_a_run_dir_that_cannot_be_written_is_refused_at_once(tmp_path):
 @pytest.fixture(autouse=True)
 def _unpacked(_own_cache):
     """MusicVAE's weights lie in the cache before a disk is full."""
-    checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
 
 
 # A limit for each file in turn: the lock, latents, a checkpoint.
@@ -289,7 +290,7 @@ def test_training_on_a_full_disk_is_one_line_and_goes_on(tmp_path, most, named):
     train(tmp_path / "run", num_steps=3, hparams="")
     assert run_dir_lib.at(str(tmp_path / "run")).latest()[1] == 3
     assert not half_written(tmp_path / "run")
-    assert checkpoints.find(str(tmp_path / "run" / (SMALL + ".tar")), "--checkpoint_file").run["config"] == SMALL
+    assert finding.find(str(tmp_path / "run" / (SMALL + ".tar")), "--checkpoint_file").run["config"] == SMALL
 
 
 def test_a_checkpoint_that_cannot_be_written_in_the_middle_of_training_is_not_its_end(tmp_path, monkeypatch):
@@ -378,7 +379,7 @@ def test_what_changes_while_it_is_read_is_named(tmp_path, monkeypatch):
     train(tmp_path / "run", song, num_steps=1, hparams=SIZES)
     assert files.read_json(str(tmp_path / "run" / "run.json"))["examples"]["windows"] == 5
 
-    copied = shutil.copy(os.path.join(checkpoints.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
+    copied = shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
     complete = latents.complete
     monkeypatch.setattr(latents, "complete", lambda *a: (complete(*a), os.utime(copied, (1, 1)))[0])
     with pytest.raises(InputError, match="same.tar changed while it was read"):

@@ -27,8 +27,8 @@ def write(folder, mode="sample", n=2, latent=(0.123456, -1.0), engine=None):
     near = nearness.Nearest("/songs/a.mid", (5, 6), 0.75, False)
     made = [outputs.Output("%03d" % i, melody(tune(2, i)), np.array(latent), near) for i in range(n)]
     sheet = piano_rolls.draw([o.note_sequence for o in made], [o.title for o in made])
-    settings = {"seed": 1, "temperature": 0.5}
-    return outputs.write(folder, "lc-cat-mel_2bar_small", mode, made, sheet, settings, engine)
+    run = outputs.Run("lc-cat-mel_2bar_small", mode, {"seed": 1, "temperature": 0.5})
+    return outputs.write(folder, run, made, sheet=sheet, formats={"audio": engine} if engine is not None else None)
 
 
 def index_of(folder):

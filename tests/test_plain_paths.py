@@ -7,7 +7,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 from helpers import EXAMPLE
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import finding
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import plain_paths
 
@@ -53,7 +54,7 @@ def test_every_command_works_there(script, tmp_path, monkeypatch):
     folder.mkdir()
     song = shutil.copy(EXAMPLE, str(folder / os.fsdecode(b"song \xff [1].mid")))
     run, pretrained = str(folder / "run"), str(folder / "vae.tar")
-    shutil.copy(os.path.join(checkpoints.SHIPPED, "cat-mel_2bar_small_folk.tar"), pretrained)
+    shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), pretrained)
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(folder / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     train = [CONFIG, "--run_dir=" + run, "--examples_path=" + song, "--pretrained_path=" + pretrained, SMALL]
@@ -100,8 +101,8 @@ def test_a_checkpoint_with_such_a_name_is_one_line_and_one_in_a_bundle_is_read(s
         for suffix in (".index", ".data-00000-of-00001"):
             tar.add(prefix + suffix, "model [1]/" + ODD + suffix)
             os.rename(prefix + suffix, str(tmp_path / ODD) + suffix)
-    weights = checkpoints.Weights(checkpoints.find(str(tmp_path / "b.tar"), "--pretrained_path"))
+    weights = Weights(finding.find(str(tmp_path / "b.tar"), "--pretrained_path"))
     assert list(weights.get("v")) == [1, 2]
     for path in (str(tmp_path / ODD), str(tmp_path)):
         with pytest.raises(InputError, match="TensorFlow cannot read a checkpoint with .* rename its files$"):
-            checkpoints.find(path, "--pretrained_path")
+            finding.find(path, "--pretrained_path")

@@ -28,8 +28,9 @@ from helpers import (
 
 import lc_music_vae
 from lc_music_vae import base_model, data
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams, from_json
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def shipped():
-    return checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    return Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def found_latents(run_dir):
 
 
 def test_what_training_leaves_behind(trained, records):
-    bundle = checkpoints.find(os.path.join(trained, SMALL + ".tar"), "--checkpoint_file")
+    bundle = finding.find(os.path.join(trained, SMALL + ".tar"), "--checkpoint_file")
     run = files.read_json(os.path.join(trained, "run.json"))
     assert bundle.run == run
     with open(os.path.join(trained, "training.png"), "rb") as f:
@@ -66,7 +67,7 @@ def test_what_training_leaves_behind(trained, records):
     assert (run["config"], run["music_vae"], run["seed"], run["augment"]) == (SMALL, "cat-mel_2bar_small", 0, False)
     assert from_json(run["hparams"]) == HParams()
     assert run["examples"]["windows"] == 11
-    names = set(checkpoints.Weights(bundle).shapes)
+    names = set(Weights(bundle).shapes)
     assert all(name.startswith("latent_") for name in names)  # never MusicVAE's
     assert os.path.getsize(os.path.join(trained, SMALL + ".tar")) < 20e6
     assert not [n for n in os.listdir(os.path.join(trained, "train")) if n.endswith(".meta")]
@@ -103,7 +104,7 @@ def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, rec
         ours = np.stack([session.run(z, {step: s}) for s in range(steps)])
     converter = data.WindowConverter("cat-mel_2bar_small")
     windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))
-    prefix = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))._prefix
+    prefix = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))._prefix
     reference = TrainedModel(CONFIG_MAP["cat-mel_2bar_small"], batch_size=n, checkpoint_dir_or_path=prefix)
     theirs = np.stack([reference.encode_tensors([w.inputs[0] for w in windows], [32] * n)[0] for _ in range(steps)])
     mean = np.stack([r["mean"][0] for r in records])
@@ -462,7 +463,7 @@ def test_other_weights_contradict_and_the_same_elsewhere_do_not(trained, tmp_pat
     save_random_checkpoint("cat-mel_2bar_small", str(tmp_path / "other.ckpt"), 1, slots=False)
     with pytest.raises(InputError, match="other.ckpt holds other weights than those this run was trained on"):
         train(run_dir, num_steps=501, pretrained_path=str(tmp_path / "other.ckpt"))
-    copied = shutil.copy(os.path.join(checkpoints.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
+    copied = shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
     train(run_dir, num_steps=501, pretrained_path=copied)
     assert training.run_dir_lib.at(run_dir).latest()[1] == 501
 
@@ -521,13 +522,13 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
     train(run_dir, str(songs), num_steps=2)  # as it began
     assert files.read_json(str(run_dir / "run.json"))["examples"] == run["examples"]
     # Nothing of the other metre is in the latents: with both read they are others, and encoded anew.
-    weights = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    weights = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
     both = latents.prepare(
         [str(songs / "march.mid"), str(songs / "waltz.mid")],
         str(run_dir / "latents"),
         "cat-mel_2bar_small",
         weights,
-        weights.fingerprint(checkpoints.ENCODER_SCOPE),
+        weights.fingerprint(ENCODER_SCOPE),
     )
     assert [(row.slices, row.reason[:4]) for row in both.rows] == [(3, ""), (4, "3/4:")]
 

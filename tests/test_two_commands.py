@@ -14,9 +14,8 @@ from helpers import SMALL, layers, melody, state_of, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import trained_model
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles, run_json
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
-from lc_music_vae.checkpoints import run_json
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
@@ -160,7 +159,7 @@ def once(monkeypatch, owner, name, hook):
 MOMENTS = {
     "songs are read": (music_vae.Encoder, "encode"),
     "a step is done": (estimator._Progress, "after_run"),
-    "the bundle is written": (checkpoints, "write_bundle"),
+    "the bundle is written": (bundles, "write"),
     "latents are loaded": (latents, "load"),
     "the loss is computed": (estimator, "evaluate"),
     "the small VAE is loaded": (trained_model.SmallVAE, "__init__"),

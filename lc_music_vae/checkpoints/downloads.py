@@ -18,7 +18,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import requests
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import bundles
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files, progress
 
@@ -161,8 +161,8 @@ def _download(url: str, partial: str) -> bool:
             for block in response.iter_content(_BLOCK):
                 f.write(block)
                 bar.update(len(block))
-                if f.tell() > checkpoints.MAX_BYTES:
-                    raise _RefusedError("the server sends more than %d GiB" % (checkpoints.MAX_BYTES >> 30))
+                if f.tell() > bundles.MAX_BYTES:
+                    raise _RefusedError("the server sends more than %d GiB" % (bundles.MAX_BYTES >> 30))
     return total is None or _size(partial) == total
 
 
@@ -193,7 +193,7 @@ def _offset_and_total(response: requests.Response, asked: int) -> Tuple[int, Opt
 
 def _check_whole(partial: str, sha256: Optional[str]) -> None:
     """Raises an error unless what came is a whole bundle and the one that the server, and the registry, speak of."""
-    why = checkpoints.why_not_whole(partial)
+    why = bundles.why_not_whole(partial)
     if why:
         raise _AnewError(why)
     expected = _read_record(partial).get("md5")

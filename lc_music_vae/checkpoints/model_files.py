@@ -6,9 +6,8 @@ Needs no TensorFlow: wrong names and paths are found in no time.
 import os
 from typing import List, NamedTuple, Optional, Tuple
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
-from lc_music_vae.checkpoints import run_dir, run_json
-from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints import finding, run_dir, run_json
+from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint, stamp
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
@@ -82,23 +81,23 @@ def _in_run_dir(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
 
 def _in_checkpoint(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
     """Returns a small VAE's checkpoint, and what the run.json in its bundle or in its run's folder says."""
-    small = checkpoints.find(path, "--checkpoint_file")
+    small = finding.find(path, "--checkpoint_file")
     if small.bundle is not None:
         value, recorded_in = small.run, small.path
     else:
         folder = os.path.dirname(os.path.dirname(os.path.abspath(small.prefix)))
-        recorded_in = os.path.join(folder, checkpoints.RUN_JSON)
+        recorded_in = os.path.join(folder, RUN_JSON)
         value = run_dir.read_json(recorded_in, "give the bundle in its folder")
     return small, None if value is None else run_json.parse(value, recorded_in), recorded_in
 
 
 def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], source: ModelSource) -> ModelFiles:
-    pretrained = find_pretrained("--vae_checkpoint_file", source.vae_checkpoint_file, config, run)
+    pretrained = find_pretrained("--vae_checkpoint_file", source.vae_checkpoint_file, config=config, run=run)
     fingerprint = None
     if run:
         recorded = run.pretrained
         same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded.path)
-        if not (same_path and checkpoints.stamp(pretrained) == recorded.stamp):
+        if not (same_path and stamp(pretrained) == recorded.stamp):
             fingerprint = recorded.fingerprint
     music, latent = (run.music, run.latent) if run else (run_json.Music(), run_json.Latent())
     return ModelFiles(
@@ -116,7 +115,7 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], sou
     )
 
 
-def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[RunJson]) -> Checkpoint:
+def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optional[RunJson]) -> Checkpoint:
     """Finds MusicVAE's checkpoint: the one named, else the one that training used, else the one that ships.
 
     Args:
@@ -129,13 +128,13 @@ def find_pretrained(flag: str, path: Optional[str], config: str, run: Optional[R
         InputError: None of them is there.
     """
     if path:
-        return checkpoints.find(_downloaded(path, flag) or path, flag)
+        return finding.find(_downloaded(path, flag) or path, flag)
     used = run.pretrained.path if run else None
     if used and (os.path.exists(used) or os.path.exists(used + ".index")):
-        return checkpoints.find(used, flag)
+        return finding.find(used, flag)
     entry = get_config(config)
     if entry.shipped_checkpoint:
-        return checkpoints.shipped(entry.shipped_checkpoint)
+        return finding.shipped(entry.shipped_checkpoint)
     raise InputError(
         "%s is needed: the MusicVAE checkpoint for --config=%s%s; %s"
         % (

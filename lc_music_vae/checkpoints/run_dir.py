@@ -10,8 +10,8 @@ import stat
 import tempfile
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
-from lc_music_vae.checkpoints import run_json, shards
+from lc_music_vae.checkpoints import finding, run_json, shards
+from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.checkpoints.shards import Kept
 from lc_music_vae.errors import InputError
@@ -63,7 +63,7 @@ class RunDir(NamedTuple):
     @property
     def run_json(self) -> str:
         """Path of `run.json`."""
-        return os.path.join(self.path, checkpoints.RUN_JSON)
+        return os.path.join(self.path, RUN_JSON)
 
     def eval(self, suffix: str) -> str:
         """Folder of an evaluation's events, and of its songs' latents where they are others."""
@@ -214,7 +214,7 @@ class RunDir(NamedTuple):
         if not _CHECKPOINT.match(name):
             return False
         try:
-            checkpoints.find(os.path.join(self.train, name), "--run_dir")
+            finding.find(os.path.join(self.train, name), "--run_dir")
         except InputError:
             return False
         return True
@@ -302,7 +302,7 @@ class RunDir(NamedTuple):
             raise files.cannot_write(self.train, e) from e
 
     @contextlib.contextmanager
-    def copied(self, run: RunJson) -> Iterator[checkpoints.Checkpoint]:
+    def copied(self, run: RunJson) -> Iterator[Checkpoint]:
         """Yields a copy of the newest checkpoint, for as long as its block runs; `path` is the checkpoint's own.
 
         A training that is going on may remove that checkpoint at any moment. run.json lies where it belongs to it.
@@ -317,7 +317,7 @@ class RunDir(NamedTuple):
                     for file in _names_in(self.train):
                         if file.startswith(os.path.basename(prefix) + "."):
                             shutil.copy(os.path.join(self.train, file), copy.train)
-                    checkpoints.find(os.path.join(copy.train, os.path.basename(prefix)), "--run_dir")
+                    finding.find(os.path.join(copy.train, os.path.basename(prefix)), "--run_dir")
                     break
                 except (FileNotFoundError, InputError):  # removed while it was copied: there is a newer one
                     if not left:
@@ -325,7 +325,7 @@ class RunDir(NamedTuple):
                 except OSError as e:
                     raise files.cannot_write(folder, e) from e
             copied_to = os.path.join(copy.train, os.path.basename(prefix))
-            yield checkpoints.Checkpoint(prefix, copied_to, None, None, "--run_dir")
+            yield Checkpoint(prefix, copied_to, None, None, "--run_dir")
 
 
 @contextlib.contextmanager

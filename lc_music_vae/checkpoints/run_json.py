@@ -40,7 +40,7 @@ class Settings(NamedTuple):
 
 
 class Pretrained(NamedTuple):
-    """MusicVAE's checkpoint: where it was, `checkpoints.stamp` of it then, and its encoder's fingerprint."""
+    """MusicVAE's checkpoint: where it was, `checkpoint.stamp` of it then, and its encoder's fingerprint."""
 
     path: str
     stamp: List[Union[int, str]]

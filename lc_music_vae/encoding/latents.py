@@ -18,9 +18,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.options import Reading
 from lc_music_vae.system import files, plain_paths, progress
@@ -181,7 +181,7 @@ def prepare(
     paths: Sequence[str],
     folder: str,
     music_vae_config: str,
-    weights: checkpoints.Weights,
+    weights: Weights,
     fingerprint: str,
     transpositions: Sequence[int] = (0,),
     melody_track: str = "auto",
@@ -209,7 +209,7 @@ def complete(
     planned: Sequence[Planned],
     folder: str,
     made_with: shards.MadeWith,
-    weights: checkpoints.Weights,
+    weights: Weights,
     workers: Optional[int] = None,
 ) -> Latents:
     """Returns the latents of shards, having encoded those that are not there, not whole, or made in another way.

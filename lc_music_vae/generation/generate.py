@@ -55,7 +55,7 @@ def generate(
     _check_taken(mode, request, sound, reading)
     num_outputs = mode.num_outputs(request)
     inputs = inputs_lib.find(request, mode.num_inputs, mode.num_latents)
-    engine = find_engine() if sound.audio else None
+    formats = {"audio": find_engine()} if sound.audio else {}
     if mode.num_inputs:
         examples.start_reading()  # of the inputs: it is ready before TensorFlow is
     found = model_files.find(source)
@@ -83,7 +83,8 @@ def generate(
         "inputs": [one.name for one in inputs],
         **mode.settings(request),
     }
-    paths = outputs.write(folder, found.config, mode.name, made, drawn, settings, engine)
+    run = outputs.Run(found.config, mode.name, settings)
+    paths = outputs.write(folder, run, made, sheet=drawn, formats=formats)
     _say(made)
     for path in paths[:-1]:
         results.logger.info(path)

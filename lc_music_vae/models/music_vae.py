@@ -15,7 +15,7 @@ from magenta.contrib import seq2seq
 from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import lstm_models
 
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.models import sessions
 from lc_music_vae.system import progress
 
@@ -46,7 +46,7 @@ def _repeatable_loops() -> Iterator[None]:
 
 def _frozen(
     music_vae: str,
-    weights: checkpoints.Weights,
+    weights: Weights,
     batch_size: Optional[int],
     build: Callable[[Any], Dict[str, tf.Tensor]],
     seed: int = 0,
@@ -85,7 +85,7 @@ def _unconverted(config: Any, build: Callable[[Any], Dict[str, tf.Tensor]]) -> D
 class Encoder:
     """MusicVAE's encoder: windows to the mean and scale of q(z|x)."""
 
-    def __init__(self, music_vae: str, weights: checkpoints.Weights):
+    def __init__(self, music_vae: str, weights: Weights):
         encoder = music_vae_configs.CONFIG_MAP[music_vae].model.encoder
         # Hierarchical encoders need their batch as a Python integer; others take any.
         self._batch_size = 32 if isinstance(encoder, lstm_models.HierarchicalLstmEncoder) else None
@@ -147,7 +147,7 @@ class Decoder:
         batch_size: Windows that are decoded at once; a smaller number takes as long.
     """
 
-    def __init__(self, music_vae: str, weights: checkpoints.Weights, batch_size: int, seed: int = 0):
+    def __init__(self, music_vae: str, weights: Weights, batch_size: int, seed: int = 0):
         self.batch_size = batch_size
         self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed)
 

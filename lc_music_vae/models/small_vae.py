@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import sessions
 
@@ -24,9 +25,9 @@ class SmallVAE:
         InputError: The checkpoint is damaged, or not one of a small VAE.
     """
 
-    def __init__(self, checkpoint: checkpoints.Checkpoint):
+    def __init__(self, checkpoint: Checkpoint):
         self._name = "%s=%s" % (checkpoint.flag, checkpoint.path)
-        weights = checkpoints.Weights(checkpoint)
+        weights = Weights(checkpoint)
         hparams, self.z_size = base_model.sizes_of(weights.shapes, self._name)
         self.encoded_z_size = hparams.encoded_z_size
         with tf.Graph().as_default() as graph:

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import time
-from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, ContextManager, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.showing import audio, index, page
@@ -38,6 +38,36 @@ class Output(NamedTuple):
     nearest: Optional[Any] = None
 
 
+class Run(NamedTuple):
+    """The run that outputs come from.
+
+    Attributes:
+        config: Name in the registry.
+        mode: The generate mode.
+        settings: What else an `index.RunRecord` has of the run.
+    """
+
+    config: str
+    mode: str
+    settings: Dict[str, Any]
+
+
+class Format(NamedTuple):
+    """A form in which an output can be written beside its MIDI file.
+
+    Attributes:
+        ending: What its file's name ends with.
+        write: Is given the NoteSequence, the path of the file to create, and how to write it, as `write` has it.
+    """
+
+    ending: str
+    write: Callable[[Any, str, Any], None]
+
+
+# By the name of the field that `index.OutputRecord` has for it.
+FORMATS = {"audio": Format(".wav", audio.render)}
+
+
 def make_folder(path: str) -> str:
     """Makes the folder `path` if it is not there, and returns it as an absolute path.
 
@@ -61,47 +91,45 @@ def make_folder(path: str) -> str:
 
 def write(
     folder: str,
-    config: str,
-    mode: str,
+    run: Run,
     outputs: Sequence[Output],
+    *,
     sheet: Any,
-    settings: Dict[str, Any],
-    engine: Optional[audio.Engine] = None,
+    formats: Optional[Mapping[str, Any]] = None,
 ) -> List[str]:
-    """Writes the MIDI files of a run, their sound, its sheet, its entry in the index, and the page.
+    """Writes the MIDI files of a run, what else they are wanted as, its sheet, its entry in the index, and the page.
 
     Args:
         folder: As `make_folder` returned it.
-        config: Name in the registry.
-        mode: The generate mode.
+        run: What they come from.
         outputs: What was generated, in order.
         sheet: Its picture, a `PIL.Image.Image`.
-        settings: What else an `index.RunRecord` has of the run.
-        engine: What renders each output as WAV; None is no sound.
+        formats: What each output is written as beside MIDI: names in `FORMATS`, and how; for "audio" the engine.
 
     Returns:
         Paths of the MIDI files, and of the picture.
     """
+    formats = formats or {}
     png = io.BytesIO()
     with interrupts.postponed():  # a large one is one long call
         sheet.save(png, format="PNG")
     with files.all_or_none() as created:
-        created += _create([o.note_sequence for o in outputs], folder, "%s_%s" % (config, mode), png.getvalue())
+        created += _create([o.note_sequence for o in outputs], folder, "%s_%s" % (run.config, run.mode), png.getvalue())
         *paths, picture = created
-        run = index.RunRecord(
-            config=config,
-            mode=mode,
+        record = index.RunRecord(
+            config=run.config,
+            mode=run.mode,
             written=os.path.splitext(picture)[0][-_STAMP_LENGTH:],
             picture=os.path.basename(picture),
-            outputs=[_record(output, path, engine) for output, path in zip(outputs, paths)],
-            **settings,
+            outputs=[_record(output, path, formats) for output, path in zip(outputs, paths)],
+            **run.settings,
         )
         with _alone_in(folder):
-            index.add(folder, run)
+            index.add(folder, record)
     # From here on the run is listed: nothing of it is taken back.
-    if engine:
+    for name, how in formats.items():
         for output, path in zip(outputs, paths):
-            audio.render(output.note_sequence, _sound(path), engine)
+            FORMATS[name].write(output.note_sequence, _beside(path, FORMATS[name]), how)
     with _alone_in(folder):
         page.write(folder, {os.path.basename(path): output.note_sequence for output, path in zip(outputs, paths)})
     return paths + [picture]
@@ -113,16 +141,16 @@ def _alone_in(folder: str) -> ContextManager[None]:
     return files.locked(folder, lambda: logger.info(said, folder))
 
 
-def _record(output: Output, path: str, engine: Optional[audio.Engine]) -> index.OutputRecord:
+def _record(output: Output, path: str, formats: Iterable[str]) -> index.OutputRecord:
     nearest = output.nearest and dict(output.nearest._asdict(), song=index.text(os.path.basename(output.nearest.song)))
     latent = None if output.latent is None else [round(float(x), 4) for x in output.latent]
-    sound = os.path.basename(_sound(path)) if engine else None
-    return index.OutputRecord(os.path.basename(path), index.text(output.title), latent, nearest, sound)
+    others = {name: os.path.basename(_beside(path, FORMATS[name])) for name in formats}
+    return index.OutputRecord(os.path.basename(path), index.text(output.title), latent, nearest, **others)
 
 
-def _sound(path: str) -> str:
-    """Returns the path of the WAV that belongs to a MIDI file."""
-    return os.path.splitext(path)[0] + ".wav"
+def _beside(path: str, other: Format) -> str:
+    """Returns the path of the file in another format that belongs to a MIDI file."""
+    return os.path.splitext(path)[0] + other.ending
 
 
 def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
@@ -145,7 +173,8 @@ def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[byte
         new = dict(zip(paths, contents))
         if png is not None:
             new[stamped + ".png"] = png
-        if not any(map(os.path.exists, list(new) + [_sound(path) for path in paths])):
+        others = [_beside(path, other) for other in FORMATS.values() for path in paths]
+        if not any(map(os.path.exists, [*new, *others])):
             # Another command may take one of the names in this very moment.
             with contextlib.suppress(FileExistsError), files.all_or_none() as created:
                 for path, content in new.items():

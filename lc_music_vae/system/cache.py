@@ -7,6 +7,7 @@ removed when a new one has been made, unless somebody reads it; where the file s
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 from typing import Callable, Optional, Tuple
@@ -25,7 +26,12 @@ def cache_dir() -> str:
     return os.environ.get("LC_MUSIC_VAE_CACHE") or os.path.join(base, "lc_music_vae")
 
 
-def hold(entry: str, version: str, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:
+def key(text: str) -> str:
+    """Returns a name for what `text` says: 16 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
+
+
+def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:
     """Returns the folder of a version, and a descriptor: until it is closed, nobody removes the version.
 
     What is not there is made first; where several processes want it at once, one makes it and the others wait.

@@ -17,7 +17,9 @@ import tensorflow.compat.v1 as tf
 import tqdm
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import checkpoint as checkpoints
+from lc_music_vae.checkpoints import finding
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
@@ -269,13 +271,13 @@ class _Meanwhile(tf.train.SessionRunHook):
         self._thread.start()
 
 
-def check_weights(checkpoint: checkpoints.Checkpoint, hparams: HParams, z_size: int) -> checkpoints.Weights:
+def check_weights(checkpoint: Checkpoint, hparams: HParams, z_size: int) -> Weights:
     """Returns the tensors of a run's checkpoint.
 
     Raises:
         InputError: It is damaged, holds NaN, or is not of a small VAE of these sizes.
     """
-    weights = checkpoints.Weights(checkpoint)
+    weights = Weights(checkpoint)
     with tf.Graph().as_default():
         vae = base_model.LatentVAE(hparams, z_size)
         vae.decode(vae.encode(tf.zeros([1, z_size])).loc)
@@ -288,7 +290,7 @@ def check_weights(checkpoint: checkpoints.Checkpoint, hparams: HParams, z_size: 
 def check_resumable(prefix: str, step: int, hparams: HParams, z_size: int) -> None:
     """Raises an `InputError` unless training can go on from the checkpoint: all of it is there, and of that step."""
     try:
-        weights = check_weights(checkpoints.find(prefix, "--run_dir"), hparams, z_size)
+        weights = check_weights(finding.find(prefix, "--run_dir"), hparams, z_size)
         for name in sorted(weights.shapes):
             for slot in ("/Adam", "/Adam_1"):
                 weights.get(name + slot)

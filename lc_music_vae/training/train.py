@@ -10,11 +10,12 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from lc_music_vae import hparams as hparams_lib
-from lc_music_vae.checkpoints import checkpoint as checkpoints
-from lc_music_vae.checkpoints import model_files, run_json, shards
+from lc_music_vae.checkpoints import bundles, finding, model_files, run_json, shards
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.checkpoints.checkpoint import Checkpoint, stamp
 from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.checkpoints.run_json import RunJson, Settings
+from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
 from lc_music_vae.configs import get_config
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
@@ -86,7 +87,7 @@ def train(
     run = folder.read()
     settings = _settings(folder, run, config, hparams, augment, seed, melody_track, metre)
     songs = _songs(folder, run, examples_path, add_songs)
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config, run)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config=config, run=run)
     bundle = folder.bundle(config)
     prefix, step = folder.latest()
     if run is None:
@@ -180,7 +181,7 @@ def _train(
     run: Optional[RunJson],
     settings: Settings,
     songs: _Songs,
-    checkpoint: checkpoints.Checkpoint,
+    checkpoint: Checkpoint,
     num_steps: int,
     checkpoints_to_keep: int,
     keep_checkpoint_every_n_hours: float,
@@ -238,7 +239,7 @@ def _train(
     done = began._replace(latent=_look_back(folder, prefix, found), step=step)
     folder.write(done)
     bundle = folder.bundle(settings.config)
-    checkpoints.write_bundle(bundle, prefix, settings.config + ".ckpt", done.to_json())
+    bundles.write(bundle, prefix, name=settings.config + ".ckpt", run=done.to_json())
     logger.info("trained to step %d on %s%s", step, _counted(found), reached)
     logger.info("  the model to keep or share: %s", bundle)
     logger.info("  its curves and a map of its latent: %s", folder.picture)
@@ -282,7 +283,7 @@ def evaluate(
         folder.check_whole(kept)
     if examples_path is None:
         _say_what_changed(folder, run, kept)
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, run.settings.config, run)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained_path, config=run.settings.config, run=run)
     with folder.evaluating(eval_dir_suffix) as target:
         return _evaluate(folder, run, kept, others, checkpoint, eval_num_batches, target)
 
@@ -314,7 +315,7 @@ def _evaluate(
     run: RunJson,
     kept: shards.Kept,
     others: List[str],
-    checkpoint: checkpoints.Checkpoint,
+    checkpoint: Checkpoint,
     eval_num_batches: Optional[int],
     target: str,
 ) -> Dict[str, Any]:
@@ -416,8 +417,8 @@ def _settings(
 
 
 def _made_with(
-    settings: Settings, run: Optional[RunJson], checkpoint: checkpoints.Checkpoint
-) -> Tuple[shards.MadeWith, checkpoints.Weights, run_json.Pretrained]:
+    settings: Settings, run: Optional[RunJson], checkpoint: Checkpoint
+) -> Tuple[shards.MadeWith, Weights, run_json.Pretrained]:
     """Returns how songs are encoded, MusicVAE's weights, and what is recorded of these.
 
     Loads TensorFlow, and magenta for `--augment`: whatever can be checked without them must have been before.
@@ -430,9 +431,9 @@ def _made_with(
         if span is None:
             raise InputError("--augment: drums cannot be transposed; leave it out")
         transpositions = tuple(range(span[0], span[1] + 1))
-    stamp = checkpoints.stamp(checkpoint)
-    weights = checkpoints.Weights(checkpoint)
-    fingerprint = weights.fingerprint(checkpoints.ENCODER_SCOPE)
+    before = stamp(checkpoint)
+    weights = Weights(checkpoint)
+    fingerprint = weights.fingerprint(ENCODER_SCOPE)
     if run and fingerprint != run.pretrained.fingerprint:
         raise InputError(
             "--pretrained_path=%s holds other weights than those this run was trained on (%s)"
@@ -440,11 +441,11 @@ def _made_with(
         )
     made_with = shards.MadeWith(settings.music_vae, fingerprint, transpositions, settings.melody_track, settings.metre)
     path = os.path.abspath(os.path.expanduser(checkpoint.path))
-    return made_with, weights, run_json.Pretrained(path, stamp, fingerprint)
+    return made_with, weights, run_json.Pretrained(path, before, fingerprint)
 
 
 def _training_latents(
-    folder: RunDir, run: Optional[RunJson], settings: Settings, songs: _Songs, checkpoint: checkpoints.Checkpoint
+    folder: RunDir, run: Optional[RunJson], settings: Settings, songs: _Songs, checkpoint: Checkpoint
 ):
     """Returns the latents to train on, encoding what is not encoded yet, and what is recorded of MusicVAE."""
     from lc_music_vae.encoding import latents
@@ -454,7 +455,7 @@ def _training_latents(
             logger.warning("%s.json is damaged or gone; the songs of that part are encoded again", path)
     made_with, weights, pretrained = _made_with(settings, run, checkpoint)
     if run is None or run.pretrained.stamp != pretrained.stamp:
-        weights.check_finite(but=checkpoints.ENCODER_SCOPE)  # which says so itself, when it encodes
+        weights.check_finite(but=ENCODER_SCOPE)  # which says so itself, when it encodes
     planned = latents.plan_kept(songs.kept, songs.given) if songs.kept.paths else latents.plan(songs.given)
     if songs.kept.paths and songs.new:
         planned += latents.plan(songs.new, 1 + shards.additions(songs.kept.paths))
@@ -464,7 +465,7 @@ def _training_latents(
             "--examples_path=%s gives %d windows, but %s was trained on %d: give the songs that it was trained on, or "
             "another --run_dir" % (", ".join(songs.path), found.num_windows, folder.path, run.examples.windows)
         )
-    if checkpoints.stamp(checkpoint) != pretrained.stamp:
+    if stamp(checkpoint) != pretrained.stamp:
         raise InputError(
             "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
         )
@@ -481,7 +482,7 @@ def _look_back(folder: RunDir, prefix: str, found) -> run_json.Latent:
     from lc_music_vae.training import drawing, summaries
 
     z, records = latents.own_key(found.shards, _MOST_ON_MAP)
-    small = SmallVAE(checkpoints.find(prefix, "--run_dir"))
+    small = SmallVAE(finding.find(prefix, "--run_dir"))
     means, scales = small.encode(z)
     residual = np.sqrt(np.mean(np.sum((small.decode(means) - z) ** 2, 1)))
     small.close()

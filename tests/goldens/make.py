@@ -24,13 +24,14 @@ SMALL = "latent_encoder_layers=16,latent_decoder_layers=16"
 def posterior():
     """Returns mean and scale of q(z|x) and the greedily decoded steps of the example's first 8 windows."""
     from lc_music_vae import data
-    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.checkpoints import finding
+    from lc_music_vae.checkpoints.weights import Weights
     from lc_music_vae.models import music_vae
     from lc_music_vae.music import examples
 
     converter = data.WindowConverter("cat-mel_2bar_small")
     windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))[:8]
-    weights = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
+    weights = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
     encoder = music_vae.Encoder("cat-mel_2bar_small", weights)
     mean, scale = encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
     decoder = music_vae.Decoder("cat-mel_2bar_small", weights, 8)
@@ -51,9 +52,10 @@ def losses(num_steps=20):
 
 def weights_of(run_dir):
     """Returns the small VAE's variables at the newest checkpoint, by name."""
-    from lc_music_vae.checkpoints import checkpoint as checkpoints
+    from lc_music_vae.checkpoints import finding
+    from lc_music_vae.checkpoints.weights import Weights
 
-    weights = checkpoints.Weights(checkpoints.find(os.path.join(run_dir, "train"), "--run_dir"))
+    weights = Weights(finding.find(os.path.join(run_dir, "train"), "--run_dir"))
     return {name: weights.get(name) for name in weights.shapes}
 
 

@@ -1,0 +1,279 @@
+"""Bundles: a checkpoint and its `run.json` in one tar. Checked, read, unpacked into the cache, and written.
+
+A bundle may come from a stranger. Nothing in it is unpacked, or read whole, before its headers have been checked.
+"""
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import re
+import tarfile
+from typing import BinaryIO, Iterator, Optional, Tuple, cast
+
+from lc_music_vae.checkpoints import index as checkpoint_index
+from lc_music_vae.checkpoints.checkpoint import RUN_JSON, SHARD, SLOT, Checkpoint, check_shards, stamp
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import cache, files, plain_paths
+
+# Limits of what a bundle may claim. The largest published one holds 2.1 GB in five members.
+MAX_BYTES = 16 << 30
+_MAX_MEMBERS = 1000
+_MAX_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
+_MAX_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
+_MAX_RUN_BYTES = 4 << 20
+_MAX_NAME = 1000
+_BLOCK = 1 << 20
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def find(bundle: str, path: str, flag: str) -> Checkpoint:
+    """Finds the checkpoint in a bundle. Reads the headers and `run.json`, of a gzip file all up to the last header.
+
+    Args:
+        bundle: The tar.
+        path: The path as the user gave it.
+        flag: The flag that named it, for error messages.
+
+    Raises:
+        InputError: It holds none, or several, or is damaged or not safe to unpack.
+    """
+    run = None
+    names = []
+    try:
+        with _opened(bundle, path, flag) as (members, data):
+            for member in members:
+                if not member.isfile():
+                    continue
+                names.append(member.name)
+                if member.name == RUN_JSON:
+                    run = _read_run(data, member)
+    except OSError as e:
+        raise InputError("%s=%s: %s" % (flag, path, e.strerror)) from e
+    prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
+    if len(prefixes) != 1:
+        found = (
+            "holds no checkpoint (*.index)" if not prefixes else "holds several checkpoints: " + ", ".join(prefixes[:5])
+        )
+        raise InputError("%s=%s: the bundle %s; unpack it and give the prefix of the one to use" % (flag, path, found))
+    check_shards(prefixes[0], names, path, flag)
+    return Checkpoint(path, prefixes[0], bundle, run, flag)
+
+
+def why_not_whole(bundle: str) -> str:
+    """Returns why a file is no whole bundle with one checkpoint in it; empty if it is. Reads headers, of gzip all.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        find(bundle, bundle, "file")
+        with _opened(bundle, bundle, "file") as (members, data):
+            last = list(members)[-1]
+            data.seek(last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+            if data.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                return "it is cut off"
+            if isinstance(data, gzip.GzipFile):  # which checks what it was made from at its end
+                for _ in range(0, MAX_BYTES, _BLOCK):
+                    if not data.read(_BLOCK):
+                        break
+    except InputError as e:
+        return str(e).split(": ", 1)[-1].split("; ")[0]
+    return ""
+
+
+class _UnsafeError(Exception):
+    """A bundle that no honest program would have made."""
+
+
+class _Headers:
+    """The bytes of a tar for `tarfile`, which reads the members' headers here and nothing else."""
+
+    def __init__(self, data: BinaryIO):
+        self.data = data
+        self.seek, self.tell = data.seek, data.tell
+        self._left = _MAX_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= self._left:
+            raise _UnsafeError("has headers of more than %d MiB" % (_MAX_HEADER_BYTES >> 20))
+        self._left -= size
+        return self.data.read(size)
+
+
+@contextlib.contextmanager
+def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfile.TarInfo], BinaryIO]]:
+    """Yields a bundle's members, each looked at before it is passed over, and the tar's bytes.
+
+    Raises:
+        InputError: It is unsafe or damaged, as far as it was read.
+        OSError: It cannot be read, or what the caller did failed.
+    """
+    try:
+        with files.opened(bundle) as f:
+            zipped = f.read(2) == b"\x1f\x8b"
+            f.seek(0)
+            headers = _Headers(cast(BinaryIO, gzip.GzipFile(fileobj=f)) if zipped else f)
+            max_bytes = min(MAX_BYTES, max(_MAX_TIMES * os.path.getsize(bundle), 1 << 20))
+            with tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:") as tar:
+                yield _checked(tar, max_bytes), headers.data
+    except _UnsafeError as e:
+        raise InputError("%s=%s: the bundle %s; do not use it" % (flag, path, e)) from None
+    # tarfile and gzip let whatever damage provokes through: IndexError, EOFError, zlib.error, RecursionError ...
+    except Exception as e:
+        if isinstance(e, InputError) or (isinstance(e, OSError) and e.errno is not None):
+            raise
+        raise InputError(
+            "%s=%s: not a readable .tar bundle (%s); copy or download it again, or give a checkpoint's prefix: what "
+            "stands before .index" % (flag, path, str(e) or type(e).__name__)
+        ) from e
+
+
+def _checked(tar: tarfile.TarFile, max_bytes: int) -> Iterator[tarfile.TarInfo]:
+    """Yields the members of a tar up to the first that is not what a bundle may hold."""
+    unpacked = 0
+    for number, member in enumerate(tar, 1):
+        unpacked += member.size
+        why = _why_unsafe(member)
+        if why:
+            raise _UnsafeError("has a member %r, which %s" % (member.name[:80], why))
+        if number > _MAX_MEMBERS:
+            raise _UnsafeError("has more than %d members" % _MAX_MEMBERS)
+        if unpacked > max_bytes:
+            raise _UnsafeError("says that it unpacks to %d bytes or more, which are too many for its size" % unpacked)
+        yield member
+
+
+def _why_unsafe(member: tarfile.TarInfo) -> str:
+    parts = member.name.replace("\\", "/").split("/")
+    if member.name.startswith("/") or ".." in parts:
+        return "would be written outside the folder it is unpacked to"
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        return "is a link or a device, not a file"
+    if member.size < 0:
+        return "is smaller than nothing"
+    if len(member.name) > _MAX_NAME or _CONTROL.search(member.name):
+        return "is too long a name, or no text"
+    return ""
+
+
+def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
+    if member.size > _MAX_RUN_BYTES:
+        raise _UnsafeError("has a %s of %d bytes" % (RUN_JSON, member.size))
+    data.seek(member.offset_data)
+    try:
+        return json.loads(data.read(member.size).decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise tarfile.ReadError("its %s is damaged" % RUN_JSON) from None
+
+
+@contextlib.contextmanager
+def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
+    """Yields a prefix that TensorFlow can open until the block ends, unpacking a bundle into the cache the first time.
+
+    The cache is keyed by the bundle's path and `stamp`; what an earlier version of the same file left there is removed.
+    Of Adam's slots, two thirds of a published bundle, it holds no data.
+
+    Raises:
+        InputError: The bundle is damaged, or the cache cannot be written.
+        OSError: The checkpoint is gone.
+        ValueError: The checkpoint's index is damaged.
+    """
+    if checkpoint.bundle is None:
+        with plain_paths.named(os.path.dirname(checkpoint.prefix) or os.curdir) as folder:
+            yield os.path.join(folder, os.path.basename(checkpoint.prefix))
+        return
+    stem = os.path.basename(checkpoint.prefix)
+    if not plain_paths.is_plain(stem):
+        stem = "model.ckpt"
+    place, descriptor = _hold_unpacked(checkpoint, checkpoint.bundle, stem)
+    try:
+        with plain_paths.named(place) as folder:
+            yield os.path.join(folder, stem)
+    finally:
+        os.close(descriptor)
+
+
+def _hold_unpacked(checkpoint: Checkpoint, bundle: str, stem: str) -> Tuple[str, int]:
+    """Returns where a bundle's checkpoint lies unpacked, called `stem`, and what keeps it there: see `cache.hold`."""
+    before = stamp(checkpoint)
+
+    def make(folder: str) -> None:
+        _unpack(checkpoint, bundle, folder, stem)
+        if stamp(checkpoint) != before:
+            raise InputError(
+                "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
+            )
+
+    entry, version = cache.key(os.path.realpath(bundle)), cache.key(json.dumps([checkpoint.prefix, before]))
+    try:
+        return cache.hold(entry, version, whole=stem + ".index", make=make)
+    except OSError as e:
+        raise InputError(
+            "%s=%s: cannot unpack into %s (%s); set LC_MUSIC_VAE_CACHE to a folder with room"
+            % (checkpoint.flag, checkpoint.path, cache.cache_dir(), e.strerror or e)
+        ) from e
+
+
+def _unpack(checkpoint: Checkpoint, bundle: str, folder: str, stem: str) -> None:
+    """Copies the checkpoint's own members, less the data of Adam's slots, into `folder`, as a checkpoint called `stem`.
+
+    Each tensor stays where it is in its file; between them are holes, which take no room.
+    """
+    os.makedirs(folder)
+    inside = {checkpoint.prefix + ".index": stem + ".index"}
+    with _opened(bundle, checkpoint.path, checkpoint.flag) as (members, data):
+        for member in members:
+            shard = SHARD.match(member.name)
+            if shard and shard.group("prefix") == checkpoint.prefix:
+                inside[member.name] = stem + member.name[len(checkpoint.prefix) :]
+            if member.name in inside:
+                with open(os.path.join(folder, inside[member.name]), "wb") as f:
+                    f.truncate(member.size)
+                    if member.name == checkpoint.prefix + ".index":
+                        _copy(data, f, member.offset_data, member.size)
+    places = checkpoint_index.places(os.path.join(folder, stem))
+    kept = sorted((place for place in places if not SLOT.search(place.name)), key=lambda place: place.start)
+    with _opened(bundle, checkpoint.path, checkpoint.flag) as (members, data):
+        for member in members:
+            of_member = [place for place in kept if checkpoint.prefix + place.suffix == member.name]
+            for place in of_member:
+                if place.start + place.size > member.size:  # its name is there twice
+                    raise EOFError("%s is past the end of the data" % place.name)
+                with open(os.path.join(folder, inside[member.name]), "r+b") as f:
+                    f.seek(place.start)
+                    _copy(data, f, member.offset_data + place.start, place.size)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
+    """Copies bytes of `source` to where `target` is."""
+    source.seek(start)
+    for done in range(0, size, _BLOCK):
+        expected = min(_BLOCK, size - done)
+        block = source.read(expected)
+        if len(block) < expected:
+            raise EOFError("it is cut off")
+        target.write(block)
+
+
+def write(path: str, prefix: str, *, name: str, run: dict) -> None:
+    """Bundles the checkpoint at `prefix`, called `name` inside, and `run.json` into the tar at `path`."""
+    folder, stem = os.path.split(prefix)
+    with files.replacing(path) as temporary, tarfile.open(temporary, "w") as tar:
+        for file in sorted(os.listdir(folder)):
+            shard = SHARD.match(file)
+            if file == stem + ".index" or (shard and shard.group("prefix") == stem):
+                tar.add(os.path.join(folder, file), name + file[len(stem) :], filter=_anonymous)
+        text = json.dumps(run, indent=2, sort_keys=True).encode()
+        member = _anonymous(tarfile.TarInfo(RUN_JSON))
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leaves out who packed it and when, so that the same run gives the same bytes."""
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    member.mode = 0o644
+    return member

@@ -1,0 +1,95 @@
+"""Finding the checkpoint that a path means, without TensorFlow.
+
+A checkpoint is given as a bundle (`.tar`, `.tar.gz`), as a prefix (`model/cat-mel_2bar_big.ckpt`) or as a folder (its
+latest one). What can be checked without TensorFlow is checked here; the tensors are read later.
+"""
+
+import os
+import re
+from typing import List
+
+from lc_music_vae.checkpoints import bundles
+from lc_music_vae.checkpoints.checkpoint import SHARD, Checkpoint, cannot_read, check_shards, own_files
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import files, plain_paths
+
+SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pretrained")
+_MAX_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
+
+_STATE = re.compile(r'^model_checkpoint_path:\s*"(?P<path>[^"]+)"', re.MULTILINE)
+
+
+def shipped(name: str) -> Checkpoint:
+    """Returns the checkpoint `name` that ships with the package."""
+    return find(os.path.join(SHIPPED, name), "--pretrained_path")
+
+
+def find(path: str, flag: str) -> Checkpoint:
+    """Finds the checkpoint that `path` means. Reads file names and tar headers, never tensors.
+
+    Raises:
+        InputError: There is none, or several, or the bundle is not safe to unpack.
+    """
+    expanded = os.path.expanduser(path)
+    if os.path.isdir(expanded):
+        return _on_disk(_latest(expanded, path, flag), path, flag)
+    if os.path.isfile(expanded) and not expanded.endswith(".index") and not SHARD.match(expanded):
+        return bundles.find(expanded, path, flag)
+    shard = SHARD.match(expanded)
+    prefix = shard.group("prefix") if shard else re.sub(r"\.index$", "", expanded)
+    if os.path.lexists(expanded) and not os.path.isfile(expanded):
+        found = "not a plain file, or a link to nothing"
+    elif not os.path.isfile(prefix + ".index"):
+        found = "no checkpoint there"
+    else:
+        return _on_disk(prefix, path, flag)
+    raise InputError(
+        "%s=%s: %s; give a .tar bundle, a prefix (what stands before .index) or a folder" % (flag, path, found)
+    )
+
+
+def _on_disk(prefix: str, path: str, flag: str) -> Checkpoint:
+    """Returns the checkpoint at `prefix`, whose files must all be there and be plain files."""
+    folder, name = os.path.split(prefix)
+    if not plain_paths.is_plain(name):
+        raise InputError(
+            "%s=%s: TensorFlow cannot read a checkpoint with [, *, ?, \\ or bytes that are no UTF-8 in its name; "
+            "rename its files" % (flag, path)
+        )
+    check_shards(name, _names_in(folder or os.curdir, path, flag), path, flag)
+    for file in own_files(prefix):
+        try:
+            files.opened(file).close()
+        except OSError as e:
+            raise cannot_read(file, path, flag, e) from e
+    return Checkpoint(path, prefix, None, None, flag)
+
+
+def _latest(folder: str, path: str, flag: str) -> str:
+    """Returns the prefix of the checkpoint that a folder's `checkpoint` file names, or of its only one."""
+    names = _names_in(folder, path, flag)
+    prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
+    if "checkpoint" in names:
+        state_file = os.path.join(folder, "checkpoint")
+        try:
+            with files.opened(state_file) as f:
+                state = _STATE.search(f.read(_MAX_STATE_BYTES).decode("utf-8", "replace"))
+        except OSError as e:
+            raise cannot_read(state_file, path, flag, e) from e
+        # The file may hold an absolute path from before the folder was moved: its name is what counts.
+        named = os.path.basename(state.group("path")) if state else None
+        if named in prefixes:
+            prefixes = [named]
+    if len(prefixes) != 1:
+        found = (
+            "no checkpoint (*.index) in this folder" if not prefixes else "several checkpoints: " + ", ".join(prefixes)
+        )
+        raise InputError("%s=%s: %s; give the prefix of the one to use" % (flag, path, found))
+    return os.path.join(folder, prefixes[0])
+
+
+def _names_in(folder: str, path: str, flag: str) -> List[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as e:
+        raise InputError("%s=%s: its folder cannot be read (%s)" % (flag, path, e.strerror)) from e
