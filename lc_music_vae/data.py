@@ -22,6 +22,7 @@ from lc_music_vae.music import melody
 from lc_music_vae.music.melody import Note, Track
 from lc_music_vae.music.source import Song
 from lc_music_vae.music.tempo import QPM, TempoMap
+from lc_music_vae.options import METRES
 
 # Converters write and windows are handed to them at this tempo, with four quarters a bar.
 QUARTERS_PER_BAR = 4
@@ -31,7 +32,7 @@ _LONGEST_NAME = 100
 _MOST_SAID = 8  # time signatures of a song
 TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
 
-ANY, STRICT = METRES = ("any", "4/4")
+ANY, STRICT = METRES
 
 Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and length of a window
 

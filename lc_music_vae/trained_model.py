@@ -138,11 +138,8 @@ class TrainedModel:
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._weights = checkpoints.Weights(found.pretrained)
-        if found.fingerprint and self._weights.fingerprint(checkpoints.ENCODER_SCOPE) != found.fingerprint:
-            raise InputError(
-                "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
-                % (found.pretrained.flag, found.pretrained.path, found.small.path)
-            )
+        if found.fingerprint:
+            self._weights.check_encoder(found.fingerprint, found.small.path)
         self.small = _load_small(found)
         self.encoded_z_size = self.small.encoded_z_size
         self.center = np.array(found.latent_mean or np.zeros(self.encoded_z_size))

@@ -12,6 +12,7 @@ from conftest import EXAMPLE, REPO
 from lc_music_vae.checkpoints import model_files, run_dir, run_json
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.training import evaluate as evaluating
 from lc_music_vae.training import train as training
 
 GOLDEN = os.path.join(REPO, "tests", "goldens", "run_tf1")  # of 0.1.0
@@ -175,7 +176,7 @@ def test_every_command_refuses_one_that_is_damaged_in_one_line(content, command,
         f.write(content)
     calls = {
         "train": lambda: training.train(CONFIG, EXAMPLE, run, num_steps=20),
-        "evaluate": lambda: training.evaluate(run),
+        "evaluate": lambda: evaluating.evaluate(run),
         "generate": lambda: model_files.find(run),
         "prefix": lambda: model_files.find(checkpoint_file=os.path.join(run, "train", "model.ckpt-10")),
     }

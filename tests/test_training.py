@@ -17,6 +17,7 @@ import lc_music_vae
 from lc_music_vae import base_model, data
 from lc_music_vae.checkpoints import checkpoint as checkpoints
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import shards
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams, from_json
@@ -24,13 +25,20 @@ from lc_music_vae.models import music_vae
 from lc_music_vae.music import examples
 from lc_music_vae.system import files
 from lc_music_vae.training import estimator, summaries
-from lc_music_vae.training import train as training
 
 SMALL = "lc-cat-mel_2bar_small"
 
 
 def train(run_dir, examples_path=EXAMPLE, config=SMALL, **kwargs):
     return lc_music_vae.train(config, examples_path, str(run_dir), **kwargs)
+
+
+def prepare(paths, folder, weights, workers=None, **made_with):
+    """Returns the latents of songs, encoding only what is not in `folder` already."""
+    values = {"music_vae": "cat-mel_2bar_small", "fingerprint": "print", "transpositions": (0,)}
+    values.update({"melody_track": "auto", "metre": "any"}, **made_with)
+    planned = latents.plan(shards.hashed(paths))
+    return latents.complete(planned, folder, shards.MadeWith(**values), weights=weights, workers=workers)
 
 
 def weights_at(run_dir):
@@ -103,7 +111,7 @@ def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, rec
     steps, n = 200, len(records)
     found = found_latents(trained)
     with tf.Graph().as_default(), tf.Session() as session:
-        features = estimator.train_input_fn(found, n, 0, 0, 1)().make_one_shot_iterator().get_next()
+        features = estimator.train_input_fn(found, n, 0)().make_one_shot_iterator().get_next()
         step = tf.placeholder(tf.int64, [])
         z = estimator.draw_z(features, 3, step)
         ours = np.stack([session.run(z, {step: s}) for s in range(steps)])
@@ -128,7 +136,7 @@ def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, rec
 def test_draws_are_a_function_of_seed_and_step(trained):
     found = found_latents(trained)
     with tf.Graph().as_default(), tf.Session() as session:
-        features = estimator.train_input_fn(found, 11, 0, 0, 1)().make_one_shot_iterator().get_next()
+        features = estimator.train_input_fn(found, 11, 0)().make_one_shot_iterator().get_next()
         draws = {
             (seed, step): estimator.draw_z(features, seed, tf.constant(step)) for seed in (1, 2) for step in (0, 7)
         }
@@ -295,7 +303,7 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, number):
     song = write_midi(melody(tune(12, 1)), tmp_path / "song.mid")
     arguments = ["--config=" + SMALL, "--examples_path=" + song, "--hparams=latent_encoder_layers=32"]
     run_dir = tmp_path / "killed"
-    script = [sys.executable, os.path.join(REPO, "midime_train.py"), "--run_dir=%s" % run_dir, "--num_steps=100000"]
+    script = [sys.executable, os.path.join(REPO, "midime_train.py"), "--run_dir=%s" % run_dir, "num_steps=100000"]
     process = subprocess.Popen(script + arguments, stderr=subprocess.PIPE, universal_newlines=True)
     for _ in range(600):
         if (run_dir / "train" / "checkpoint").exists():
@@ -348,32 +356,36 @@ def test_only_missing_shards_are_encoded(tmp_path, monkeypatch, shipped):
     monkeypatch.setattr(latents, "_FILES_A_SHARD", 2)
     paths = [write_midi(melody(tune(3, seed)), tmp_path / ("%d.mid" % seed)) for seed in range(5)]
     folder = str(tmp_path / "latents")
-    first = latents.prepare(paths, folder, "cat-mel_2bar_small", shipped, "print")
+    first = prepare(paths, folder, shipped)
     assert (len(first.shards), first.num_windows) == (3, 10)
     songs = [r["song"] for r in latents.read(first.shards)]
     assert songs == [p for p in paths for _ in range(2)]
     contents = list(latents.read(first.shards))
     os.remove(first.shards[1])  # as after a kill
     times = [os.stat(first.shards[i]).st_mtime_ns for i in (0, 2)]
-    second = latents.prepare(paths, folder, "cat-mel_2bar_small", shipped, "print")
+    second = prepare(paths, folder, shipped)
     assert second == first
     assert [os.stat(first.shards[i]).st_mtime_ns for i in (0, 2)] == times
     for a, b in zip(contents, latents.read(second.shards)):
         np.testing.assert_allclose(a["mean"], b["mean"], atol=1e-6)
     before = state_of(folder)
-    assert latents.prepare(paths[:2], folder, "cat-mel_2bar_small", shipped, "print").num_windows == 4
+    assert prepare(paths[:2], folder, shipped).num_windows == 4
     assert before.items() <= state_of(folder).items()  # whoever reads those of more songs goes on
 
 
 def test_batches_are_a_function_of_the_step_and_epochs_see_everything_once(tmp_path, monkeypatch, shipped):
     monkeypatch.setattr(latents, "_FILES_A_SHARD", 2)
     paths = [write_midi(melody(tune(4, seed)), tmp_path / ("%d.mid" % seed)) for seed in range(3)]
-    found = latents.prepare(paths, str(tmp_path / "latents"), "cat-mel_2bar_small", shipped, "print")
+    found = prepare(paths, str(tmp_path / "latents"), shipped)
     assert found.num_windows == 9
 
     def batches(first_step, count, seed=0):
         with tf.Graph().as_default(), tf.Session() as session:
-            batch = estimator.train_input_fn(found, 4, seed, first_step, 2)().make_one_shot_iterator().get_next()
+            batch = (
+                estimator.train_input_fn(found, 4, seed, first_step=first_step, threads=2)()
+                .make_one_shot_iterator()
+                .get_next()
+            )
             return [session.run(batch)["mean"][:, 0, 0].tolist() for _ in range(count)]
 
     whole = batches(0, 9)
@@ -387,11 +399,11 @@ def test_batches_are_a_function_of_the_step_and_epochs_see_everything_once(tmp_p
 
 def test_augment_draws_every_transposition_anew(tmp_path, shipped):
     song = write_midi(melody([(0, 4, 60), (4, 8, 104)]), tmp_path / "song.mid")
-    found = latents.prepare([song], str(tmp_path), "cat-mel_2bar_small", shipped, "print", range(-5, 6))
+    found = prepare([song], str(tmp_path), shipped, transpositions=tuple(range(-5, 6)))
     (record,) = latents.read(found.shards)
     assert record["transpositions"] == tuple(range(-5, 5))  # 104 + 5 is out of MusicVAE's range
     with tf.Graph().as_default(), tf.Session() as session:
-        features = estimator.train_input_fn(found, 1, 0, 0, 1)().make_one_shot_iterator().get_next()
+        features = estimator.train_input_fn(found, 1, 0)().make_one_shot_iterator().get_next()
         step = tf.placeholder(tf.int64, [])
         z = estimator.draw_z(features, 0, step)
         draws = np.stack([session.run(z, {step: s})[0] for s in range(400)])
@@ -407,7 +419,7 @@ def test_augment_is_refused_for_drums(cut_down, tmp_path, monkeypatch):
     monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-drums", lc_music_vae.Config(music_vae="cat-drums_2bar_small"))
     song = write_midi(drum_beat(4), tmp_path / "drums.mid")
     kwargs = {"config": "lc-drums", "pretrained_path": cut_down["cat-drums_2bar_small"], "num_steps": 2}
-    with pytest.raises(InputError, match="--augment: drums cannot be transposed"):
+    with pytest.raises(InputError, match="^augment: drums cannot be transposed"):
         train(tmp_path / "run", song, augment=True, **kwargs)
     train(tmp_path / "run", song, **kwargs)
     with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
@@ -433,12 +445,12 @@ def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"config": "lc-cat-mel_2bar_big"}, "--config=lc-cat-mel_2bar_big contradicts .* --config=" + SMALL),
-        ({"seed": 1}, "--seed=1 contradicts .* --seed=0"),
-        ({"augment": True}, "--augment=True contradicts"),
-        ({"melody_track": "all"}, "--melody_track=all contradicts .* --melody_track=auto"),
-        ({"metre": "4/4"}, "--metre=4/4 contradicts .* --metre=any"),
-        ({"hparams": "encoded_z_size=8"}, "--hparams=encoded_z_size=8.* contradicts .* --hparams=encoded_z_size=4"),
+        ({"config": "lc-cat-mel_2bar_big"}, "^config=lc-cat-mel_2bar_big contradicts .* config=" + SMALL),
+        ({"seed": 1}, "^seed=1 contradicts .* seed=0"),
+        ({"augment": True}, "^augment=True contradicts"),
+        ({"melody_track": "all"}, "^melody_track=all contradicts .* melody_track=auto"),
+        ({"metre": "4/4"}, "^metre=4/4 contradicts .* metre=any"),
+        ({"hparams": "encoded_z_size=8"}, "^hparams=encoded_z_size=8.* contradicts .* hparams=encoded_z_size=4"),
     ],
 )
 def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, given, message):
@@ -451,12 +463,15 @@ def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, g
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"num_data_threads": 9999999999}, "--num_data_threads=9999999999 must be 256 or less"),
-        ({"num_data_threads": 0}, "--num_data_threads=0 must be 1 or more"),
-        ({"num_steps": 10**19}, "--num_steps=10000000000000000000 must be 1000000000 or less"),
-        ({"checkpoints_to_keep": 10**10}, "--checkpoints_to_keep=10000000000 must be 1000000000 or less"),
-        ({"keep_checkpoint_every_n_hours": float("nan")}, "--keep_checkpoint_every_n_hours=nan must be 0 or more"),
-        ({"keep_checkpoint_every_n_hours": float("inf")}, "--keep_checkpoint_every_n_hours=inf must be 1000000000 or"),
+        ({"num_data_threads": 9999999999}, "num_data_threads=9999999999 must be from 1 to 256"),
+        ({"num_data_threads": 0}, "num_data_threads=0 must be from 1 to 256"),
+        ({"num_steps": 10**19}, "num_steps=10000000000000000000 must be from 1 to 1000000000"),
+        ({"checkpoints_to_keep": 10**10}, "checkpoints_to_keep=10000000000 must be from 1 to 1000000000"),
+        ({"keep_checkpoint_every_n_hours": float("nan")}, "keep_checkpoint_every_n_hours=nan must be from 0 to"),
+        (
+            {"keep_checkpoint_every_n_hours": float("inf")},
+            "keep_checkpoint_every_n_hours=inf must be from 0 to 1000000000",
+        ),
     ],
 )
 def test_numbers_that_no_machine_has_room_for_are_refused(given, message, tmp_path):
@@ -470,11 +485,11 @@ def test_other_weights_contradict_and_the_same_elsewhere_do_not(trained, tmp_pat
 
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     save_random_checkpoint("cat-mel_2bar_small", str(tmp_path / "other.ckpt"), 1, slots=False)
-    with pytest.raises(InputError, match="other.ckpt holds other weights than those this run was trained on"):
+    with pytest.raises(InputError, match="other.ckpt holds other weights than those that this run .* was trained on"):
         train(run_dir, num_steps=501, pretrained_path=str(tmp_path / "other.ckpt"))
     copied = shutil.copy(os.path.join(checkpoints.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
     train(run_dir, num_steps=501, pretrained_path=copied)
-    assert training.run_dir_lib.at(run_dir).latest()[1] == 501
+    assert run_dir_lib.at(run_dir).latest()[1] == 501
 
 
 @pytest.mark.parametrize(
@@ -526,25 +541,24 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
     assert (run["metre"], run["examples"]["windows"]) == ("4/4", 3)
     (made,) = [files.read_json(str(p)) for p in (run_dir / "latents").glob("*.json")]
     assert made["made_from"]["metre"] == "4/4"
-    with pytest.raises(InputError, match="--metre=any contradicts .* --metre=4/4"):
+    with pytest.raises(InputError, match="metre=any contradicts .* metre=4/4"):
         train(run_dir, str(songs), num_steps=2, metre="any")
     train(run_dir, str(songs), num_steps=2)  # as it began
     assert files.read_json(str(run_dir / "run.json"))["examples"] == run["examples"]
     # Nothing of the other metre is in the latents: with both read they are others, and encoded anew.
     weights = checkpoints.Weights(checkpoints.shipped("cat-mel_2bar_small_folk.tar"))
-    both = latents.prepare(
+    both = prepare(
         [str(songs / "march.mid"), str(songs / "waltz.mid")],
         str(run_dir / "latents"),
-        "cat-mel_2bar_small",
         weights,
-        weights.fingerprint(checkpoints.ENCODER_SCOPE),
+        fingerprint=weights.fingerprint(checkpoints.ENCODER_SCOPE),
     )
     assert [(row.slices, row.reason[:4]) for row in both.rows] == [(3, ""), (4, "3/4:")]
 
 
 def test_nan_loss_stops_with_one_line_and_the_last_checkpoint_kept(tmp_path):
     deep = "latent_encoder_layers=%s,latent_decoder_layers=8," % ",".join(16 * "8")
-    with pytest.raises(InputError, match="the loss is not a number any more; train into another --run_dir"):
+    with pytest.raises(InputError, match="the loss is not a number any more; train into another run_dir"):
         train(tmp_path / "run", num_steps=50, hparams=deep + "learning_rate=10,min_learning_rate=10")
     assert all(
         np.isfinite(np.frombuffer(v, np.float32)).all()

@@ -487,6 +487,14 @@ class Weights:
                 files.write_json(kept, {"stamp": self._stamp, "sha256": digest.hexdigest()})
         return digest.hexdigest()
 
+    def check_encoder(self, fingerprint: str, trained: str) -> None:
+        """Raises an `InputError` unless the encoder has the fingerprint of the one that `trained` was trained on."""
+        if self.fingerprint(ENCODER_SCOPE) != fingerprint:
+            raise InputError(
+                "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
+                % (self._checkpoint.flag, self._checkpoint.path, trained)
+            )
+
     def check_finite(self, but: str = "/") -> None:
         """Raises an `InputError` if a trained variable, but for those under `but`, holds NaN or is damaged."""
         for name in sorted(self.shapes):
