@@ -232,11 +232,11 @@ def test_weights_too_large_to_be_of_use_are_no_model(base, tmp_path):
     deep = "latent_encoder_layers={0},latent_decoder_layers={0},".format(",".join(16 * "8"))
     hparams = deep + "learning_rate=10,min_learning_rate=10"
     for _ in range(2):
-        with pytest.raises(InputError, match="lower learning_rate in --hparams"):
+        with pytest.raises(InputError, match="lower learning_rate in hparams"):
             lc_music_vae.train(SMALL, str(base / "song.mid"), run, num_steps=1, hparams=hparams)
     assert not os.path.exists(os.path.join(run, SMALL + ".tar"))
     assert run_dir_lib.at(run).latest()[1] == 1
-    with pytest.raises(InputError, match="lower learning_rate in --hparams"):
+    with pytest.raises(InputError, match="lower learning_rate in hparams"):
         generate("sample", run, num_outputs=1)
 
 
@@ -258,7 +258,7 @@ def test_a_musicvae_that_cannot_decode_is_not_trained_on(tmp_path, base):
         lc_music_vae.train(
             SMALL, str(base / "song.mid"), str(tmp_path / "run"), pretrained_path=prefix, num_steps=1, hparams=SIZES
         )
-    said = "--pretrained_path=%s: %s has values that are NaN or infinite; give another checkpoint"
+    said = "pretrained_path=%s: %s has values that are NaN or infinite; give another checkpoint"
     assert str(e.value) == said % (prefix, name)
     assert not (tmp_path / "run" / "run.json").exists()
 

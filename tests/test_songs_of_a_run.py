@@ -103,7 +103,7 @@ def test_other_songs_are_refused_and_both_are_said(change, num_steps, home, base
     before = state_of(run)
     error = one_line(train, run, songs, num_steps)
     assert error == (
-        "--examples_path=%s: other songs than %s was trained on, from %s (%s); give another --run_dir, or --add_songs "
+        "examples_path=%s: other songs than %s was trained on, from %s (%s); give another run_dir, or add_songs "
         "to go on with all of them" % (songs, run, base / "songs", said)
     )
     assert state_of(run) == before
@@ -159,8 +159,8 @@ def test_added_songs_need_steps_to_be_learned_in(home):
     before = state_of(home / "run")
     error = one_line(train, home / "run", str(home / "songs"), 2, add_songs=True)
     assert error == (
-        "--add_songs: this run is trained to step 2 already, and would learn nothing of what is new; give a larger "
-        "--num_steps"
+        "add_songs: this run is trained to step 2 already, and would learn nothing of what is new; give a larger "
+        "num_steps"
     )
     assert state_of(home / "run") == before
     train(home / "run", str(home / "songs"), 3, add_songs=True)
@@ -282,7 +282,7 @@ def test_evaluating_says_what_is_other_though_nothing_is_left(home, caplog):
 @pytest.mark.parametrize("suffix", ["/../x", "../../x", "/", "\0"])
 def test_an_evaluation_is_of_a_folder_in_the_run(home, suffix):
     before = state_of(home)
-    message = "--eval_dir_suffix=%s must be part of a folder's name" % suffix
+    message = "eval_dir_suffix=%s must be part of a folder's name" % suffix
     assert one_line(lc_music_vae.evaluate, str(home / "run"), eval_dir_suffix=suffix) == str(InputError(message))
     assert state_of(home) == before
 
@@ -344,7 +344,7 @@ def test_a_damaged_shard_is_said_and_encoded_again(damage, older, home, monkeypa
     unknown = older and ("JSON" in damage or damage == "folder gone")  # which of the latents it was
     where = str(run / "latents") if unknown else shard_of(run)
     assert error.startswith(where)
-    assert error.endswith("train with the same command (with a larger --num_steps or not)")
+    assert error.endswith("train with the same command (with a larger num_steps or not)")
     if damage not in ("a byte flipped", "cut off" if older else ""):
         # Of a shard of the right size only what is read is checked there.
         assert one_line(generate, "sample", str(run), num_outputs=1, output_dir=str(home / "out")) == error
@@ -441,5 +441,5 @@ def test_what_is_somebody_elses_is_refused_before_anything_is_written(there, tmp
     before = state_of(tmp_path)
     error = one_line(train, tmp_path / "run", songs, 1, hparams=SIZES)
     name = there.split("/")[0]
-    assert error.startswith("--run_dir=%s: %s there, which no run.json accounts for" % (tmp_path / "run", name))
+    assert error.startswith("run_dir=%s: %s there, which no run.json accounts for" % (tmp_path / "run", name))
     assert state_of(tmp_path) == before

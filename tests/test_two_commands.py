@@ -168,7 +168,7 @@ MOMENTS = {
     "the small VAE is loaded": (trained_model.SmallVAE, "__init__"),
     "notes are decoded": (music_vae.Decoder, "decode"),
 }
-TRAINING, WAITS = "is training there; wait until it ends, or give another --run_dir", "waits"
+TRAINING, WAITS = "is training there; wait until it ends, or give another run_dir", "waits"
 AT_ONCE = [
     ("train", moment, second, TRAINING if second == "train" else None)
     for moment in ("songs are read", "a step is done", "the bundle is written")
