@@ -1,6 +1,7 @@
 """Latents, training and evaluation."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import EXAMPLE, REPO, melody, tune, write_midi
+from conftest import EXAMPLE, REPO, melody, run_process, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import base_model, data
@@ -23,6 +24,7 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams, from_json
 from lc_music_vae.models import music_vae
 from lc_music_vae.music import examples
+from lc_music_vae.options import Reading, Training
 from lc_music_vae.system import files
 from lc_music_vae.training import estimator, summaries
 
@@ -30,7 +32,7 @@ SMALL = "lc-cat-mel_2bar_small"
 
 
 def train(run_dir, examples_path=EXAMPLE, config=SMALL, **kwargs):
-    return lc_music_vae.train(config, examples_path, str(run_dir), **kwargs)
+    return lc_music_vae.train(config, examples_path, run_dir, **kwargs)
 
 
 def prepare(paths, folder, weights, workers=None, **made_with):
@@ -565,3 +567,143 @@ def test_nan_loss_stops_with_one_line_and_the_last_checkpoint_kept(tmp_path):
         for k, v in weights_at(tmp_path / "run").items()
         if k.startswith("latent")
     )
+
+
+TINY = "latent_encoder_layers=8,latent_decoder_layers=8"
+
+
+def test_options_are_given_as_records_by_name_and_paths_as_path_objects(tmp_path):
+    """A dict of hyperparameters and NumPy's numbers are as good as what the command takes."""
+    song, sizes = tmp_path / "song.mid", {"latent_encoder_layers": (8,), "latent_decoder_layers": [8]}
+    write_midi(melody(tune(4)), song)
+    options = Training(num_steps=np.int64(1), hparams=sizes, seed=np.uint32(7))
+    bundle = train(tmp_path / "a", song, options=options, reading=Reading(metre="4/4"))
+    train(tmp_path / "b", str(song), num_steps=1, hparams=TINY, seed=7, metre="4/4")
+    assert bundle == str(tmp_path / "a" / (SMALL + ".tar"))
+    assert weights_at(tmp_path / "a") == weights_at(tmp_path / "b")
+    found = [files.read_json(str(tmp_path / name / "run.json")) for name in "ab"]
+    assert found[0] == found[1]
+    # What is given by name counts, what stands in the records for the rest; a run that goes on keeps what is not given.
+    train(tmp_path / "a", [song], options=options, num_steps=2)
+    lc_music_vae.train(SMALL, song, tmp_path / "a", num_steps=3, melody_track="auto", pretrained_path=None)
+    again = files.read_json(str(tmp_path / "a" / "run.json"))
+    assert (again["seed"], again["metre"], again["step"]) == (7, "4/4", 3)
+    with pytest.raises(InputError, match="metre=any contradicts .* metre=4/4"):
+        train(tmp_path / "a", song, num_steps=4, reading=Reading())
+    assert lc_music_vae.evaluate(tmp_path / "a", song)["global_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"config": 5}, "config=5 must be a config's name, such as lc-cat-mel_2bar_big"),
+        ({"examples_path": 5}, "examples_path=5 must be a path"),
+        ({"examples_path": [EXAMPLE, None]}, "examples_path=None must be a path"),
+        ({"examples_path": None}, "examples_path is needed: a music file, a TFRecord or a folder of songs"),
+        ({"run_dir": None}, "run_dir is needed: the folder that training writes to"),
+        ({"run_dir": 1.5}, "run_dir=1.5 must be a path"),
+        ({"run_dir": "a\0b"}, "run_dir='a\\x00b' must be a path"),
+        ({"pretrained_path": ["a"]}, "pretrained_path=['a'] must be a path"),
+        ({"num_steps": "200"}, "num_steps='200' must be a whole number"),
+        ({"num_steps": None}, "num_steps=None must be a whole number"),
+        ({"num_steps": True}, "num_steps=True must be a whole number"),
+        ({"seed": 1.5}, "seed=1.5 must be a whole number"),
+        ({"augment": "yes"}, "augment='yes' must be True or False"),
+        ({"add_songs": 1}, "add_songs=1 must be True or False"),
+        ({"hparams": 8}, "hparams=8 must be text or a dict"),
+        ({"hparams": {"encoded_z_size": "eight"}}, "hparams: encoded_z_size=eight is not a whole number"),
+        ({"hparams": {"max_betta": 1}}, "hparams: unknown name 'max_betta'; did you mean max_beta?"),
+        ({"metre": "3/4"}, "metre=3/4 must be one of any, 4/4"),
+        ({"melody_track": 3}, "melody_track=3 must be text"),
+        ({"keep_checkpoint_every_n_hours": "1"}, "keep_checkpoint_every_n_hours='1' must be a number"),
+    ],
+)
+def test_what_is_given_in_python_is_checked_there(given, message, tmp_path):
+    values = {"config": SMALL, "examples_path": EXAMPLE, "run_dir": tmp_path / "run"}
+    with pytest.raises(InputError) as e:
+        lc_music_vae.train(**dict(values, **given))
+    assert str(e.value) == message
+    assert not os.listdir(str(tmp_path))
+
+
+def test_an_option_that_there_is_not_is_a_type_error(tmp_path):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'num_step'"):
+        train(tmp_path / "run", num_step=5)
+    assert not os.listdir(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"run_dir": None}, "run_dir is needed: the folder that training writes to"),
+        ({"examples_path": 5}, "examples_path=5 must be a path"),
+        ({"eval_num_batches": "2"}, "eval_num_batches='2' must be a whole number"),
+        ({"eval_num_batches": 0}, "eval_num_batches=0 must be from 1 to 1000000000"),
+        ({"eval_dir_suffix": 2}, "eval_dir_suffix=2 must be text"),
+        ({"pretrained_path": 7}, "pretrained_path=7 must be a path"),
+    ],
+)
+def test_what_an_evaluation_is_given_is_checked(given, message, trained):
+    with pytest.raises(InputError) as e:
+        lc_music_vae.evaluate(**dict({"run_dir": trained}, **given))
+    assert str(e.value) == message
+
+
+def test_the_config_may_be_left_out_where_one_model_ships(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    song = write_midi(melody(tune(4)), tmp_path / "song.mid")
+    train(tmp_path / "run", song, None, num_steps=1, hparams=TINY)
+    assert "--config=%s, whose MusicVAE ships with the toolkit" % SMALL in caplog.text
+    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-other", lc_music_vae.CONFIG_MAP[SMALL])
+    train(tmp_path / "run", song, None, num_steps=2)
+    assert "--config=%s, as the run began" % SMALL in caplog.text
+    for given in ({}, {"pretrained_path": song}):
+        with pytest.raises(InputError, match="^config is needed, such as config="):
+            train(tmp_path / "new", song, None, **given)
+        monkeypatch.delitem(lc_music_vae.CONFIG_MAP, "lc-other", raising=False)
+
+
+FRESH = """
+import logging, os, sys, warnings
+import lc_music_vae
+def state():
+    package = logging.getLogger("lc_music_vae")
+    quiet = [logging.getLogger(name).filters for name in ("tensorflow", "absl")]
+    return package.handlers, package.level, package.propagate, quiet, dict(os.environ), list(warnings.filters)
+before = state()
+lc_music_vae.train({config!r}, {song!r}, {run!r}, num_steps=2, hparams={hparams!r})
+assert state()[:-1] == before[:-1]
+lc_music_vae.evaluate({run!r})
+lc_music_vae.train({config!r}, {song!r}, {run!r}, num_steps=2)
+logging.getLogger("lc_music_vae").setLevel("ERROR")
+lc_music_vae.evaluate({run!r})
+"""
+
+
+@pytest.mark.parametrize("first", [[], ["-i"]])  # with -i TensorFlow 1.15 logs at INFO, as in a notebook
+def test_in_a_process_without_logging_what_the_command_says_is_said_and_no_more(first, tmp_path, monkeypatch):
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"):
+        monkeypatch.delenv(name, raising=False)
+    run = str(tmp_path / "run")
+    code = FRESH.format(config=SMALL, song=EXAMPLE, run=run, hparams=TINY)
+    done = run_process(*first, "-c", code, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    numbers = r"loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats"
+    songs = [r"11 distinct windows from 1 song", r"  .*ode_to_joy\.mid: track 0 \(the only track\)"]
+    bundle = [r"  the model to keep or share:", r".*/run/%s\.tar" % SMALL]
+    patterns = [
+        *songs,
+        r"training from step 0 to 2, 11 windows a step",
+        *[r"step %d of 2: %s" % (step, numbers) for step in (1, 2)],
+        r"trained to step 2 on 11 distinct windows from 1 song: %s" % numbers,
+        r"  its curves and a map of its latent: .*/training\.png",
+        *bundle,
+        *songs,
+        r"step 2 on 11 windows: %s a window" % numbers,
+        r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*",
+        r".*/run is trained to step 2 already; to go on, give a larger --num_steps",
+        *bundle,
+    ]
+    lines = [line for line in done.stderr.splitlines() if line.strip("> ")]  # -i shows its prompt
+    assert len(lines) == len(patterns), done.stderr
+    assert all(re.match(pattern + "$", line) for pattern, line in zip(patterns, lines)), done.stderr
