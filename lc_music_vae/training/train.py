@@ -65,10 +65,10 @@ def train(
     options, read = _put_in(named, options, reading)
     check_kind("add_songs", add_songs, bool)
     folder = jobs.folder_of(run_dir)
-    run = folder.read()
-    config = jobs.config_of(config, run, pretrained_path)
     if not examples_path:
         raise InputError("--examples_path is needed: a music file, a TFRecord or a folder of songs")
+    run = folder.read()
+    config = jobs.config_of(config, run, pretrained_path)
     settings = jobs.settings_of(folder, run, config, options=options, reading=read)
     songs = songs_lib.find(folder, run, paths_of("examples_path", examples_path), add_songs)
     pretrained = pretrained_path and path_of("pretrained_path", pretrained_path)
