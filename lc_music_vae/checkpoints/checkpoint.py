@@ -36,12 +36,14 @@ _MOST_MEMBERS = 1000
 _MOST_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
 _MOST_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
 _MOST_RUN_BYTES = 4 << 20
-_MOST_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
+_MAX_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
 _LONGEST_NAME = 1000
 _BLOCK = 1 << 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-_STATE = re.compile(r'^model_checkpoint_path:\s*"(?P<path>[^"]+)"', re.MULTILINE)
+STATE = "checkpoint"  # TensorFlow's list of the checkpoints that it keeps in a folder
+_NEWEST = re.compile(r'^model_checkpoint_path:\s*"([^"]*)"', re.MULTILINE)
+_ALL = re.compile(r'^all_model_checkpoint_paths:\s*"([^"]*)"', re.MULTILINE)
 
 
 class Checkpoint(NamedTuple):
@@ -115,21 +117,28 @@ def _names_in(folder: str, path: str, flag: str) -> List[str]:
         raise InputError("%s=%s: its folder cannot be read (%s)" % (flag, path, e.strerror)) from e
 
 
+def listed(folder: str) -> List[str]:
+    """Returns the names that TensorFlow's list of a folder's checkpoints has, the newest first, then all in order.
+
+    Raises:
+        OSError: The list is not there, or cannot be read.
+    """
+    with files.opened(os.path.join(folder, STATE)) as f:
+        text = f.read(_MAX_STATE_BYTES).decode("utf-8", "replace")
+    # Names may be absolute paths, from before the folder was moved.
+    newest = _NEWEST.findall(text)[:1]
+    return [os.path.basename(path) for path in newest + _ALL.findall(text) if newest]
+
+
 def _latest(folder: str, path: str, flag: str) -> str:
     """Returns the prefix of the checkpoint that a folder's `checkpoint` file names, or of its only one."""
     names = _names_in(folder, path, flag)
     prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
-    if "checkpoint" in names:
-        state_file = os.path.join(folder, "checkpoint")
+    if STATE in names:
         try:
-            with files.opened(state_file) as f:
-                state = _STATE.search(f.read(_MOST_STATE_BYTES).decode("utf-8", "replace"))
+            prefixes = [name for name in listed(folder)[:1] if name in prefixes] or prefixes
         except OSError as e:
-            raise _cannot_read(state_file, path, flag, e) from e
-        # The file may hold an absolute path from before the folder was moved: its name is what counts.
-        named = os.path.basename(state.group("path")) if state else None
-        if named in prefixes:
-            prefixes = [named]
+            raise _cannot_read(os.path.join(folder, STATE), path, flag, e) from e
     if len(prefixes) != 1:
         found = (
             "no checkpoint (*.index) in this folder" if not prefixes else "several checkpoints: " + ", ".join(prefixes)
