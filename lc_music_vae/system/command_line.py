@@ -77,6 +77,7 @@ def run(
     program: str,
     description: str,
     values: flags.FlagValues,
+    *,
     main: Callable[[flags.FlagValues], None],
     argv: Optional[List[str]] = None,
     when_stopped: str = "the same command goes on from there",
