@@ -48,13 +48,13 @@ def write_songs(folder, count):
 
 def read(folder, count, workers):
     """Reads the first `count` songs, and prints the seconds from the first one on and the number of windows."""
+    from lc_music_vae.checkpoints.shards import MadeWith
     from lc_music_vae.encoding import songs
     from lc_music_vae.music import examples
-    from lc_music_vae.options import Reading
 
     paths = examples.find(folder)[:count]
-    settings = songs.Settings("cat-mel_2bar_small", Reading(), (0,))
-    with songs.reading({0: paths}, settings, workers) as converted:
+    made_with = MadeWith("cat-mel_2bar_small", "", (0,), "auto", "any")
+    with songs.reading({0: paths}, made_with, workers) as converted:
         windows = len(next(converted).windows)
         start = time.perf_counter()
         windows += sum(len(song.windows) for song in converted)

@@ -14,7 +14,7 @@ _HOMES = {
     "Config": "configs",
     "InputError": "errors",
     "TrainedModel": "trained_model",
-    "evaluate": "training.train",
+    "evaluate": "training.evaluate",
     "train": "training.train",
 }
 

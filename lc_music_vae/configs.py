@@ -51,6 +51,8 @@ CONFIG_MAP["lc-hierdec-mel_16bar"] = Config(
 
 def get_config(name: str) -> Config:
     """Returns the config called `name`, or raises an `InputError` that names the nearest ones."""
+    if not isinstance(name, str):
+        raise InputError("--config=%.60r must be a config's name, such as %s" % (name, min(CONFIG_MAP)))
     if name in CONFIG_MAP:
         return CONFIG_MAP[name]
     near = difflib.get_close_matches(name, CONFIG_MAP, 1)

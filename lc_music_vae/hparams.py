@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 from lc_music_vae.errors import InputError
 
@@ -70,10 +70,13 @@ _RANGES: Dict[str, _Range] = {
 }
 
 
-def _assignments(text: str) -> List[Tuple[str, List[str]]]:
-    """Splits 'a=1,b=2,3' into [('a', ['1']), ('b', ['2', '3'])]; Magenta's b=[2,3] is the same."""
+def _assignments(given: Union[str, Mapping[str, Any]]) -> List[Tuple[str, List[str]]]:
+    """Splits 'a=1,b=2,3' into [('a', ['1']), ('b', ['2', '3'])]; Magenta's b=[2,3] and a dict are the same."""
+    if isinstance(given, Mapping):
+        several = {name: value if isinstance(value, (list, tuple)) else [value] for name, value in given.items()}
+        return [(name, [str(one) for one in values]) for name, values in several.items()]
     found: List[Tuple[str, List[str]]] = []
-    for part in text.replace("[", "").replace("]", "").split(","):
+    for part in given.replace("[", "").replace("]", "").split(","):
         name, equals, value = part.partition("=")
         if equals:
             found.append((name.strip(), [value.strip()]))
@@ -100,16 +103,20 @@ def _value(name: str, values: List[str], default: Any) -> Any:
     return value
 
 
-def override(hparams: HParams, text: str) -> HParams:
-    """Returns `hparams` with the values of a `--hparams` string such as 'encoded_z_size=8,max_beta=0.5'.
+def override(hparams: HParams, given: Union[str, Mapping[str, Any]]) -> HParams:
+    """Returns `hparams` with the values that `--hparams` gives, such as 'encoded_z_size=8,max_beta=0.5'.
+
+    Args:
+        hparams: What they are otherwise.
+        given: The text, or a dict such as {"encoded_z_size": 8, "latent_encoder_layers": (512, 128)}.
 
     Raises:
         InputError: Unknown name (the nearest one is suggested), wrong type, or out of range.
     """
     values = {}
-    for name, strings in _assignments(text or ""):
+    for name, strings in _assignments(given):
         if name not in HParams._fields:
-            near = difflib.get_close_matches(name, HParams._fields, 1)
+            near = difflib.get_close_matches(str(name), HParams._fields, 1)
             hint = "did you mean %s?" % near[0] if near else "known: " + ", ".join(HParams._fields)
             raise InputError("--hparams: unknown name %r; %s" % (name, hint))
         values[name] = _value(name, strings, getattr(HParams(), name))

@@ -4,11 +4,16 @@ Flags, the tables in docs/ and the checks come from here. A record is immutable;
 """
 
 import dataclasses
+import numbers
+import os
 import typing
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music.source import ANY, AUTO, MAX_QPM, METRES, MIN_QPM
+
+Path = Union[str, "os.PathLike[str]"]
+Paths = Union[Path, Sequence[Path]]
 
 MAX_SEED = 2**32 - 1
 # Also of what is decoded at once: beyond, it is a slip of the keyboard that would fill the memory.
@@ -45,15 +50,66 @@ def option(default: Any, text: str, limits: Optional[Limits] = None) -> Any:
     return dataclasses.field(default=default, metadata={"text": text, "limits": limits})
 
 
+# What a value of each kind may be: NumPy's numbers are as good as Python's, a Path as its text; but True is no 1.
+_KINDS: Dict[type, Tuple[Any, str]] = {
+    str: ((str, os.PathLike), "text"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    bool: (bool, "True or False"),
+    dict: (Mapping, "a dict"),
+}
+
+
+def check_kind(name: str, value: Any, *kinds: type) -> None:
+    """Raises an `InputError` that names the argument unless `value` is of one of these kinds."""
+    right = [isinstance(value, _KINDS[kind][0]) and (kind is bool or not isinstance(value, bool)) for kind in kinds]
+    if not any(right):
+        raise InputError("--%s=%.60r must be %s" % (name, value, " or ".join(_KINDS[kind][1] for kind in kinds)))
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as JSON takes it."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    return value
+
+
+def path_of(name: str, value: Any) -> str:
+    """Returns a path that was given as text or as a `Path`; raises an `InputError` that names the argument if not."""
+    if not isinstance(value, (str, os.PathLike)) or "\0" in os.fsdecode(value):
+        raise InputError("--%s=%.60r must be a path" % (name, value))
+    return os.fsdecode(value)
+
+
+def paths_of(name: str, value: Any) -> List[str]:
+    """Returns one path or several; see `path_of`."""
+    several = isinstance(value, (list, tuple, set, frozenset)) or hasattr(value, "__next__")
+    return [path_of(name, one) for one in (value if several else [value])]
+
+
+def _kinds(record: type) -> Dict[str, List[type]]:
+    """Returns what the values of each field may be, but for None."""
+    hints = typing.get_type_hints(record)
+    found = {name: getattr(hint, "__args__", None) or (hint,) for name, hint in hints.items()}
+    return {name: [kind for kind in kinds if kind is not type(None)] for name, kinds in found.items()}
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the records have in common. Raises an `InputError` where a value is not within its limits."""
+    """What the records have in common. Raises an `InputError` where a value is not of its kind or within its limits."""
 
     def __post_init__(self) -> None:
         """Checks each value that is given."""
+        kinds = _kinds(type(self))
         for field in dataclasses.fields(self):
             value, limits = getattr(self, field.name), field.metadata["limits"]
-            if value is not None and limits is not None:
+            if value is None and field.default is None:
+                continue
+            check_kind(field.name, value, *kinds[field.name])
+            object.__setattr__(self, field.name, _plain(value))
+            if limits is not None:
                 limits.check(field.name, value)
 
     def given(self) -> Dict[str, Any]:
@@ -73,16 +129,13 @@ class Flag(NamedTuple):
 
 
 def flags_of(record: type, without: Sequence[str] = ()) -> Iterator[Flag]:
-    """Yields a flag for each field of a record but those of the names `without`."""
-    kinds = typing.get_type_hints(record)
+    """Yields a flag for each field of a record but those of the names `without`; of several kinds it has the first."""
+    kinds = _kinds(record)
     for field in dataclasses.fields(record):
-        if field.name in without:
-            continue
-        (kind,) = [
-            kind for kind in getattr(kinds[field.name], "__args__", (kinds[field.name],)) if kind is not type(None)
-        ]
-        limits = field.metadata["limits"]
-        yield Flag(field.name, kind, field.default, field.metadata["text"], limits.choices if limits else ())
+        if field.name not in without:
+            limits = field.metadata["limits"]
+            choices = limits.choices if limits else ()
+            yield Flag(field.name, kinds[field.name][0], field.default, field.metadata["text"], choices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +243,7 @@ class Training(Options):
     """How training is done."""
 
     num_steps: int = option(500, "Global step to train to; training that was stopped goes on.", Limits(1, MAX_STEPS))
-    hparams: str = option("", "Overrides of hyperparameters, such as encoded_z_size=8,max_beta=0.5.")
+    hparams: Union[str, dict] = option("", "Overrides of hyperparameters, such as encoded_z_size=8,max_beta=0.5.")
     augment: Optional[bool] = option(
         None,
         "Train on transpositions too, drawn anew at each step: the MusicVAE config's own range, or 5 semitones either "
@@ -206,7 +259,25 @@ class Training(Options):
     num_data_threads: int = option(2, "Threads that read latents during training.", Limits(1, MAX_THREADS))
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluation(Options):
+    """How evaluation is done."""
+
+    eval_num_batches: Optional[int] = option(None, "Batches to evaluate; left out, all.", Limits(1, MAX_STEPS))
+    eval_dir_suffix: str = option("", "What is added to the name of the eval folder.")
+
+
+def names_of(record: type) -> List[str]:
+    """Returns the names of a record's fields, in order."""
+    return [field.name for field in dataclasses.fields(record)]
+
+
+def given_flags(record: type, values: Any) -> Dict[str, Any]:
+    """Returns those of the parsed flags that are fields of a record and not None, by name."""
+    given = {name: getattr(values, name) for name in names_of(record)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def from_flags(record: type, values: Any) -> Any:
     """Returns the record whose fields are the parsed flags of the same names; what is None is left at its default."""
-    given = {field.name: getattr(values, field.name) for field in dataclasses.fields(record)}
-    return record(**{name: value for name, value in given.items() if value is not None})
+    return record(**given_flags(record, values))

@@ -10,7 +10,7 @@ import numpy as np
 from lc_music_vae import data
 from lc_music_vae.checkpoints import model_files, run_dir
 from lc_music_vae.checkpoints.model_files import ModelFiles
-from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
+from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import nearness
 from lc_music_vae.encoding.nearness import Nearest
 from lc_music_vae.errors import InputError
@@ -137,11 +137,8 @@ class TrainedModel:
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._weights = Weights(found.pretrained)
-        if found.fingerprint and self._weights.fingerprint(ENCODER_SCOPE) != found.fingerprint:
-            raise InputError(
-                "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
-                % (found.pretrained.flag, found.pretrained.path, found.small.path)
-            )
+        if found.fingerprint:
+            self._weights.check_encoder(found.fingerprint, found.small.path)
         self.small = _load_small(found)
         self.encoded_z_size = self.small.encoded_z_size
         self.center = np.array(found.latent_mean or np.zeros(self.encoded_z_size))

@@ -32,9 +32,12 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--fast"):
-        slow = [i for i in items if i.get_closest_marker("slow") or _SLOW_FIXTURES.intersection(i.fixturenames)]
+        slow, fast = [], []
+        for item in items:
+            is_slow = item.get_closest_marker("slow") or _SLOW_FIXTURES.intersection(item.fixturenames)
+            (slow if is_slow else fast).append(item)
         config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+        items[:] = fast
 
 
 def pytest_runtest_setup(item):

@@ -10,11 +10,12 @@ import tensorflow.compat.v1 as tf
 from helpers import SMALL, generate, layers, melody, state_of, tune, weights_at, write_midi
 
 import lc_music_vae
+from lc_music_vae.checkpoints import bundles
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files
 from lc_music_vae.training import estimator
-from lc_music_vae.training import train as training
+from lc_music_vae.training import evaluate as evaluating
 
 pytestmark = [pytest.mark.faults("damaged run folders, and files that are not its own"), pytest.mark.slow]
 
@@ -36,7 +37,7 @@ def base(tmp_path_factory):
 
 @pytest.fixture
 def run(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_show", lambda *a: {})
+    monkeypatch.setattr(evaluating, "_show", lambda *a: {})
     return shutil.copytree(str(base / "run"), str(tmp_path / "run"))
 
 
@@ -253,7 +254,9 @@ def test_a_musicvae_that_cannot_decode_is_not_trained_on(tmp_path, base):
         session.run(tf.global_variables_initializer())
         tf.train.Saver(variables).save(session, prefix, write_meta_graph=False)
     with pytest.raises(InputError) as e:
-        lc_music_vae.train(SMALL, str(base / "song.mid"), str(tmp_path / "run"), prefix, num_steps=1, hparams=SIZES)
+        lc_music_vae.train(
+            SMALL, str(base / "song.mid"), str(tmp_path / "run"), pretrained_path=prefix, num_steps=1, hparams=SIZES
+        )
     said = "pretrained_path=%s: %s has values that are NaN or infinite; give another checkpoint"
     assert str(e.value) == said % (prefix, name)
     assert not (tmp_path / "run" / "run.json").exists()
@@ -278,9 +281,9 @@ def test_what_a_full_disk_leaves_of_a_checkpoint_is_removed_at_once(run, base, m
 
 def test_the_last_checkpoint_is_on_the_disk_before_it_is_said(run, base, monkeypatch):
     flushed, at_the_end = [], []
-    flush, write = files.flush, training.bundles.write
+    flush, write = files.flush, bundles.write
     monkeypatch.setattr(files, "flush", lambda path: (flushed.append(os.path.relpath(path, run)), flush(path))[1])
-    monkeypatch.setattr(training.bundles, "write", lambda *a, **k: (at_the_end.extend(flushed), write(*a, **k))[1])
+    monkeypatch.setattr(bundles, "write", lambda *a, **k: (at_the_end.extend(flushed), write(*a, **k))[1])
     lc_music_vae.train(SMALL, str(base / "song.mid"), run, num_steps=3)
     expected = {"train", "train/checkpoint", "train/model.ckpt-3.index", "train/model.ckpt-3.data-00000-of-00001"}
     assert expected <= set(at_the_end)

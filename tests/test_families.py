@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import REPO
+from helpers import REPO
 from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import data as music_vae_data
 

@@ -381,7 +381,7 @@ def test_what_changes_while_it_is_read_is_named(tmp_path, monkeypatch):
 
     copied = shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
     complete = latents.complete
-    monkeypatch.setattr(latents, "complete", lambda *a: (complete(*a), os.utime(copied, (1, 1)))[0])
+    monkeypatch.setattr(latents, "complete", lambda *a, **k: (complete(*a, **k), os.utime(copied, (1, 1)))[0])
     with pytest.raises(InputError, match="same.tar changed while it was read"):
         train(tmp_path / "run", song, num_steps=2, pretrained_path=copied)
 

@@ -13,10 +13,11 @@ import pytest
 from helpers import EXAMPLE, REPO, TUNES, melody, parent_of, tune, wait_until, workers_of, write_midi, write_tfrecord
 
 from lc_music_vae import configs
+from lc_music_vae.checkpoints import shards
+from lc_music_vae.checkpoints.shards import MadeWith
 from lc_music_vae.encoding import latents, songs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
-from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel
 
 SMALL = "cat-mel_2bar_small"
@@ -112,9 +113,11 @@ def test_workers_change_no_byte_of_what_is_written(collection, tmp_path, monkeyp
     monkeypatch.setattr(latents, "_FILES_A_SHARD", 4)
     monkeypatch.setattr(parallel, "_AHEAD", 3)
     found, contents = [], []
+    made_with = MadeWith(SMALL, "print", (-1, 0, 2), "auto", "any")
+    planned = latents.plan(shards.hashed(collection))
     for workers in (0, 1, 2):
         folder = tmp_path / str(workers)
-        found.append(latents.prepare(collection, str(folder), SMALL, None, "print", (-1, 0, 2), workers=workers))
+        found.append(latents.complete(planned, str(folder), made_with, weights=None, workers=workers))
         contents.append({name: (folder / name).read_bytes() for name in sorted(os.listdir(str(folder)))})
     assert len(contents[0]) == 2 * 4
     assert contents[1] == contents[0]
@@ -140,12 +143,12 @@ def test_workers_are_started_for_many_songs_only(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "cores", lambda: 3)
     monkeypatch.setattr(songs, "_SONGS_HERE", 4)
     book = tmp_path / "tunes.abc"
-    settings = songs.Settings(SMALL, Reading(), (0,))
+    made_with = MadeWith(SMALL, "print", (0,), "auto", "any")
     for count in (4, 5):
         book.write_text("\n".join("X:%d\nM:4/4\nL:1/1\nK:C\nC|D|E|F|\n" % i for i in range(count)))
-        with songs.reading({0: [str(book)]}, settings, None) as converted:
+        with songs.reading({0: [str(book)]}, made_with, None) as converted:
             assert [song.row.slices for song in converted] == [3] * count
     monkeypatch.setattr(parallel, "cores", lambda: 1)
-    with songs.reading({0: [str(book), EXAMPLE]}, settings, None) as converted:
+    with songs.reading({0: [str(book), EXAMPLE]}, made_with, None) as converted:
         assert [song.file for song in converted] == [0] * 5 + [1]
     assert started == [0, 3, 0]

@@ -13,6 +13,7 @@ from lc_music_vae.checkpoints import model_files, run_dir, run_json
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 from lc_music_vae.options import ModelSource
+from lc_music_vae.training import evaluate as evaluating
 from lc_music_vae.training import train as training
 
 GOLDEN = os.path.join(REPO, "tests", "goldens", "run_tf1")  # of 0.1.0
@@ -169,7 +170,7 @@ def test_every_command_refuses_one_that_is_damaged_in_one_line(content, command,
         f.write(content)
     calls = {
         "train": lambda: training.train(CONFIG, EXAMPLE, run, num_steps=20),
-        "evaluate": lambda: training.evaluate(run),
+        "evaluate": lambda: evaluating.evaluate(run),
         "generate": lambda: model_files.find(ModelSource(run_dir=run)),
         "prefix": lambda: model_files.find(ModelSource(checkpoint_file=os.path.join(run, "train", "model.ckpt-10"))),
     }

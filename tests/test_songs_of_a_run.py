@@ -15,7 +15,8 @@ from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
 from lc_music_vae.system import files
-from lc_music_vae.training import train as training
+from lc_music_vae.training import evaluate as evaluating
+from lc_music_vae.training import report
 
 pytestmark = [pytest.mark.faults("songs that change between commands"), pytest.mark.slow]
 
@@ -167,11 +168,11 @@ def test_additions_are_stopped_and_go_on(home, monkeypatch):
     """Songs are encoded, run.json not written yet: what is there is not what was trained on, and used again."""
     make_songs(home / "songs", "de")
     run = home / "run"
-    report = training._report
-    monkeypatch.setattr(training, "_report", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt()))
+    write = report.write
+    monkeypatch.setattr(report, "write", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         train(run, str(home / "songs"), 3, add_songs=True)
-    monkeypatch.setattr(training, "_report", report)
+    monkeypatch.setattr(report, "write", write)
     assert songs_in(run) == ({"a.mid", "b.mid", "c.mid"}, 3 * WINDOWS)
     batches = encoded(monkeypatch)
     train(run, str(home / "songs"), 3, add_songs=True)
@@ -246,7 +247,7 @@ def test_evaluating_never_touches_what_training_learns_from(change, named, base,
     edit(songs, change)
     before = state_of(run)
     batches = encoded(monkeypatch)
-    monkeypatch.setattr(training, "_show", lambda *a: {})  # pictures are slow, and not looked at here
+    monkeypatch.setattr(evaluating, "_show", lambda *a: {})  # pictures are slow, and not looked at here
     with caplog.at_level("INFO"):
         found = lc_music_vae.evaluate(str(run), songs if named else None)
     assert before.items() <= state_of(run).items()
@@ -347,7 +348,7 @@ def test_a_damaged_shard_is_said_and_encoded_again(damage, older, home, monkeypa
         record["notes"].tolist() for record in whole
     ]
     np.testing.assert_array_equal([r["mean"] for r in latents.read([shard_of(run)])], [r["mean"] for r in whole])
-    monkeypatch.setattr(training, "_show", lambda *a: {})
+    monkeypatch.setattr(evaluating, "_show", lambda *a: {})
     lc_music_vae.evaluate(str(run))
     assert songs_in(run) == ({"a.mid", "b.mid", "c.mid"}, 3 * WINDOWS)
 

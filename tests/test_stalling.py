@@ -22,7 +22,7 @@ from lc_music_vae.music import examples
 from lc_music_vae.options import Reading
 from lc_music_vae.system import processes
 
-pytestmark = pytest.mark.faults("songs that stall")
+pytestmark = [pytest.mark.faults("songs that stall"), pytest.mark.slow]
 
 ENDLESS = b"X:1\nK:C\n[" + b"C22" * 40
 NOTE = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration><type>quarter</type></note>"
@@ -228,7 +228,6 @@ def busy(pid):
         return int(f.read().rsplit(")", 1)[1].split()[11]) > os.sysconf("SC_CLK_TCK") / 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_in_the_middle_of_an_endless_song_ends_the_command(number, tmp_path):
     songs = tmp_path / "songs"
@@ -253,7 +252,6 @@ def test_a_signal_in_the_middle_of_an_endless_song_ends_the_command(number, tmp_
     wait_until(lambda: not any(map(parent_of, workers)), 2)
 
 
-@pytest.mark.slow
 def test_what_is_no_file_in_a_folder_is_left_out_and_said(tmp_path, monkeypatch, caplog):
     songs = tmp_path / "songs"
     (songs / "closed").mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Latents, training and evaluation."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from helpers import (
     drum_beat,
     layers,
     melody,
+    run_process,
     state_of,
     train,
     tune,
@@ -28,7 +30,7 @@ from helpers import (
 
 import lc_music_vae
 from lc_music_vae import base_model, data
-from lc_music_vae.checkpoints import finding
+from lc_music_vae.checkpoints import finding, shards
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
 from lc_music_vae.encoding import latents
@@ -36,11 +38,19 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams, from_json
 from lc_music_vae.models import music_vae
 from lc_music_vae.music import examples
+from lc_music_vae.options import Reading, Training
 from lc_music_vae.system import files
 from lc_music_vae.training import estimator, summaries
-from lc_music_vae.training import train as training
 
 pytestmark = pytest.mark.slow
+
+
+def prepare(paths, folder, weights, workers=None, **made_with):
+    """Returns the latents of songs, encoding only what is not in `folder` already."""
+    values = {"music_vae": "cat-mel_2bar_small", "fingerprint": "print", "transpositions": (0,)}
+    values.update({"melody_track": "auto", "metre": "any"}, **made_with)
+    planned = latents.plan(shards.hashed(paths))
+    return latents.complete(planned, folder, shards.MadeWith(**values), weights=weights, workers=workers)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +108,7 @@ def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, rec
     steps, n = 200, len(records)
     found = found_latents(trained)
     with tf.Graph().as_default(), tf.Session() as session:
-        features = estimator.train_input_fn(found, n, 0, 0, 1)().make_one_shot_iterator().get_next()
+        features = estimator.train_input_fn(found, n, 0)().make_one_shot_iterator().get_next()
         step = tf.placeholder(tf.int64, [])
         z = estimator.draw_z(features, 3, step)
         ours = np.stack([session.run(z, {step: s}) for s in range(steps)])
@@ -123,7 +133,7 @@ def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, rec
 def test_draws_are_a_function_of_seed_and_step(trained):
     found = found_latents(trained)
     with tf.Graph().as_default(), tf.Session() as session:
-        features = estimator.train_input_fn(found, 11, 0, 0, 1)().make_one_shot_iterator().get_next()
+        features = estimator.train_input_fn(found, 11, 0)().make_one_shot_iterator().get_next()
         draws = {
             (seed, step): estimator.draw_z(features, seed, tf.constant(step)) for seed in (1, 2) for step in (0, 7)
         }
@@ -290,7 +300,7 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, number):
     song = write_midi(melody(tune(12, 1)), tmp_path / "song.mid")
     arguments = ["--config=" + SMALL, "--examples_path=" + song, "--hparams=latent_encoder_layers=32"]
     run_dir = tmp_path / "killed"
-    script = [sys.executable, os.path.join(REPO, "midime_train.py"), "--run_dir=%s" % run_dir, "--num_steps=100000"]
+    script = [sys.executable, os.path.join(REPO, "midime_train.py"), "--run_dir=%s" % run_dir, "num_steps=100000"]
     process = subprocess.Popen(script + arguments, stderr=subprocess.PIPE, universal_newlines=True)
     for _ in range(600):
         if (run_dir / "train" / "checkpoint").exists():
@@ -343,32 +353,36 @@ def test_only_missing_shards_are_encoded(tmp_path, monkeypatch, shipped):
     monkeypatch.setattr(latents, "_FILES_A_SHARD", 2)
     paths = [write_midi(melody(tune(3, seed)), tmp_path / ("%d.mid" % seed)) for seed in range(5)]
     folder = str(tmp_path / "latents")
-    first = latents.prepare(paths, folder, "cat-mel_2bar_small", shipped, "print")
+    first = prepare(paths, folder, shipped)
     assert (len(first.shards), first.num_windows) == (3, 10)
     songs = [r["song"] for r in latents.read(first.shards)]
     assert songs == [p for p in paths for _ in range(2)]
     contents = list(latents.read(first.shards))
     os.remove(first.shards[1])  # as after a kill
     times = [os.stat(first.shards[i]).st_mtime_ns for i in (0, 2)]
-    second = latents.prepare(paths, folder, "cat-mel_2bar_small", shipped, "print")
+    second = prepare(paths, folder, shipped)
     assert second == first
     assert [os.stat(first.shards[i]).st_mtime_ns for i in (0, 2)] == times
     for a, b in zip(contents, latents.read(second.shards)):
         np.testing.assert_allclose(a["mean"], b["mean"], atol=1e-6)
     before = state_of(folder)
-    assert latents.prepare(paths[:2], folder, "cat-mel_2bar_small", shipped, "print").num_windows == 4
+    assert prepare(paths[:2], folder, shipped).num_windows == 4
     assert before.items() <= state_of(folder).items()  # whoever reads those of more songs goes on
 
 
 def test_batches_are_a_function_of_the_step_and_epochs_see_everything_once(tmp_path, monkeypatch, shipped):
     monkeypatch.setattr(latents, "_FILES_A_SHARD", 2)
     paths = [write_midi(melody(tune(4, seed)), tmp_path / ("%d.mid" % seed)) for seed in range(3)]
-    found = latents.prepare(paths, str(tmp_path / "latents"), "cat-mel_2bar_small", shipped, "print")
+    found = prepare(paths, str(tmp_path / "latents"), shipped)
     assert found.num_windows == 9
 
     def batches(first_step, count, seed=0):
         with tf.Graph().as_default(), tf.Session() as session:
-            batch = estimator.train_input_fn(found, 4, seed, first_step, 2)().make_one_shot_iterator().get_next()
+            batch = (
+                estimator.train_input_fn(found, 4, seed, first_step=first_step, threads=2)()
+                .make_one_shot_iterator()
+                .get_next()
+            )
             return [session.run(batch)["mean"][:, 0, 0].tolist() for _ in range(count)]
 
     whole = batches(0, 9)
@@ -382,11 +396,11 @@ def test_batches_are_a_function_of_the_step_and_epochs_see_everything_once(tmp_p
 
 def test_augment_draws_every_transposition_anew(tmp_path, shipped):
     song = write_midi(melody([(0, 4, 60), (4, 8, 104)]), tmp_path / "song.mid")
-    found = latents.prepare([song], str(tmp_path), "cat-mel_2bar_small", shipped, "print", range(-5, 6))
+    found = prepare([song], str(tmp_path), shipped, transpositions=tuple(range(-5, 6)))
     (record,) = latents.read(found.shards)
     assert record["transpositions"] == tuple(range(-5, 5))  # 104 + 5 is out of MusicVAE's range
     with tf.Graph().as_default(), tf.Session() as session:
-        features = estimator.train_input_fn(found, 1, 0, 0, 1)().make_one_shot_iterator().get_next()
+        features = estimator.train_input_fn(found, 1, 0)().make_one_shot_iterator().get_next()
         step = tf.placeholder(tf.int64, [])
         z = estimator.draw_z(features, 0, step)
         draws = np.stack([session.run(z, {step: s})[0] for s in range(400)])
@@ -400,7 +414,7 @@ def test_augment_is_refused_for_drums(cut_down, tmp_path, monkeypatch):
     monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-drums", lc_music_vae.Config(music_vae="cat-drums_2bar_small"))
     song = write_midi(drum_beat(4), tmp_path / "drums.mid")
     kwargs = {"config": "lc-drums", "pretrained_path": cut_down["cat-drums_2bar_small"], "num_steps": 2}
-    with pytest.raises(InputError, match="augment: drums cannot be transposed"):
+    with pytest.raises(InputError, match="^augment: drums cannot be transposed"):
         train(tmp_path / "run", song, augment=True, **kwargs)
     train(tmp_path / "run", song, **kwargs)
     with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
@@ -424,12 +438,12 @@ def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"config": "lc-cat-mel_2bar_big"}, "config=lc-cat-mel_2bar_big contradicts .* config=" + SMALL),
-        ({"seed": 1}, "seed=1 contradicts .* seed=0"),
-        ({"augment": True}, "augment=True contradicts"),
-        ({"melody_track": "all"}, "melody_track=all contradicts .* melody_track=auto"),
-        ({"metre": "4/4"}, "metre=4/4 contradicts .* metre=any"),
-        ({"hparams": "encoded_z_size=8"}, "hparams=encoded_z_size=8.* contradicts .* hparams=encoded_z_size=4"),
+        ({"config": "lc-cat-mel_2bar_big"}, "^config=lc-cat-mel_2bar_big contradicts .* config=" + SMALL),
+        ({"seed": 1}, "^seed=1 contradicts .* seed=0"),
+        ({"augment": True}, "^augment=True contradicts"),
+        ({"melody_track": "all"}, "^melody_track=all contradicts .* melody_track=auto"),
+        ({"metre": "4/4"}, "^metre=4/4 contradicts .* metre=any"),
+        ({"hparams": "encoded_z_size=8"}, "^hparams=encoded_z_size=8.* contradicts .* hparams=encoded_z_size=4"),
     ],
 )
 def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, given, message):
@@ -442,12 +456,15 @@ def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, g
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"num_data_threads": 9999999999}, "num_data_threads=9999999999 must be 256 or less"),
-        ({"num_data_threads": 0}, "num_data_threads=0 must be 1 or more"),
-        ({"num_steps": 10**19}, "num_steps=10000000000000000000 must be 1000000000 or less"),
-        ({"checkpoints_to_keep": 10**10}, "checkpoints_to_keep=10000000000 must be 1000000000 or less"),
-        ({"keep_checkpoint_every_n_hours": float("nan")}, "keep_checkpoint_every_n_hours=nan must be 0 or more"),
-        ({"keep_checkpoint_every_n_hours": float("inf")}, "keep_checkpoint_every_n_hours=inf must be 1000000000 or"),
+        ({"num_data_threads": 9999999999}, "num_data_threads=9999999999 must be from 1 to 256"),
+        ({"num_data_threads": 0}, "num_data_threads=0 must be from 1 to 256"),
+        ({"num_steps": 10**19}, "num_steps=10000000000000000000 must be from 1 to 1000000000"),
+        ({"checkpoints_to_keep": 10**10}, "checkpoints_to_keep=10000000000 must be from 1 to 1000000000"),
+        ({"keep_checkpoint_every_n_hours": float("nan")}, "keep_checkpoint_every_n_hours=nan must be from 0 to"),
+        (
+            {"keep_checkpoint_every_n_hours": float("inf")},
+            "keep_checkpoint_every_n_hours=inf must be from 0 to 1000000000",
+        ),
     ],
 )
 def test_numbers_that_no_machine_has_room_for_are_refused(given, message, tmp_path):
@@ -461,11 +478,11 @@ def test_other_weights_contradict_and_the_same_elsewhere_do_not(trained, tmp_pat
 
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     save_random_checkpoint("cat-mel_2bar_small", str(tmp_path / "other.ckpt"), 1, slots=False)
-    with pytest.raises(InputError, match="other.ckpt holds other weights than those this run was trained on"):
+    with pytest.raises(InputError, match="other.ckpt holds other weights than those that this run .* was trained on"):
         train(run_dir, num_steps=501, pretrained_path=str(tmp_path / "other.ckpt"))
     copied = shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
     train(run_dir, num_steps=501, pretrained_path=copied)
-    assert training.run_dir_lib.at(run_dir).latest()[1] == 501
+    assert run_dir_lib.at(run_dir).latest()[1] == 501
 
 
 @pytest.mark.parametrize(
@@ -523,12 +540,11 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
     assert files.read_json(str(run_dir / "run.json"))["examples"] == run["examples"]
     # Nothing of the other metre is in the latents: with both read they are others, and encoded anew.
     weights = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
-    both = latents.prepare(
+    both = prepare(
         [str(songs / "march.mid"), str(songs / "waltz.mid")],
         str(run_dir / "latents"),
-        "cat-mel_2bar_small",
         weights,
-        weights.fingerprint(ENCODER_SCOPE),
+        fingerprint=weights.fingerprint(ENCODER_SCOPE),
     )
     assert [(row.slices, row.reason[:4]) for row in both.rows] == [(3, ""), (4, "3/4:")]
 
@@ -542,3 +558,143 @@ def test_nan_loss_stops_with_one_line_and_the_last_checkpoint_kept(tmp_path):
         for k, v in weights_at(tmp_path / "run").items()
         if k.startswith("latent")
     )
+
+
+TINY = "latent_encoder_layers=8,latent_decoder_layers=8"
+
+
+def test_options_are_given_as_records_by_name_and_paths_as_path_objects(tmp_path):
+    """A dict of hyperparameters and NumPy's numbers are as good as what the command takes."""
+    song, sizes = tmp_path / "song.mid", {"latent_encoder_layers": (8,), "latent_decoder_layers": [8]}
+    write_midi(melody(tune(4)), song)
+    options = Training(num_steps=np.int64(1), hparams=sizes, seed=np.uint32(7))
+    bundle = train(tmp_path / "a", song, options=options, reading=Reading(metre="4/4"))
+    train(tmp_path / "b", str(song), num_steps=1, hparams=TINY, seed=7, metre="4/4")
+    assert bundle == str(tmp_path / "a" / (SMALL + ".tar"))
+    assert weights_at(tmp_path / "a") == weights_at(tmp_path / "b")
+    found = [files.read_json(str(tmp_path / name / "run.json")) for name in "ab"]
+    assert found[0] == found[1]
+    # What is given by name counts, what stands in the records for the rest; a run that goes on keeps what is not given.
+    train(tmp_path / "a", [song], options=options, num_steps=2)
+    lc_music_vae.train(SMALL, song, tmp_path / "a", num_steps=3, melody_track="auto", pretrained_path=None)
+    again = files.read_json(str(tmp_path / "a" / "run.json"))
+    assert (again["seed"], again["metre"], again["step"]) == (7, "4/4", 3)
+    with pytest.raises(InputError, match="metre=any contradicts .* metre=4/4"):
+        train(tmp_path / "a", song, num_steps=4, reading=Reading())
+    assert lc_music_vae.evaluate(tmp_path / "a", song)["global_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"config": 5}, "config=5 must be a config's name, such as lc-cat-mel_2bar_big"),
+        ({"examples_path": 5}, "examples_path=5 must be a path"),
+        ({"examples_path": [EXAMPLE, None]}, "examples_path=None must be a path"),
+        ({"examples_path": None}, "examples_path is needed: a music file, a TFRecord or a folder of songs"),
+        ({"run_dir": None}, "run_dir is needed: the folder that training writes to"),
+        ({"run_dir": 1.5}, "run_dir=1.5 must be a path"),
+        ({"run_dir": "a\0b"}, "run_dir='a\\x00b' must be a path"),
+        ({"pretrained_path": ["a"]}, "pretrained_path=['a'] must be a path"),
+        ({"num_steps": "200"}, "num_steps='200' must be a whole number"),
+        ({"num_steps": None}, "num_steps=None must be a whole number"),
+        ({"num_steps": True}, "num_steps=True must be a whole number"),
+        ({"seed": 1.5}, "seed=1.5 must be a whole number"),
+        ({"augment": "yes"}, "augment='yes' must be True or False"),
+        ({"add_songs": 1}, "add_songs=1 must be True or False"),
+        ({"hparams": 8}, "hparams=8 must be text or a dict"),
+        ({"hparams": {"encoded_z_size": "eight"}}, "hparams: encoded_z_size=eight is not a whole number"),
+        ({"hparams": {"max_betta": 1}}, "hparams: unknown name 'max_betta'; did you mean max_beta?"),
+        ({"metre": "3/4"}, "metre=3/4 must be one of any, 4/4"),
+        ({"melody_track": 3}, "melody_track=3 must be text"),
+        ({"keep_checkpoint_every_n_hours": "1"}, "keep_checkpoint_every_n_hours='1' must be a number"),
+    ],
+)
+def test_what_is_given_in_python_is_checked_there(given, message, tmp_path):
+    values = {"config": SMALL, "examples_path": EXAMPLE, "run_dir": tmp_path / "run"}
+    with pytest.raises(InputError) as e:
+        lc_music_vae.train(**dict(values, **given))
+    assert str(e.value) == message
+    assert not os.listdir(str(tmp_path))
+
+
+def test_an_option_that_there_is_not_is_a_type_error(tmp_path):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'num_step'"):
+        train(tmp_path / "run", num_step=5)
+    assert not os.listdir(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"run_dir": None}, "run_dir is needed: the folder that training writes to"),
+        ({"examples_path": 5}, "examples_path=5 must be a path"),
+        ({"eval_num_batches": "2"}, "eval_num_batches='2' must be a whole number"),
+        ({"eval_num_batches": 0}, "eval_num_batches=0 must be from 1 to 1000000000"),
+        ({"eval_dir_suffix": 2}, "eval_dir_suffix=2 must be text"),
+        ({"pretrained_path": 7}, "pretrained_path=7 must be a path"),
+    ],
+)
+def test_what_an_evaluation_is_given_is_checked(given, message, trained):
+    with pytest.raises(InputError) as e:
+        lc_music_vae.evaluate(**dict({"run_dir": trained}, **given))
+    assert str(e.value) == message
+
+
+def test_the_config_may_be_left_out_where_one_model_ships(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    song = write_midi(melody(tune(4)), tmp_path / "song.mid")
+    train(tmp_path / "run", song, None, num_steps=1, hparams=TINY)
+    assert "--config=%s, whose MusicVAE ships with the toolkit" % SMALL in caplog.text
+    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-other", lc_music_vae.CONFIG_MAP[SMALL])
+    train(tmp_path / "run", song, None, num_steps=2)
+    assert "--config=%s, as the run began" % SMALL in caplog.text
+    for given in ({}, {"pretrained_path": song}):
+        with pytest.raises(InputError, match="^config is needed, such as config="):
+            train(tmp_path / "new", song, None, **given)
+        monkeypatch.delitem(lc_music_vae.CONFIG_MAP, "lc-other", raising=False)
+
+
+FRESH = """
+import logging, os, sys, warnings
+import lc_music_vae
+def state():
+    package = logging.getLogger("lc_music_vae")
+    quiet = [logging.getLogger(name).filters for name in ("tensorflow", "absl")]
+    return package.handlers, package.level, package.propagate, quiet, dict(os.environ), list(warnings.filters)
+before = state()
+lc_music_vae.train({config!r}, {song!r}, {run!r}, num_steps=2, hparams={hparams!r})
+assert state()[:-1] == before[:-1]
+lc_music_vae.evaluate({run!r})
+lc_music_vae.train({config!r}, {song!r}, {run!r}, num_steps=2)
+logging.getLogger("lc_music_vae").setLevel("ERROR")
+lc_music_vae.evaluate({run!r})
+"""
+
+
+@pytest.mark.parametrize("first", [[], ["-i"]])  # with -i TensorFlow 1.15 logs at INFO, as in a notebook
+def test_in_a_process_without_logging_what_the_command_says_is_said_and_no_more(first, tmp_path, monkeypatch):
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"):
+        monkeypatch.delenv(name, raising=False)
+    run = str(tmp_path / "run")
+    code = FRESH.format(config=SMALL, song=EXAMPLE, run=run, hparams=TINY)
+    done = run_process(*first, "-c", code, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    numbers = r"loss [\d.]+, reconstruction [\d.]+, KL [\d.]+ nats"
+    songs = [r"11 distinct windows from 1 song", r"  .*ode_to_joy\.mid: track 0 \(the only track\)"]
+    bundle = [r"  the model to keep or share:", r".*/run/%s\.tar" % SMALL]
+    patterns = [
+        *songs,
+        r"training from step 0 to 2, 11 windows a step",
+        *[r"step %d of 2: %s" % (step, numbers) for step in (1, 2)],
+        r"trained to step 2 on 11 distinct windows from 1 song: %s" % numbers,
+        r"  its curves and a map of its latent: .*/training\.png",
+        *bundle,
+        *songs,
+        r"step 2 on 11 windows: %s a window" % numbers,
+        r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*",
+        r".*/run is trained to step 2 already; to go on, give a larger --num_steps",
+        *bundle,
+    ]
+    lines = [line for line in done.stderr.splitlines() if line.strip("> ")]  # -i shows its prompt
+    assert len(lines) == len(patterns), done.stderr
+    assert all(re.match(pattern + "$", line) for pattern, line in zip(patterns, lines)), done.stderr

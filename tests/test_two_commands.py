@@ -20,6 +20,7 @@ from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
 from lc_music_vae.training import estimator
+from lc_music_vae.training import evaluate as evaluating
 from lc_music_vae.training import train as training
 
 pytestmark = [pytest.mark.faults("two commands on one run folder"), pytest.mark.slow]
@@ -43,7 +44,7 @@ def base(tmp_path_factory):
 @pytest.fixture
 def home(base, tmp_path, monkeypatch):
     """A copy of the run and its songs. Pictures are slow, and looked at elsewhere."""
-    monkeypatch.setattr(training, "_show", lambda *a: {})
+    monkeypatch.setattr(evaluating, "_show", lambda *a: {})
     monkeypatch.setattr(training, "_look_back", lambda *a: run_json.Latent())
     for name in ("songs", "run"):
         shutil.copytree(str(base / name), str(tmp_path / name))

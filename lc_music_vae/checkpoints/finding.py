@@ -14,9 +14,10 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.system import files, plain_paths
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pretrained")
+STATE = "checkpoint"  # TensorFlow's list of the checkpoints that it keeps in a folder
 _MAX_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
-
-_STATE = re.compile(r'^model_checkpoint_path:\s*"(?P<path>[^"]+)"', re.MULTILINE)
+_NEWEST = re.compile(r'^model_checkpoint_path:\s*"([^"]*)"', re.MULTILINE)
+_ALL = re.compile(r'^all_model_checkpoint_paths:\s*"([^"]*)"', re.MULTILINE)
 
 
 def shipped(name: str) -> Checkpoint:
@@ -65,21 +66,28 @@ def _on_disk(prefix: str, path: str, flag: str) -> Checkpoint:
     return Checkpoint(path, prefix, None, None, flag)
 
 
+def listed(folder: str) -> List[str]:
+    """Returns the names that TensorFlow's list of a folder's checkpoints has, the newest first, then all in order.
+
+    Raises:
+        OSError: The list is not there, or cannot be read.
+    """
+    with files.opened(os.path.join(folder, STATE)) as f:
+        text = f.read(_MAX_STATE_BYTES).decode("utf-8", "replace")
+    # Names may be absolute paths, from before the folder was moved.
+    newest = _NEWEST.findall(text)[:1]
+    return [os.path.basename(path) for path in newest + _ALL.findall(text) if newest]
+
+
 def _latest(folder: str, path: str, flag: str) -> str:
     """Returns the prefix of the checkpoint that a folder's `checkpoint` file names, or of its only one."""
     names = _names_in(folder, path, flag)
     prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
-    if "checkpoint" in names:
-        state_file = os.path.join(folder, "checkpoint")
+    if STATE in names:
         try:
-            with files.opened(state_file) as f:
-                state = _STATE.search(f.read(_MAX_STATE_BYTES).decode("utf-8", "replace"))
+            prefixes = [name for name in listed(folder)[:1] if name in prefixes] or prefixes
         except OSError as e:
-            raise cannot_read(state_file, path, flag, e) from e
-        # The file may hold an absolute path from before the folder was moved: its name is what counts.
-        named = os.path.basename(state.group("path")) if state else None
-        if named in prefixes:
-            prefixes = [named]
+            raise cannot_read(os.path.join(folder, STATE), path, flag, e) from e
     if len(prefixes) != 1:
         found = (
             "no checkpoint (*.index) in this folder" if not prefixes else "several checkpoints: " + ", ".join(prefixes)

@@ -20,10 +20,6 @@ from lc_music_vae.system import files
 logger = logging.getLogger(__name__)
 
 _LOCK = ".lc_music_vae.lock"  # a name that nobody else has: its file is written to
-_STATE = "checkpoint"  # TensorFlow's list of the checkpoints that it keeps
-_MAX_STATE = 1 << 20
-_NEWEST = re.compile(r'^model_checkpoint_path:\s*"([^"]*)"', re.MULTILINE)
-_ALL = re.compile(r'^all_model_checkpoint_paths:\s*"([^"]*)"', re.MULTILINE)
 _CHECKPOINT = re.compile(r"model\.ckpt-(\d{1,15})$")
 _MAX_TRIES = 20  # of copying a checkpoint that a training may replace meanwhile
 # What it writes first is called as the file will be, and so on.
@@ -199,15 +195,11 @@ class RunDir(NamedTuple):
         files.write_json(self.run_json, run.to_json())
 
     def _stated(self) -> List[str]:
-        """Returns the names that TensorFlow's list of checkpoints has, the newest first, then all in order."""
+        """Returns `finding.listed` of the folder of checkpoints; nothing where there is no list."""
         try:
-            with files.opened(os.path.join(self.train, _STATE)) as f:
-                text = f.read(_MAX_STATE).decode("utf-8", "replace")
+            return finding.listed(self.train)
         except OSError:
             return []
-        # Names may be absolute paths, from before the folder was moved.
-        newest = _NEWEST.findall(text)[:1]
-        return [os.path.basename(path) for path in newest + _ALL.findall(text) if newest]
 
     def _has(self, name: str) -> bool:
         """Returns whether the checkpoint is one of a training's, with all its files."""
@@ -275,7 +267,7 @@ class RunDir(NamedTuple):
 
         TensorFlow removes the oldest of those in its list, wherever they are.
         """
-        state = os.path.join(self.train, _STATE)
+        state = os.path.join(self.train, finding.STATE)
         if prefix is None:
             try:
                 os.remove(state)
@@ -295,7 +287,7 @@ class RunDir(NamedTuple):
         name = os.path.basename(prefix)
         try:
             for file in _names_in(self.train):
-                if file == _STATE or file.startswith(name + "."):
+                if file == finding.STATE or file.startswith(name + "."):
                     files.flush(os.path.join(self.train, file))
             files.flush(self.train)
         except OSError as e:

@@ -13,6 +13,7 @@ from lc_music_vae.checkpoints import shards
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.options import MAX_SEED, METRES, Reading
 
 FORMAT = 1
 
@@ -37,6 +38,11 @@ class Settings(NamedTuple):
     seed: int
     melody_track: str
     metre: str
+
+    @property
+    def reading(self) -> Reading:
+        """How songs are read."""
+        return Reading(self.melody_track, self.metre)
 
 
 class Pretrained(NamedTuple):
@@ -149,13 +155,11 @@ _FIELDS: Dict[Tuple[str, ...], _Field] = {
     ("config",): _Field(_is_text(99), "a config's name"),
     ("music_vae",): _Field(_is_text(99), "a MusicVAE config's name"),
     ("augment",): _Field(lambda v: isinstance(v, bool), "true or false"),
-    ("seed",): _whole(0, 2**32 - 1),
+    ("seed",): _whole(0, MAX_SEED),
     ("melody_track",): _Field(_is_text(1000), "a track's name or number"),
-    ("metre",): _Field(lambda v: v in ("any", "4/4"), '"any" or "4/4"', False, "any"),
+    ("metre",): _Field(lambda v: v in METRES, " or ".join('"%s"' % one for one in METRES), False, "any"),
     ("pretrained", "path"): _Field(_is_path, "a path"),
-    ("pretrained", "stamp"): _Field(
-        _is_list(lambda v: type(v) is int or _is_text(99)(v)), "a list of numbers and texts"
-    ),
+    ("pretrained", "stamp"): _Field(_is_list(_is_of_a_stamp), "a list of numbers and texts"),
     ("pretrained", "fingerprint"): _Field(_is_sha256, _SHA256),
     ("examples", "path"): _Field(_is_list(_is_path), "a list of paths"),
     ("examples", "windows"): _whole(1, math.inf),

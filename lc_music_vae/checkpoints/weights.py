@@ -64,6 +64,14 @@ class Weights:
                 % (self._checkpoint.flag, self._checkpoint.path, name, dtype, _DTYPE, _DTYPE)
             )
 
+    def check_encoder(self, fingerprint: str, trained: str) -> None:
+        """Raises an `InputError` unless the encoder has the fingerprint of the one that `trained` was trained on."""
+        if self.fingerprint(ENCODER_SCOPE) != fingerprint:
+            raise InputError(
+                "%s=%s holds other weights than those that %s was trained on; give that MusicVAE checkpoint"
+                % (self._checkpoint.flag, self._checkpoint.path, trained)
+            )
+
     def fingerprint(self, scope: str) -> str:
         """Returns the SHA-256 of names and contents of all trained variables under `scope`.
 

@@ -22,7 +22,6 @@ from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.options import Reading
 from lc_music_vae.system import files, plain_paths, progress
 
 logger = logging.getLogger(__name__)
@@ -177,38 +176,11 @@ def plan_kept(kept: shards.Kept, given: Sequence[File]) -> List[Planned]:
     return [one for one in planned if one.songs]  # several of which nothing is known fill as few as they need
 
 
-def prepare(
-    paths: Sequence[str],
-    folder: str,
-    music_vae_config: str,
-    weights: Weights,
-    fingerprint: str,
-    transpositions: Sequence[int] = (0,),
-    melody_track: str = "auto",
-    metre: str = "any",
-    workers: Optional[int] = None,
-) -> Latents:
-    """Returns the latents of the songs in `paths`, encoding only what is not in `folder` already.
-
-    Args:
-        paths: Music files.
-        folder: Where shards are kept.
-        music_vae_config: Name of the MusicVAE config.
-        weights: MusicVAE's checkpoint.
-        fingerprint: Fingerprint of its encoder.
-        transpositions: Semitones that each window is encoded at.
-        melody_track: Which tracks of a song are read, as `melody.choose` takes it.
-        metre: Which time signatures are read, as `data.WindowConverter` takes it.
-        workers: As `complete` takes it.
-    """
-    made_with = shards.MadeWith(music_vae_config, fingerprint, tuple(transpositions), melody_track, metre)
-    return complete(plan(shards.hashed(paths)), folder, made_with, weights, workers)
-
-
 def complete(
     planned: Sequence[Planned],
     folder: str,
     made_with: shards.MadeWith,
+    *,
     weights: Weights,
     workers: Optional[int] = None,
 ) -> Latents:
@@ -225,37 +197,61 @@ def complete(
         InputError: A song that is to be encoded is not there, or not as it was.
     """
     paths = [os.path.join(folder, name) for name, _ in planned]
-    records = [shards.read_record(path) for path in paths]
-    missing: Dict[int, Sequence[str]] = {}
-    for i, (record, (_, songs)) in enumerate(zip(records, planned)):
-        same = record is not None and record.made_with == made_with and _contents(record.songs) == _contents(songs)
-        if record is None or not same or not _is_whole(paths[i], record):
-            missing[i] = [song.path for song in songs]
-            if same:
-                logger.warning("%s is damaged or gone; its songs are encoded again", paths[i])
-            _check_there(songs, paths[i])
-        elif record.sha256 is None:  # of 0.1.0
-            records[i] = checked = record.with_checksum(paths[i])
-            checked.write(paths[i])
+    records = [_kept_record(path, songs, made_with) for path, (_, songs) in zip(paths, planned)]
+    missing = [i for i, record in enumerate(records) if record is None]
     if missing:
-        from lc_music_vae.encoding import songs as reading
-        from lc_music_vae.models import music_vae
-
-        how = Reading(made_with.melody_track, made_with.metre)
-        settings = reading.Settings(made_with.music_vae, how, made_with.transpositions)
-        reading.window_converter(made_with.music_vae, how)
-        with reading.reading(missing, settings, workers) as converted:
-            encoder = music_vae.Encoder(made_with.music_vae, weights)
-            for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
-                made, of_files = encode_shard(of_shard, paths[i], encoder.encode), planned[i].songs
-                _check_unchanged(of_files)
-                records[i] = new = shards.Record(made_with, of_files, made).with_checksum(paths[i])
-                new.write(paths[i])
-                if len(planned) > 1 and not progress.shown():
-                    done = [len(songs) for _, songs in planned]
-                    logger.info("encoded %d of %d files", sum(done[: i + 1]), sum(done))
-            encoder.close()
+        made = _encode(planned, missing, folder, made_with, weights=weights, workers=workers)
+        records = [made.get(i, record) for i, record in enumerate(records)]
     return _found(paths, [record for record in records if record is not None])
+
+
+def _kept_record(path: str, songs: Sequence[File], made_with: shards.MadeWith) -> Optional[shards.Record]:
+    """Returns the record of a shard that is to be of these songs; None where it is to be encoded.
+
+    Raises:
+        InputError: It is to be encoded, and a song is not there, or not as it was.
+    """
+    record = shards.read_record(path)
+    if record is not None and record.made_with == made_with and _contents(record.songs) == _contents(songs):
+        if _is_whole(path, record):
+            if record.sha256 is None:  # of 0.1.0
+                record = record.with_checksum(path)
+                record.write(path)
+            return record
+        logger.warning("%s is damaged or gone; its songs are encoded again", path)
+    _check_there(songs, path)
+    return None
+
+
+def _encode(
+    planned: Sequence[Planned],
+    missing: Sequence[int],
+    folder: str,
+    made_with: shards.MadeWith,
+    *,
+    weights: Weights,
+    workers: Optional[int],
+) -> Dict[int, shards.Record]:
+    """Encodes those of the shards that are missing, by number, and returns what is recorded of each; see `complete`."""
+    from lc_music_vae.encoding import songs as reading
+    from lc_music_vae.models import music_vae
+
+    records = {}
+    counts = [len(songs) for _, songs in planned]
+    paths: Dict[int, Sequence[str]] = {i: [song.path for song in planned[i].songs] for i in missing}
+    reading.window_converter(made_with)  # before processes are started: it may be of a kind that none can be read for
+    with reading.reading(paths, made_with, workers) as converted:
+        encoder = music_vae.Encoder(made_with.music_vae, weights)
+        for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
+            shard, songs = os.path.join(folder, planned[i].name), planned[i].songs
+            made = encode_shard(of_shard, shard, encoder.encode)
+            _check_unchanged(songs)
+            records[i] = shards.Record(made_with, songs, made).with_checksum(shard)
+            records[i].write(shard)
+            if len(planned) > 1 and not progress.shown():
+                logger.info("encoded %d of %d files", sum(counts[: i + 1]), sum(counts))
+        encoder.close()
+    return records
 
 
 def load(kept: shards.Kept) -> Latents:
@@ -299,19 +295,22 @@ def _is_whole(shard: str, record: shards.Record) -> bool:
 
 def _check_there(songs: Sequence[File], shard: str) -> None:
     """Raises an `InputError` unless the files that a shard is to be made from are there, as they are known."""
-    for song, now in zip(songs, shards.hashed(song.path for song in songs)):
-        if song.sha256 != now.sha256:
-            raise InputError(
-                "%s is to be made again, and %s, which it was made from, is gone or changed; put that back, or train "
-                "into another --run_dir" % (shard, song.path)
-            )
+    for path in _changed(songs):
+        raise InputError(
+            "%s is to be made again, and %s, which it was made from, is gone or changed; put that back, or train "
+            "into another --run_dir" % (shard, path)
+        )
 
 
 def _check_unchanged(songs: Sequence[File]) -> None:
     """Raises an `InputError` unless the files have the hashes that they had before they were read."""
-    for song, now in zip(songs, shards.hashed(song.path for song in songs)):
-        if song.sha256 != now.sha256:
-            raise InputError("%s changed while it was read; give the same command again" % song.path)
+    for path in _changed(songs):
+        raise InputError("%s changed while it was read; give the same command again" % path)
+
+
+def _changed(songs: Sequence[File]) -> List[str]:
+    """Returns the files that have other hashes now, or are gone."""
+    return [song.path for song, now in zip(songs, shards.hashed(song.path for song in songs)) if song != now]
 
 
 def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:

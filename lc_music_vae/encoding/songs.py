@@ -6,12 +6,12 @@ Many songs are read in worker processes, which changes nothing in what comes out
 import contextlib
 import functools
 import itertools
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from lc_music_vae import data
-from lc_music_vae.checkpoints.shards import Row
+from lc_music_vae.checkpoints.shards import MadeWith, Row
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import examples
@@ -21,14 +21,6 @@ from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel, progress
 
 _SONGS_HERE = 256  # up to so many are read before workers have been started
-
-
-class Settings(NamedTuple):
-    """What windows are made with: arguments of `data.WindowConverter`, and the semitones that each is transposed by."""
-
-    music_vae: str
-    reading: Reading
-    transpositions: Tuple[int, ...]
 
 
 class _Job(NamedTuple):
@@ -51,23 +43,24 @@ class Converted(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def window_converter(music_vae: str, reading: Reading) -> data.WindowConverter:
+def window_converter(made_with: MadeWith) -> data.WindowConverter:
     """Returns the converter, made once a process.
 
     Raises:
         InputError: The config is of a kind that no song can be read for.
     """
-    return data.WindowConverter(music_vae, reading)
+    reading = Reading(made_with.melody_track, made_with.metre)
+    return data.WindowConverter(made_with.music_vae, reading)
 
 
-def _convert(settings: Settings, job: _Job) -> Converted:
+def _convert(made_with: MadeWith, job: _Job) -> Converted:
     """Reads a song and cuts it into windows, in this process or in another."""
-    converter = window_converter(settings.music_vae, settings.reading)
+    converter = window_converter(made_with)
     try:
         score = converter.score(examples.load(job.source))
     except InputError as e:  # not readable, or without the track that was asked for
         return Converted(job.shard, job.file, Row(printable(job.source.name), 0, "", str(e)))
-    windows = converter.windows(score, settings.transpositions)
+    windows = converter.windows(score, made_with.transpositions)
     qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
     tracks = {track.number: track._replace(notes=()) for track in score.tracks}
     return Converted(job.shard, job.file, _row(score, windows, converter), windows, qpm, tracks)
@@ -90,23 +83,27 @@ def _jobs(pieces: Dict[int, Sequence[str]]) -> Iterator[_Job]:
 
 
 def _row(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> Row:
+    """Returns a song's row in the table of examples: how many windows of which tracks, and what was left out."""
     used = {w.track for w in windows}
     tracks = ", ".join(track.label() for track in score.tracks if track.number in used)
     if tracks:
         tracks += " (%s)" % score.choice
+    return Row(score.name, len(windows), tracks, _reason(score, windows, converter))
+
+
+def _reason(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> str:
+    """Returns why a song has no windows, or what was made of it, in words."""
     bars = int(np.ceil(score.bars[-1] / QUARTERS_PER_BAR))
     if not score.notes:
-        reason = "no notes"
-    elif not score.tracks:
-        reason = "no notes that this config reads"
-    elif bars < converter.bars:
-        reason = "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
-    elif not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
+        return "no notes"
+    if not score.tracks:
+        return "no notes that this config reads"
+    if bars < converter.bars:
+        return "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
+    if not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
         said = "no %d bars without a bar of rest between" % converter.bars
-        reason = "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
-    else:
-        reason = "; ".join(score.remarks)
-    return Row(score.name, len(windows), tracks, reason)
+        return "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
+    return "; ".join(score.remarks)
 
 
 def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
@@ -122,13 +119,13 @@ def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
 
 @contextlib.contextmanager
 def reading(
-    pieces: Dict[int, Sequence[str]], settings: Settings, workers: Optional[int]
+    pieces: Dict[int, Sequence[str]], made_with: MadeWith, workers: Optional[int]
 ) -> Iterator[Iterator[Converted]]:
     """Yields the songs of the files of each shard, converted, in order; shows how far they are.
 
     Args:
         pieces: Music files, by the number of the shard that their latents go to.
-        settings: What windows are made with.
+        made_with: How windows are made.
         workers: Processes that read; 0 is this one alone, None one a core where there are many songs.
     """
     num_files = sum(map(len, pieces.values()))
@@ -138,13 +135,15 @@ def reading(
         jobs = itertools.chain(first, jobs)
         workers = parallel.cores() if len(first) > _SONGS_HERE and parallel.cores() > 1 else 0
 
-    def watched(songs: Iterable[Converted]) -> Iterator[Converted]:
-        windows = 0
-        for song in songs:
-            windows += len(song.windows)
-            bar.set_postfix_str("%d windows" % windows, refresh=False)
-            bar.update(song.file + 1 - bar.n)
-            yield song
-
     with parallel.ordered_map(workers) as ordered, progress.bar("reading", num_files, "file") as bar:
-        yield watched(ordered(functools.partial(_convert, settings), jobs, _lost))
+        yield _counted(ordered(functools.partial(_convert, made_with), jobs, _lost), bar)
+
+
+def _counted(songs: Iterable[Converted], bar: Any) -> Iterator[Converted]:
+    """Yields the songs, and shows on a progress bar how many files and windows they are."""
+    windows = 0
+    for song in songs:
+        windows += len(song.windows)
+        bar.set_postfix_str("%d windows" % windows, refresh=False)
+        bar.update(song.file + 1 - bar.n)
+        yield song

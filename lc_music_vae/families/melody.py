@@ -94,4 +94,5 @@ def _into_range(track: Track, low: int, high: int) -> Tuple[Track, str]:
 
 
 def _times(number: int, thing: str) -> str:
+    """Returns how many there are of something, in words."""
     return "%d %s%s" % (number, thing, "" if number == 1 else "s")

@@ -229,6 +229,7 @@ def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _records(path: str) -> Iterator[Source]:
+    """Yields the records of a TFRecord, and at its end why it cannot be read further, if it cannot."""
     import tensorflow.compat.v1 as tf
 
     i = -1
@@ -244,15 +245,19 @@ def _records(path: str) -> Iterator[Source]:
         yield Source(path, UNREADABLE, "%s: the TFRecord is cut off or damaged" % path)
 
 
-def _tunes(path: str) -> Iterator[Source]:
-    """Yields the tunes of an ABC tunebook: what is between empty lines, under the file's own header."""
+def _text(path: str) -> str:
+    """Returns what is in a text file."""
     with files.opened(path) as f:
         content = f.read()
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = content.decode("latin-1")  # as most older tunebooks are
-    blocks = [block.strip() for block in re.split(r"\n\s*\n", "\n".join(text.splitlines()))]
+        return content.decode("latin-1")  # as most older tunebooks are
+
+
+def _tunes(path: str) -> Iterator[Source]:
+    """Yields the tunes of an ABC tunebook: what is between empty lines, under the file's own header."""
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", "\n".join(_text(path).splitlines()))]
     tunes = [block for block in blocks if re.search(r"^\s*[XK]:", block, re.MULTILINE)]  # others are text between them
     # The file's own header is fields alone; words may stand there, too.
     fields = [] if blocks[0] in tunes else re.findall(r"^\s*[A-Za-z]:.*$", blocks[0], re.MULTILINE)

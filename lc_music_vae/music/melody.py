@@ -15,6 +15,7 @@ import note_seq
 import numpy as np
 
 from lc_music_vae.errors import InputError
+from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.score import Track
 from lc_music_vae.music.source import ALL, AUTO
 
@@ -29,7 +30,7 @@ def choose(tracks: Sequence[Track], wanted: str = AUTO) -> Tuple[List[Track], st
 
     Args:
         tracks: All tracks of a song that are not drums, notes in order of start.
-        wanted: AUTO, ALL, or a track's number or name.
+        wanted: `source.AUTO`, `source.ALL`, or a track's number or name.
 
     Returns:
         The tracks, and in a few words why them.
@@ -40,20 +41,31 @@ def choose(tracks: Sequence[Track], wanted: str = AUTO) -> Tuple[List[Track], st
     if wanted == ALL or not tracks:
         return list(tracks), "all tracks"
     if wanted != AUTO:
-        for track in tracks:
-            if wanted in (str(track.number), track.name):
-                return [track], "as asked"
-        raise InputError("--melody_track=%s: its tracks are %s" % (wanted, ", ".join(t.label() for t in tracks)))
+        return [_called(wanted, tracks)], "as asked"
+    track, why = _most_like_a_melody(tracks)
+    return [track], why
+
+
+def _called(wanted: str, tracks: Sequence[Track]) -> Track:
+    """Returns the first track of this number or name."""
+    for track in tracks:
+        if wanted in (str(track.number), track.name):
+            return track
+    raise InputError("--melody_track=%s: its tracks are %s" % (wanted, ", ".join(t.label() for t in tracks)))
+
+
+def _most_like_a_melody(tracks: Sequence[Track]) -> Tuple[Track, str]:
+    """Returns the track that is most likely the melody, or the melody line in it, and why."""
     named = [track for track in tracks if _NAMED.search(track.name)]
     if named:
-        return named[:1], "by its name"
+        return named[0], "by its name"
     best = max(tracks, key=lambda track: alone(track) * _bars_played(track))
     if alone(best) >= _ALONE:
-        return [best], "the only track" if len(tracks) == 1 else "sounds alone most"
+        return best, "the only track" if len(tracks) == 1 else "sounds alone most"
     try:
-        return [_inferred(best)], "inferred from chords"
+        return _inferred(best), "inferred from chords"
     except note_seq.MelodyInferenceError:
-        return [best], "highest notes"
+        return best, "highest notes"
 
 
 def alone(track: Track) -> float:
@@ -66,7 +78,8 @@ def alone(track: Track) -> float:
 
 
 def _bars_played(track: Track) -> int:
-    return len({int(n.start // 4) for n in track.notes})
+    """Returns in how many bars of four quarters a note starts."""
+    return len({int(n.start // QUARTERS_PER_BAR) for n in track.notes})
 
 
 def _inferred(track: Track) -> Track:

@@ -55,12 +55,8 @@ def bars_and_metres(note_sequence: Any, tempo_map: TempoMap, end: float) -> Tupl
         Starts of bars in quarters, ascending, up to the first at or after `end`; and metres that follow each other
         from 0 on without a gap, the last one without an end.
     """
-    signatures = sorted((s for s in note_sequence.time_signatures if math.isfinite(s.time)), key=lambda s: s.time)
-    starts = tempo_map.quarters(np.array([s.time for s in signatures])).tolist()
     bars, metres = [0.0], [of_signature(0.0, QUARTERS_PER_BAR, 4)]
-    for at, signature in zip(starts, signatures):
-        if not 0 <= at <= end:
-            continue
+    for at, signature in _signatures(note_sequence, tempo_map, end):
         # A change between beats is not a bar line: it holds from the next one.
         aligned = math.isclose(at, round(at), abs_tol=_BEAT_TOLERANCE)
         length = metres[-1].quarters
@@ -73,6 +69,13 @@ def bars_and_metres(note_sequence: Any, tempo_map: TempoMap, end: float) -> Tupl
     while bars[-1] < end:
         bars.append(bars[-1] + metres[-1].quarters)
     return np.array(bars), tuple(m for m in metres if m.start < min(m.end, max(end, 1)))
+
+
+def _signatures(note_sequence: Any, tempo_map: TempoMap, end: float) -> List[Tuple[float, Any]]:
+    """Returns the time signatures in the song and where each begins, in quarters, in order."""
+    signatures = sorted((s for s in note_sequence.time_signatures if math.isfinite(s.time)), key=lambda s: s.time)
+    starts = tempo_map.quarters(np.array([s.time for s in signatures])).tolist()
+    return [(at, signature) for at, signature in zip(starts, signatures) if 0 <= at <= end]
 
 
 def all_4_4(metres: Sequence[Metre], start: float, end: float) -> bool:

@@ -73,6 +73,7 @@ def _number(body: bytes, at: int) -> Tuple[int, int]:
 
 
 def _whole(body: bytes, at: int, size: int) -> bytes:
+    """Returns `size` bytes from `at` on; a `ValueError` where the track is over before."""
     if at + size > len(body):
         raise ValueError("a track ends inside an event")
     return body[at : at + size]
@@ -107,6 +108,7 @@ def _events(body: bytes, most: int) -> Iterator[Event]:
 
 
 def _usable(kind: int, data: bytes) -> bool:
+    """Returns whether a meta event says what is used here, and nothing that makes no sense."""
     if kind == _TEMPO:
         return len(data) == 3 and any(data)
     if kind == _METRE:
@@ -117,6 +119,7 @@ def _usable(kind: int, data: bytes) -> bool:
 
 
 def _meta_kind(event: Event) -> Optional[int]:
+    """Returns which meta event this is; None if it is none."""
     return event[1][1] if event[1][0] == _META else None
 
 
@@ -163,6 +166,7 @@ def _with_metas_of_all(tracks: List[List[Event]]) -> List[Event]:
 
 
 def _as_number(value: int) -> bytes:
+    """Returns a number of variable length, as `_number` reads it."""
     digits = [value & 0x7F]
     while value > 0x7F:
         value >>= 7
@@ -171,6 +175,7 @@ def _as_number(value: int) -> bytes:
 
 
 def _track(events: List[Event]) -> bytes:
+    """Returns the events as a track's chunk, a status byte with each."""
     body, now = bytearray(), 0
     for ticks, data in events:
         body += _as_number(ticks - now) + data

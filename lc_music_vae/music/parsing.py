@@ -97,6 +97,7 @@ def check_notes(note_sequence: Any) -> Any:
 
 
 def _midi(source: Source) -> Any:
+    """Returns the NoteSequence of a MIDI file, repaired."""
     with files.opened(source.name) as f:
         note_sequence = note_seq.midi_to_note_sequence(midi.put_right(f.read()))
     for info in note_sequence.instrument_infos:
@@ -106,6 +107,7 @@ def _midi(source: Source) -> Any:
 
 
 def _musicxml(source: Source) -> Any:
+    """Returns the NoteSequence of a MusicXML file, zipped or not."""
     if source.name.lower().endswith(".mxl"):
         with tempfile.TemporaryDirectory() as folder:
             return note_seq.musicxml_file_to_sequence_proto(_zipped_anew(source.name, folder))
@@ -134,6 +136,7 @@ def _zipped_anew(path: str, folder: str) -> str:
 
 
 def _check_elements(xml: bytes) -> None:
+    """Raises a `ValueError` where MusicXML is larger than any, or would grow when it is read."""
     left = _MAX_ELEMENTS
 
     def count(name, attributes):
@@ -152,6 +155,7 @@ def _check_elements(xml: bytes) -> None:
 
 
 def _record(source: Source) -> Any:
+    """Returns the NoteSequence that a TFRecord's record is."""
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -164,6 +168,7 @@ def _record(source: Source) -> Any:
 
 
 def _abc(source: Source) -> Any:
+    """Returns the NoteSequence of a tune, with its repeats and its upbeat at the end of a bar."""
     tune = abc_parser.ABCTune(source.content.splitlines()).note_sequence
     played = sequences_lib.expand_section_groups(tune)
     _complete_first_bar(played, _first_bar(source.content))

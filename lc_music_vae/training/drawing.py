@@ -10,7 +10,7 @@ from matplotlib import figure
 from matplotlib.backends import backend_agg
 
 _BLUE, _ORANGE, _RED, _GRID = "#2a6f97", "#d98e04", "#c1121f", "#e3e3e3"
-_MOST_LABELS = 150  # on a map; more cannot be read
+_MAX_LABELS = 150  # on a map; more cannot be read
 
 
 def training(
@@ -66,7 +66,7 @@ def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str
     panel.contourf(x, y, density, levels=12, cmap="Blues", alpha=0.6, zorder=0)
     panel.scatter(points[:, 0], points[:, 1], s=14, color=_BLUE, zorder=3, label="windows, by their bars")
     panel.scatter(drawn[:, 0], drawn[:, 1], s=26, color=_RED, marker="x", zorder=3, label="samples")
-    if len(labels) <= _MOST_LABELS:
+    if len(labels) <= _MAX_LABELS:
         for (px, py), label in zip(points, labels):
             panel.annotate(label, (px, py), xytext=(3, 3), textcoords="offset points", fontsize=7, zorder=4)
     panel.set_aspect("equal")

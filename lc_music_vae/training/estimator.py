@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 import tqdm
@@ -19,11 +19,13 @@ import tqdm
 from lc_music_vae import base_model
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.run_json import Settings
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 from lc_music_vae.models import sessions
+from lc_music_vae.options import Training
 from lc_music_vae.system import files, interrupts, plain_paths, progress
 
 logger = logging.getLogger(__name__)
@@ -50,8 +52,16 @@ def _as_it_is(input_fn: Callable) -> Callable:
     return tf.autograph.experimental.do_not_convert(input_fn)
 
 
-def train_input_fn(found: latents.Latents, size: int, seed: int, first_step: int, threads: int) -> Callable:
-    """Returns an input_fn of batches from `first_step` on; step s gets the same one wherever training starts."""
+def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: int = 0, threads: int = 1) -> Callable:
+    """Returns an input_fn of batches from `first_step` on; step s gets the same one wherever training starts.
+
+    Args:
+        found: The latents.
+        size: Windows of a batch.
+        seed: The run's seed.
+        first_step: The global step of the first batch.
+        threads: Threads that read latents.
+    """
     parse = functools.partial(latents.parse, z_size=found.z_size)
 
     def whole_song():
@@ -133,10 +143,15 @@ class _CheckpointHook(tf.train.CheckpointSaverHook):
         self._timer.update_last_triggered_step(step)
 
 
-def model_fn_builder(
-    hparams: HParams, z_size: int, seed: int, checkpoints_to_keep: int = 5, keep_checkpoint_every_n_hours: float = 1.0
-) -> Callable:
-    """Returns the Estimator's model_fn for a small VAE over z of `z_size` dimensions."""
+def model_fn_builder(hparams: HParams, z_size: int, seed: int, *, options: Training = Training()) -> Callable:
+    """Returns the Estimator's model_fn for a small VAE over z.
+
+    Args:
+        hparams: The small VAE's.
+        z_size: Dimensions of z.
+        seed: The run's seed.
+        options: How checkpoints are kept.
+    """
 
     def model_fn(features, labels, mode):
         del labels
@@ -165,16 +180,21 @@ def model_fn_builder(
         scalars = {"reconstruction": mean_reconstruction, "kl": mean_kl, "beta": beta, "learning_rate": rate}
         for name, value in scalars.items():
             tf.summary.scalar(name, value)
-        optimizer = tf.train.AdamOptimizer(rate)
-        gradients, variables = zip(*optimizer.compute_gradients(loss))
-        if hparams.grad_clip:
-            gradients, _ = tf.clip_by_global_norm(gradients, hparams.grad_clip)
-        train_op = optimizer.apply_gradients(zip(gradients, variables), global_step=step)
-        saver = _Saver(checkpoints_to_keep, keep_checkpoint_every_n_hours)
+        train_op = _train_op(loss, rate, hparams.grad_clip)
+        saver = _Saver(options.checkpoints_to_keep, options.keep_checkpoint_every_n_hours)
         tf.add_to_collection(tf.GraphKeys.SAVERS, saver)  # where _CheckpointHook finds it
         return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=tf.train.Scaffold(saver=saver))
 
     return model_fn
+
+
+def _train_op(loss: tf.Tensor, rate: tf.Tensor, grad_clip: float) -> tf.Operation:
+    """Returns the step of Adam; `grad_clip` is the global norm that gradients are clipped to, 0 none."""
+    optimizer = tf.train.AdamOptimizer(rate)
+    gradients, variables = zip(*optimizer.compute_gradients(loss))
+    if grad_clip:
+        gradients, _ = tf.clip_by_global_norm(gradients, grad_clip)
+    return optimizer.apply_gradients(zip(gradients, variables), global_step=tf.train.get_global_step())
 
 
 class Numbers(NamedTuple):
@@ -303,21 +323,34 @@ def check_resumable(prefix: str, step: int, hparams: HParams, z_size: int) -> No
         raise InputError("--run_dir=%s is of step %d; give it back its own name" % (prefix, found))
 
 
+@contextlib.contextmanager
+def _plainly(found: latents.Latents, folder: str) -> Iterator[Tuple[latents.Latents, str]]:
+    """Yields latents and a folder to write to, under names that TensorFlow takes; see `plain_paths`."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_writing_to(folder))
+        plain = stack.enter_context(plain_paths.named(folder))
+        stack.enter_context(_writing_to(plain))
+        yield found._replace(shards=stack.enter_context(latents.plainly_named(found.shards))), plain
+
+
 def train(
     found: latents.Latents,
-    hparams: HParams,
+    settings: Settings,
+    options: Training,
+    *,
     model_dir: str,
-    num_steps: int,
     first_step: int,
-    seed: int,
-    checkpoints_to_keep: int,
-    keep_checkpoint_every_n_hours: float,
-    num_data_threads: int,
     meanwhile: Callable[[], Any] = lambda: None,
 ) -> Optional[Numbers]:
-    """Trains from `first_step`, which is that of the last checkpoint in `model_dir` or 0, to `num_steps`.
+    """Trains the small VAE to `options.num_steps`.
 
-    `meanwhile` is called in a thread of its own, and not waited for.
+    Args:
+        found: The latents to train on.
+        settings: The run's; hyperparameters and seed count.
+        options: How training is done.
+        model_dir: Folder of its checkpoints and events.
+        first_step: The global step of the last checkpoint in there, or 0.
+        meanwhile: Is called in a thread of its own, and not waited for.
 
     Returns:
         The numbers of the last step.
@@ -327,26 +360,25 @@ def train(
             before that.
         KeyboardInterrupt: A signal asked for it; the last checkpoint is of the step that was reached.
     """
-    size = batch_size(hparams, found.num_windows)
+    hparams, seed, num_steps = settings.hparams, settings.seed, options.num_steps
     config = tf.estimator.RunConfig(
         save_summary_steps=max(1, num_steps // 50),
         log_step_count_steps=None,
         session_config=sessions.config(),
     )
-    model_fn = model_fn_builder(hparams, found.z_size, seed, checkpoints_to_keep, keep_checkpoint_every_n_hours)
+    model_fn = model_fn_builder(hparams, found.z_size, seed, options=options)
     try:
         with _writing_to(model_dir), contextlib.ExitStack() as until_the_end:
             os.makedirs(model_dir, exist_ok=True)
-            plain = until_the_end.enter_context(plain_paths.named(model_dir))
-            until_the_end.enter_context(_writing_to(plain))
-            found = found._replace(shards=until_the_end.enter_context(latents.plainly_named(found.shards)))
+            found, plain = until_the_end.enter_context(_plainly(found, model_dir))
             bar = until_the_end.enter_context(
                 progress.bar("training", num_steps, "step", initial=first_step, miniters=1)
             )
             shown = _Progress(first_step, num_steps, bar)
             saving = _CheckpointHook(plain, _SECONDS_A_CHECKPOINT)
+            size = batch_size(hparams, found.num_windows)
             tf.estimator.Estimator(model_fn, plain, config).train(
-                train_input_fn(found, size, seed, first_step, num_data_threads),
+                train_input_fn(found, size, seed, first_step=first_step, threads=options.num_data_threads),
                 hooks=[shown, saving, _StopWhenAsked(until_the_end), _Meanwhile(meanwhile)],
                 max_steps=num_steps,
             )
@@ -358,22 +390,28 @@ def train(
 
 
 def evaluate(
-    found: latents.Latents, hparams: HParams, checkpoint: str, seed: int, num_batches: Optional[int]
+    found: latents.Latents, settings: Settings, checkpoint: str, *, num_batches: Optional[int] = None
 ) -> Dict[str, Any]:
-    """Evaluates the checkpoint with that prefix on `found`, all of it or `num_batches` batches.
+    """Evaluates a checkpoint of the small VAE once.
+
+    Args:
+        found: The latents to evaluate on.
+        settings: The run's; hyperparameters and seed count.
+        checkpoint: Prefix of the checkpoint.
+        num_batches: Batches to evaluate; None is all.
 
     Returns:
         loss, reconstruction and kl in nats a window, and global_step.
     """
+    hparams = settings.hparams
     config = tf.estimator.RunConfig(session_config=sessions.config())
+    model_fn = model_fn_builder(hparams, found.z_size, settings.seed)
     # Estimator insists on writing events of its own.
     with contextlib.ExitStack() as stack:
-        scratch = stack.enter_context(plain_paths.named(stack.enter_context(tempfile.TemporaryDirectory())))
-        stack.enter_context(_writing_to(scratch))
-        found = found._replace(shards=stack.enter_context(latents.plainly_named(found.shards)))
+        found, scratch = stack.enter_context(_plainly(found, stack.enter_context(tempfile.TemporaryDirectory())))
         folder, name = os.path.split(checkpoint)
         checkpoint = os.path.join(stack.enter_context(plain_paths.named(folder)), name)
-        metrics = tf.estimator.Estimator(model_fn_builder(hparams, found.z_size, seed), scratch, config).evaluate(
+        metrics = tf.estimator.Estimator(model_fn, scratch, config).evaluate(
             eval_input_fn(found, batch_size(hparams, found.num_windows)), num_batches, checkpoint_path=checkpoint
         )
     # Estimator's own "loss" is a mean over batches, of which the last may be smaller.

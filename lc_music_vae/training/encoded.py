@@ -1,0 +1,94 @@
+"""The latents that a run is trained or evaluated on: songs that are not encoded yet are encoded by its MusicVAE."""
+
+import logging
+import os
+from typing import NamedTuple, Optional, Tuple
+
+from lc_music_vae.checkpoints import run_json, shards
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.checkpoint import stamp as stamp_of
+from lc_music_vae.checkpoints.run_json import RunJson, Settings
+from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
+from lc_music_vae.encoding import latents
+from lc_music_vae.encoding.latents import Latents
+from lc_music_vae.errors import InputError
+from lc_music_vae.training.job import Job
+
+logger = logging.getLogger(__name__)
+
+
+class Encoding(NamedTuple):
+    """How songs are encoded.
+
+    Attributes:
+        made_with: What makes other latents of the same songs.
+        weights: MusicVAE's.
+        pretrained: What is recorded of them.
+    """
+
+    made_with: shards.MadeWith
+    weights: Weights
+    pretrained: run_json.Pretrained
+
+
+def encoding(settings: Settings, run: Optional[RunJson], checkpoint: Checkpoint) -> Encoding:
+    """Returns how songs are encoded for a run.
+
+    Args:
+        settings: What the run is of.
+        run: What it recorded before, or None.
+        checkpoint: MusicVAE's.
+
+    Raises:
+        InputError: The checkpoint is not the one that the run was trained on, or is damaged; or `--augment` is not for
+            this config.
+    """
+    transpositions = _transpositions(settings)
+    stamp = stamp_of(checkpoint)
+    weights = Weights(checkpoint)
+    if run:
+        weights.check_encoder(run.pretrained.fingerprint, "this run (with %s)" % run.pretrained.path)
+    fingerprint = weights.fingerprint(ENCODER_SCOPE)
+    made_with = shards.MadeWith(settings.music_vae, fingerprint, transpositions, settings.melody_track, settings.metre)
+    path = os.path.abspath(os.path.expanduser(checkpoint.path))
+    return Encoding(made_with, weights, run_json.Pretrained(path, stamp, fingerprint))
+
+
+def _transpositions(settings: Settings) -> Tuple[int, ...]:
+    if not settings.augment:
+        return (0,)
+    from lc_music_vae import data  # here, because it loads magenta
+
+    span = data.WindowConverter(settings.music_vae).transpose_range
+    if span is None:
+        raise InputError("--augment: drums cannot be transposed; leave it out")
+    return tuple(range(span[0], span[1] + 1))
+
+
+def for_training(job: Job) -> Tuple[Latents, run_json.Pretrained]:
+    """Returns the latents to train on, encoding what is not encoded yet, and what is recorded of MusicVAE.
+
+    Raises:
+        InputError: The songs or MusicVAE are not those that the run was trained on, or changed while they were read.
+    """
+    run, songs, checkpoint = job.run, job.songs, job.checkpoint
+    for path, record in zip(*songs.kept):
+        if record is None:
+            logger.warning("%s.json is damaged or gone; the songs of that part are encoded again", path)
+    made_with, weights, pretrained = encoding(job.settings, run, checkpoint)
+    if run is None or run.pretrained.stamp != pretrained.stamp:
+        weights.check_finite(but=ENCODER_SCOPE)  # which says so itself, when it encodes
+    planned = latents.plan_kept(songs.kept, songs.given) if songs.kept.paths else latents.plan(songs.given)
+    if songs.kept.paths and songs.new:
+        planned += latents.plan(songs.new, 1 + shards.additions(songs.kept.paths))
+    found = latents.complete(planned, job.folder.latents, made_with, weights=weights)
+    if run and not songs.kept.is_known and found.num_windows != run.examples.windows:
+        raise InputError(
+            "--examples_path=%s gives %d windows, but %s was trained on %d: give the songs that it was trained on, or "
+            "another --run_dir" % (", ".join(songs.path), found.num_windows, job.folder.path, run.examples.windows)
+        )
+    if stamp_of(checkpoint) != pretrained.stamp:
+        raise InputError(
+            "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
+        )
+    return found, pretrained

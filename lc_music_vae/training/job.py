@@ -1,0 +1,94 @@
+"""What a training is to do: put together and checked before TensorFlow is loaded."""
+
+import dataclasses
+import logging
+from typing import Any, Dict, NamedTuple, Optional
+
+from lc_music_vae import hparams
+from lc_music_vae.checkpoints import run_dir
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.run_dir import RunDir
+from lc_music_vae.checkpoints.run_json import RunJson, Settings
+from lc_music_vae.configs import CONFIG_MAP, get_config
+from lc_music_vae.errors import InputError
+from lc_music_vae.options import Path, Reading, Training, path_of
+from lc_music_vae.training.songs import Songs
+
+logger = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+    """A training.
+
+    Attributes:
+        folder: The run's folder.
+        run: What the run recorded before; None if this is its first training.
+        settings: What it is of.
+        songs: What it learns from.
+        checkpoint: MusicVAE's.
+        options: How it is done.
+    """
+
+    folder: RunDir
+    run: Optional[RunJson]
+    settings: Settings
+    songs: Songs
+    checkpoint: Checkpoint
+    options: Training
+
+
+def folder_of(path: Path) -> RunDir:
+    """Returns the run in a folder that was given, which need not be there yet.
+
+    Raises:
+        InputError: None was given, or it is no path.
+    """
+    if path is None or path == "":
+        raise InputError("--run_dir is needed: the folder that training writes to")
+    return run_dir.at(path_of("run_dir", path))
+
+
+def config_of(config: Optional[str], run: Optional[RunJson], pretrained_path: Optional[str]) -> str:
+    """Returns the config to train: the one that is named, else the run's own, else the only one that ships.
+
+    Raises:
+        InputError: It is not known, or none is named where there is a choice.
+    """
+    if config:
+        get_config(config)
+        return config
+    if run is not None:
+        logger.info("--config=%s, as the run began", run.settings.config)
+        return run.settings.config
+    shipped = [name for name, entry in CONFIG_MAP.items() if entry.shipped_checkpoint]
+    if pretrained_path or len(shipped) != 1:
+        raise InputError("--config is needed, such as --config=lc-cat-mel_2bar_small")
+    logger.info("--config=%s, whose MusicVAE ships with the toolkit", *shipped)
+    return shipped[0]
+
+
+def settings_of(
+    folder: RunDir, run: Optional[RunJson], config: str, *, options: Training, reading: Dict[str, Any]
+) -> Settings:
+    """Returns what a training is of: what was recorded of it before, else what is given.
+
+    Args:
+        folder: The run's folder.
+        run: What it recorded before, or None.
+        config: Name in the registry.
+        options: How it is to be done; what is None there is as before.
+        reading: How songs are to be read, as far as that is given: fields of a `Reading`, by name.
+
+    Raises:
+        InputError: Something given is not usable, or contradicts what was recorded.
+    """
+    read = Reading(**reading)  # checks it
+    before = run.settings.hparams if run else get_config(config).hparams
+    values = hparams.override(before, options.hparams)
+    if run:
+        given = {"config": config, "augment": options.augment, "seed": options.seed, **reading}
+        run_dir.check_same(folder.run_json, run.settings._asdict(), given)
+        run_dir.check_same(folder.run_json, {"hparams": before.text()}, {"hparams": values.text()})
+        return run.settings
+    music_vae = get_config(config).music_vae
+    return Settings(config, music_vae, values, bool(options.augment), options.seed or 0, **dataclasses.asdict(read))

@@ -1,0 +1,57 @@
+"""What training and evaluation say of the songs that they read: how many windows, which tracks, what was left out."""
+
+import logging
+from typing import List, Sequence
+
+from lc_music_vae.checkpoints.shards import Row
+from lc_music_vae.encoding import latents
+from lc_music_vae.encoding.latents import Latents
+from lc_music_vae.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_MAX_SAID = 5  # songs of a kind: a path and a reason may fill several lines of a screen
+
+
+def write(found: Latents, path: str) -> None:
+    """Writes `examples.tsv` to `path`, and says what was left out and why.
+
+    Raises:
+        InputError: No song gave a window.
+    """
+    latents.write_rows(path, found.rows)
+    if not found.num_windows:
+        raise InputError(_no_windows(found.rows))
+    say(found, path)
+
+
+def say(found: Latents, path: str) -> None:
+    """Says how many windows there are, and what was left out and why: at most a screenful; all of it is in `path`."""
+    logger.info(counted(found))
+    for row in _used(found)[:_MAX_SAID]:
+        logger.info("  %s: track %s%s", row.path, row.melody, "; " + row.reason if row.reason else "")
+    unused = [row for row in found.rows if not row.slices]
+    if unused:
+        logger.warning("%d of %d songs gave no window; all are in %s:", len(unused), len(found.rows), path)
+        for row in unused[:_MAX_SAID]:
+            logger.warning("  %s", _why_not(row))
+
+
+def counted(found: Latents) -> str:
+    """Returns how many windows of how many songs there are, in words."""
+    songs = len(_used(found))
+    return "%d distinct windows from %d song%s" % (found.num_windows, songs, "" if songs == 1 else "s")
+
+
+def _used(found: Latents) -> List[Row]:
+    return [row for row in found.rows if row.slices]
+
+
+def _why_not(row: Row) -> str:
+    # A file that cannot be read is named in the reason already.
+    return row.reason if row.path in row.reason else "%s: %s" % (row.path, row.reason)
+
+
+def _no_windows(rows: Sequence[Row]) -> str:
+    first = _why_not(rows[0])
+    return first if len(rows) == 1 else "none of %d songs gave a window; the first: %s" % (len(rows), first)
