@@ -36,7 +36,7 @@ def _main(flags) -> None:
 def main(argv=None) -> None:
     """Entry point of the console script; `argv` is the process's own unless given."""
     stopped = "no file is half-written, and the same command begins anew"
-    command_line.run("midime_generate", __doc__, _flags(), _main, argv, stopped)
+    command_line.run("midime_generate", __doc__, _flags(), main=_main, argv=argv, when_stopped=stopped)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def _evaluate(flags) -> None:
 
 def main(argv=None) -> None:
     """Entry point of the console script; `argv` is the process's own unless given."""
-    command_line.run("midime_train", __doc__, _flags(), _main, argv)
+    command_line.run("midime_train", __doc__, _flags(), main=_main, argv=argv)
 
 
 if __name__ == "__main__":

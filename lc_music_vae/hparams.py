@@ -49,12 +49,12 @@ def _between(low: float, high: float, words: str) -> _Range:
     return _Range(lambda x: low <= x <= high, words)
 
 
-# What is larger than these is a slip of the keyboard that would fill the memory: MusicVAE's own z has 512 dimensions.
-_SIZE, _LAYERS = 8192, 16
+# Larger values are typing errors that would fill the memory: MusicVAE's own z has 512 dimensions.
+_MAX_SIZE, _MAX_LAYERS = 8192, 16
 _TINY = 5e-324  # the least number above 0
 _LAYER_SIZES = _Range(
-    lambda x: 0 < len(x) <= _LAYERS and min(x) > 0 and max(x) <= _SIZE,
-    "one or more sizes above 0: at most %d, up to %d" % (_LAYERS, _SIZE),
+    lambda x: 0 < len(x) <= _MAX_LAYERS and min(x) > 0 and max(x) <= _MAX_SIZE,
+    "one or more sizes above 0: at most %d, up to %d" % (_MAX_LAYERS, _MAX_SIZE),
 )
 _RANGES: Dict[str, _Range] = {
     "encoded_z_size": _between(1, 1024, "above 0 and at most 1024"),

@@ -192,7 +192,7 @@ class TrainedModel:
     def sample(self, n: int, temperature: float = 0.5) -> Music:
         """Returns n NoteSequences decoded from z' ~ N(0, I); the i-th z' of a model is a function of (seed, i)."""
         first = self._draw(n)
-        return self.decode(points.prior_samples(n, self.encoded_z_size, self._seed, first), temperature)
+        return self.decode(points.prior_samples(n, self.encoded_z_size, self._seed, first=first), temperature)
 
     def encode(self, note_sequences: NoteSequences) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes NoteSequences, each of which must hold one window, to the small latent.
@@ -286,7 +286,7 @@ class TrainedModel:
                 self._decoder.close()  # first: its weights are most of what is in memory
                 self._decoder = None
                 self._decoder_seed = (self._decoder_seed + _NEXT_SEED) % 2**32  # else the same noise would begin again
-            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, self._decoder_seed)
+            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._decoder_seed)
         return self._decoder.decode(z, temperature, controls)
 
     def similar(
@@ -296,7 +296,7 @@ class TrainedModel:
         Request(similarity=similarity)  # checks it
         mean, _ = self.encode(note_sequence)
         first = self._draw(n)
-        return self.decode(points.similar(mean[0], n, similarity, self._seed, first), temperature)
+        return self.decode(points.similar(mean[0], n, similarity, seed=self._seed, first=first), temperature)
 
     def walk(self, num_steps: int, temperature: float = 0.5) -> List[Music]:
         """Moves each dimension of the small latent from -2.5 to 2.5, the others staying at the songs' mean.

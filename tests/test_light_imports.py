@@ -81,7 +81,7 @@ print([name for name in heavy if name in sys.modules])
 def main(flags):
     import note_seq
     print([name for name in heavy if name in sys.modules])
-command_line.run("midime_generate", "", midime_generate._flags(), main, ["midime_generate"])
+command_line.run("midime_generate", "", midime_generate._flags(), main=main, argv=["midime_generate"])
 """
     done = run_process("-W", "ignore", "-c", code)
     assert done.stdout.split("\n")[:2] == ["[]", "['note_seq']"], done.stderr

@@ -124,7 +124,7 @@ def test_variations_are_as_similar_as_asked():
     point = (1.0, 2, 3, 4)
     for given, similarity in (({}, 0.8), ({"similarity": 0.25}, 0.25)):
         _, where = made("similar", point, num_outputs=3, **given)
-        np.testing.assert_array_equal(where, points.similar(np.array(point), 3, similarity, 5))
+        np.testing.assert_array_equal(where, points.similar(np.array(point), 3, similarity, seed=5))
         assert MODES["similar"].settings(Request(**given)) == {"similarity": similarity}
     assert MODES["sample"].settings(Request()) == {}
 

@@ -70,7 +70,7 @@ def test_decoder_noise_is_a_function_of_the_seed(cut_down):
     z = np.random.RandomState(0).normal(size=(5, 12))
 
     def decode(seed):
-        decoder = music_vae.Decoder("hierdec-mel_16bar", weights, 2, seed)
+        decoder = music_vae.Decoder("hierdec-mel_16bar", weights, 2, seed=seed)
         return decoder.decode(z, 1.0), decoder.decode(z, 1.0)
 
     one, same, other = decode(1), decode(1), decode(2)

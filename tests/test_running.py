@@ -50,7 +50,7 @@ class Left(BaseException):
 def run(main=lambda values: None, *arguments, **kwargs):
     found = command_line.FlagSet("prog")
     found.add("steps", int, 5, "How many.", lower_bound=1)
-    return command_line.run("prog", "\nWhat it does.\n", found.values, main, ["prog"] + list(arguments), **kwargs)
+    return command_line.run("prog", "\nWhat it does.\n", found.values, main=main, argv=["prog", *arguments], **kwargs)
 
 
 def fails(capsys, *arguments):
@@ -189,7 +189,7 @@ def test_a_process_of_its_own_is_left_at_once_after_exit_functions(monkeypatch, 
         signal.set_wakeup_fd(listening[-1])
 
     with pytest.raises(Left) as e:
-        command_line.run("prog", "What.", found.values, main)
+        command_line.run("prog", "What.", found.values, main=main)
     assert (e.value.args, capsys.readouterr().out) == ((0,), "3\nexit functions\n")
     run(main)  # in a process that is somebody else's
     assert listening[0] != -1

@@ -84,7 +84,7 @@ def why_not_whole(bundle: str) -> str:
 
 
 class _UnsafeError(Exception):
-    """A bundle that no honest program would have made."""
+    """The bundle is not safe to use; the text says why."""
 
 
 class _Headers:

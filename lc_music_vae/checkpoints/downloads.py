@@ -1,9 +1,9 @@
 """Downloading a published checkpoint once, into the cache.
 
-A connection that breaks off or stalls is taken up again where it stopped; the file appears under its name only when it
-is whole: as long as the server says, of the MD5 that Google's servers say, and a bundle with its end. Beside it stands
-its SHA-256, which it is held against from then on. Nothing is downloaded unless the user names a checkpoint by its
-name.
+When a connection breaks off or stalls, the download goes on where it stopped. The file gets its name only when it is
+whole: it has the length that the server says and the MD5 that Google's servers say, and it is a bundle with an end.
+Its SHA-256 is kept beside it, and from then on the file is compared with it. Nothing is downloaded unless the user
+names a checkpoint by its name.
 """
 
 import base64
@@ -34,15 +34,15 @@ _MD5 = re.compile(r"\bmd5=(?P<md5>[A-Za-z0-9+/]{22}==)")
 
 
 class _RefusedError(Exception):
-    """What the server says or sends is of no use, nor would it be the next time."""
+    """What the server says or sends is of no use, and another try would not help."""
 
 
 class _AnewError(Exception):
-    """What is there of the file is of no use."""
+    """The part of the file that is there is of no use: the download begins again."""
 
 
 def fetch(url: str, folder: str, flag: str, sha256: Optional[str] = None) -> str:
-    """Returns the path of the file at `url` in `folder`, downloading what of it is not there yet.
+    """Returns the path of the file at `url` in `folder`, after downloading what is missing of it.
 
     Args:
         url: Where it is.
@@ -51,8 +51,8 @@ def fetch(url: str, folder: str, flag: str, sha256: Optional[str] = None) -> str
         sha256: Its SHA-256 in hexadecimal, where that is known.
 
     Raises:
-        InputError: It cannot be had, or not whole; what came is kept, and the next call goes on from there. Or it is
-            there, and is another than was downloaded, or than is known.
+        InputError: It cannot be downloaded, or only a part of it. That part is kept, and the next call goes on from
+            there. Or a file is there, but it is not the one that was downloaded, or not the one that is known.
     """
     path = os.path.join(folder, url.rsplit("/", 1)[-1])
     try:

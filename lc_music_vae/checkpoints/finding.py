@@ -1,7 +1,7 @@
 """Finding the checkpoint that a path means, without TensorFlow.
 
 A checkpoint is given as a bundle (`.tar`, `.tar.gz`), as a prefix (`model/cat-mel_2bar_big.ckpt`) or as a folder (its
-latest one). What can be checked without TensorFlow is checked here; the tensors are read later.
+latest one). Names and headers are checked here; the tensors are read later.
 """
 
 import os

@@ -105,8 +105,8 @@ class RunDir(NamedTuple):
     def check_free(self, config: str) -> None:
         """Refuses to begin a first training where files of a run's names are somebody else's.
 
-        Songs are read before there is a run.json: a training that was stopped then left its latents and their table,
-        and the lock that says so.
+        Songs are read before there is a run.json. So a training that was stopped then has left latents and their table,
+        and the lock shows that they are its own.
 
         Raises:
             InputError: There are such files.
@@ -123,7 +123,7 @@ class RunDir(NamedTuple):
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other trainings out while its block runs; a dead process keeps nobody out.
+        """Keeps other trainings out while its block runs. A process that has ended keeps nobody out.
 
         Raises:
             InputError: Another training is in there, or nothing can be written there.
@@ -263,9 +263,9 @@ class RunDir(NamedTuple):
         return InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
 
     def list_own(self, prefix: Optional[str]) -> None:
-        """Has TensorFlow go on from a checkpoint, and know of no others than those in `train/`.
+        """Makes TensorFlow go on from a checkpoint, and know only of checkpoints in `train/`.
 
-        It removes the oldest of those that its list has, wherever they lie.
+        TensorFlow removes the oldest of those in its list, wherever they are.
         """
         state = os.path.join(self.train, finding.STATE)
         if prefix is None:
@@ -283,7 +283,7 @@ class RunDir(NamedTuple):
             f.writelines('all_model_checkpoint_paths: "%s"\n' % name for name in [*older, newest])
 
     def flush_checkpoint(self, prefix: str) -> None:
-        """Has the disk keep a checkpoint, before anything is done that relies on it."""
+        """Makes sure that a checkpoint is on the disk, before anything is done that relies on it."""
         name = os.path.basename(prefix)
         try:
             for file in _names_in(self.train):

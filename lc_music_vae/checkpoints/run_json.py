@@ -1,6 +1,6 @@
 """`run.json`: what a training records, in its folder and in its bundle. Needs no TensorFlow.
 
-It may be a stranger's, edited or damaged: `parse` is the only way in, and looks at every value.
+The file may come from a stranger, or be edited or damaged. So it is read with `parse` only, which checks every value.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Which songs' latents a folder holds: shards, and the JSON beside each. Needs no TensorFlow.
 
-A shard is a TFRecord of latents; the JSON says from which files it was made and how, and what came of it. Songs are
-known by what is in their files, wherever these lie: one that was moved or renamed is the same, one that was edited is
-another.
+A shard is a TFRecord of latents. The JSON says from which files it was made, how, and with which result. Songs are
+identified by the content of their files, wherever these are: a file that was moved or renamed is the same song, and a
+file that was edited is another.
 """
 
 import collections
@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tu
 from lc_music_vae.music import examples
 from lc_music_vae.system import files
 
-FORMAT = 2  # of the records in a shard; a new number has old shards encoded again
+FORMAT = 2  # of the records in a shard; a with a new number old shards are encoded again
 _NAME = re.compile(r"latents(\+\d{3,6})?-\d{5,7}-of-\d{5,7}\.tfrecord$")
 _MAX_JSON = 1 << 30  # some 150 bytes a song, and a TFRecord may hold a million
 _MAX_NAMED = 2  # songs of a kind in one line
@@ -84,7 +84,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def without(songs: Sequence[File], others: Sequence[File]) -> List[File]:
-    """Returns the songs that are not among the others; who is there twice must be there twice."""
+    """Returns the songs that are not among the others. A song that is there twice must be among the others twice."""
     left = collections.Counter(song.sha256 for song in others)
     found = []
     for song in songs:
@@ -96,7 +96,7 @@ def without(songs: Sequence[File], others: Sequence[File]) -> List[File]:
 
 
 def difference(given: Sequence[File], before: Sequence[File]) -> Difference:
-    """Returns what is other about `given`, by what is in the files."""
+    """Returns how `given` differs from the songs before, by the content of the files."""
     return Difference(without(given, before), without(before, given))
 
 
@@ -135,7 +135,7 @@ class Shard(NamedTuple):
 
 
 class MadeWith(NamedTuple):
-    """What makes other latents of the same songs.
+    """How latents are made: with another value here, the same songs have other latents.
 
     Attributes:
         music_vae: Name of the MusicVAE config.
@@ -172,7 +172,7 @@ class Record(NamedTuple):
     sha256: Optional[str] = None
 
     def has_size(self, shard: str) -> bool:
-        """Returns whether the shard is there and of its size, as far as that is known."""
+        """Returns whether the shard is there and has the size that it had, as far as that is known."""
         try:
             size = os.stat(shard).st_size
         except OSError:
@@ -180,7 +180,7 @@ class Record(NamedTuple):
         return size == self.size if self.size is not None else (size > 0) == (self.made.windows > 0)
 
     def is_of(self, shard: str) -> bool:
-        """Returns whether the shard is the one that it was, by its checksum; False where that is not known."""
+        """Returns whether the shard is unchanged, by its checksum; False where its checksum is not known."""
         return self.has_size(shard) and self.sha256 == _sha256(shard)
 
     def with_checksum(self, shard: str) -> "Record":

@@ -1,4 +1,4 @@
-"""How near generated windows are to the songs that were trained on: nobody should publish a copy unaware."""
+"""How near generated windows are to the songs that were trained on: nobody should publish a copy without knowing it."""
 
 import itertools
 import logging

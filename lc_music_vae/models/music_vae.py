@@ -147,7 +147,7 @@ class Decoder:
         batch_size: Windows that are decoded at once; a smaller number takes as long.
     """
 
-    def __init__(self, music_vae: str, weights: Weights, batch_size: int, seed: int = 0):
+    def __init__(self, music_vae: str, weights: Weights, batch_size: int, *, seed: int = 0):
         self.batch_size = batch_size
         self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed)
 

@@ -6,7 +6,7 @@ _PARALLEL = 1e-6  # radians: closer than this, the great circle between two dire
 WALK = 2.5  # deviations of the prior: beyond them lies 1 % of it, and the decoder has seen next to nothing
 
 
-def prior_samples(n: int, size: int, seed: int, first: int = 0) -> np.ndarray:
+def prior_samples(n: int, size: int, seed: int, *, first: int = 0) -> np.ndarray:
     """Draws z' ~ N(0, I), float64 [n, size]; row i depends on (seed, first + i) alone."""
     return np.stack([np.random.RandomState([seed, first + i]).standard_normal(size) for i in range(n)])
 
@@ -34,7 +34,7 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
 
 
-def similar(point: np.ndarray, n: int, similarity: float, seed: int, first: int = 0) -> np.ndarray:
+def similar(point: np.ndarray, n: int, similarity: float, *, seed: int, first: int = 0) -> np.ndarray:
     """Draws points about a given one: similarity * point + sqrt(1 - similarity^2) * noise, noise ~ N(0, I).
 
     `similarity` is their correlation with the point: at 1 they are the point, at 0 they are samples of the prior, and
@@ -50,7 +50,7 @@ def similar(point: np.ndarray, n: int, similarity: float, seed: int, first: int 
     Returns:
         float [n, size].
     """
-    return similarity * point + np.sqrt(1 - similarity**2) * prior_samples(n, len(point), seed, first)
+    return similarity * point + np.sqrt(1 - similarity**2) * prior_samples(n, len(point), seed, first=first)
 
 
 def walk(center: np.ndarray, steps: int) -> np.ndarray:

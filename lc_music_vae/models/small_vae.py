@@ -55,7 +55,7 @@ class SmallVAE:
         return z
 
     def _check_usable(self, *results: np.ndarray) -> None:
-        """Raises an `InputError` if weights that ran away, or a point far out, made what nobody can use."""
+        """Raises an `InputError` if weights that diverged, or a point far out, gave values that are of no use."""
         if not all((np.abs(result) < _MAX_VALUE).all() for result in results):  # false for NaN, too
             raise InputError(
                 "%s: its small VAE makes NaN or numbers beyond %d of what it was given; if that was a point, it lies "

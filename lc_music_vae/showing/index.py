@@ -1,8 +1,8 @@
 """`index.json`: what was generated to a folder, run by run, the oldest first. Needs no TensorFlow.
 
-A folder may be a stranger's, or shared, or edited by hand. So what is used of its index is checked value by value, and
-no name in it leads out of the folder. What is not right is left out, and said; but it stays in the file, as do values
-that are unknown here: they are the user's.
+A folder may come from a stranger, be shared, or be edited by hand. So every value of its index is checked before it is
+used, and no name in it may lead out of the folder. What is not right is left out, with a message. It stays in the file,
+as do values that are unknown here: they belong to the user.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The page to look at and listen to what was generated: `index.html`, one file, made from `index.json`.
 
-Pictures and notes are inside it, so that it works offline, opened as a file. What the page does is in `page.html`.
-Nothing comes into it but what `index` lets through, and plain files of the folder that are what they are called.
+Pictures and notes are inside it, so that it works offline, opened as a file. The code of the page is in `page.html`.
+Only values that `index` accepts come into it, and plain files of the folder whose content fits their names.
 """
 
 import base64
@@ -108,7 +108,7 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
 
 
 class _Maker:
-    """Makes what the page shows of runs, the newest first, as long as there is room."""
+    """Collects what the page shows, run by run, the newest first, as long as there is room."""
 
     def __init__(self, folder: str, played: Dict[str, Any], faults: List[str]):
         self._folder, self._played, self._faults = folder, played, faults

@@ -1,8 +1,8 @@
 """What is kept between commands, in `~/.cache/lc_music_vae`: folders that are made once and then only read.
 
-An entry has versions, one for each state of what it was made from. A version is made in a scratch folder and renamed
-into its place: it is whole or not there, and never changes. Who reads it holds a shared lock on it. Another version is
-removed when a new one has been made, unless somebody reads it; where the file system has no locks, never.
+An entry has versions, one for each state of its source. A version is made in a scratch folder and then renamed, so it
+is complete or absent, and it never changes. A reader holds a shared lock on it. When a new version has been made, older
+ones are removed, unless somebody reads them. Where the file system has no locks, nothing is removed.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from lc_music_vae.system import files
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 10  # to make what others remove in this very moment
+_TRIES = 10  # to make a version while other processes remove it
 _THERE = (errno.EEXIST, errno.ENOTEMPTY)
 
 
 def cache_dir() -> str:
-    """Returns the folder of it all: `$LC_MUSIC_VAE_CACHE`, else the XDG cache."""
+    """Returns the folder of the cache: `$LC_MUSIC_VAE_CACHE`, else the XDG cache."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.environ.get("LC_MUSIC_VAE_CACHE") or os.path.join(base, "lc_music_vae")
 
@@ -34,16 +34,17 @@ def key(text: str) -> str:
 def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:
     """Returns the folder of a version, and a descriptor: until it is closed, nobody removes the version.
 
-    What is not there is made first; where several processes want it at once, one makes it and the others wait.
+    If the version is not there, it is made first. Where several processes want it at once, one makes it and the others
+    wait.
 
     Args:
         entry: Name of the entry's folder.
         version: Name of the version's folder in it.
-        whole: A file in there; where a cleaner of old files has removed it, the version is made anew.
-        make: Makes the version at the path it is given.
+        whole: A file in the version. If it is gone (some systems remove old files), the version is made again.
+        make: A function that makes the version at the path that it is given.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The version cannot be made.
     """
     place = os.path.join(cache_dir(), entry, version)
     for left in reversed(range(_TRIES)):
@@ -52,7 +53,7 @@ def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -
             return place, descriptor
         try:
             _make(place, whole, make)
-        except FileNotFoundError:  # the entry's folder, removed by who found nothing in it
+        except FileNotFoundError:  # another process found the entry's folder empty and removed it
             if not left:
                 raise
     raise OSError(errno.EBUSY, "others change it", place)
@@ -67,7 +68,7 @@ def _hold(place: str, whole: str) -> Optional[int]:
         return None
     with contextlib.suppress(OSError):  # no locks, no removals
         files.lock(descriptor, shared=True)
-    # Else it was moved away before it was locked.
+    # Otherwise it was moved away before it was locked.
     if os.path.isfile(os.path.join(place, whole)) and os.path.samestat(os.fstat(descriptor), os.stat(place)):
         return descriptor
     os.close(descriptor)

@@ -1,7 +1,7 @@
 """What both scripts share: flags are parsed, errors are one line, TensorFlow is quiet.
 
-Flags live in a `FlagValues` of their own, not in absl's global one: a notebook can import both scripts, and no flag of
-a library mixes in. Nothing in here imports TensorFlow.
+Flags are in a `FlagValues` of their own, not in absl's global one. So a notebook can import both scripts, and no
+library adds flags to them. Nothing in here imports TensorFlow.
 """
 
 import atexit
@@ -33,10 +33,10 @@ class Terminated(KeyboardInterrupt):
 
 
 class FlagSet:
-    """The flags that a script has.
+    """The flags of a script.
 
     Attributes:
-        values: They, for absl to parse.
+        values: The flags, for absl to parse.
     """
 
     def __init__(self, program: str) -> None:
@@ -77,14 +77,15 @@ def run(
     program: str,
     description: str,
     values: flags.FlagValues,
+    *,
     main: Callable[[flags.FlagValues], None],
     argv: Optional[List[str]] = None,
     when_stopped: str = "the same command goes on from there",
 ) -> None:
     """Parses flags and runs `main`.
 
-    Ends the process with status 1 on an error, 130 when SIGINT (Ctrl-C) stopped it, 143 when SIGTERM did; and with 0
-    when all went well, unless `argv` is given.
+    Ends the process with status 1 on an error, with 130 when SIGINT (Ctrl-C) stopped it and with 143 when SIGTERM did.
+    When all went well it ends the process with 0, unless `argv` is given.
 
     Args:
         program: Name that error lines start with.
@@ -92,11 +93,11 @@ def run(
         values: The script's flags.
         main: Is given the parsed flags.
         argv: Command line, program first; None is the process's own.
-        when_stopped: What is said of the work when a signal stopped it.
+        when_stopped: What the message says about the work when a signal stopped it.
     """
 
     def stopped(number: int, where: str = "") -> None:
-        with contextlib.suppress(OSError):  # who would have read it may be gone
+        with contextlib.suppress(OSError):  # the reader of stderr may be gone
             print("%s: stopped%s; %s" % (program, where and " " + where, when_stopped), file=sys.stderr)
         _leave(128 + number)
 
@@ -113,7 +114,7 @@ def run(
         return
     _set_up_logging(values.log)
     light_imports.install()
-    # TensorFlow and magenta make a million objects as they are imported and build graphs, and few of them are garbage.
+    # TensorFlow and magenta make a million objects while they are imported and build graphs. Few of them are garbage.
     gc.set_threshold(100_000)
     try:
         with contextlib.ExitStack() as stack:
@@ -128,13 +129,13 @@ def run(
             traceback.print_exc()
         _fail(program, e)
     if argv is None:
-        with contextlib.suppress(Exception):  # of a library's clean-up, when all is done
+        with contextlib.suppress(Exception):  # errors in a library's clean-up do not matter any more
             atexit._run_exitfuncs()
         _leave(0)
 
 
 def _leave(status: int) -> None:
-    """Ends the process at once: to be taken down in an orderly way takes TensorFlow up to two seconds."""
+    """Ends the process at once: an orderly end takes TensorFlow up to two seconds."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()

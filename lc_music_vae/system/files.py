@@ -1,7 +1,7 @@
 """Reading plain files; writing files so that each appears whole or not at all; locks.
 
-What is being written lies in a scratch folder beside its place: a new folder with a name that nobody else has, which
-its process holds a lock on. Nothing but such folders is ever tidied away, and none of them while its process lives.
+A file is first written in a scratch folder beside its place. That is a new folder with a unique name, and its process
+holds a lock on it. Only such folders are ever tidied away, and none of them while its process lives.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 _NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 _BLOCK = 1 << 20
 _SAMPLES, _SAMPLE = 16, 1 << 16  # places of a file that `identity` reads, and bytes at each
-_PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds: before one says that one waits, and between two tries
+_PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds: before it is said that this process waits, and between two tries
 _MAX_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 
 
@@ -39,8 +39,8 @@ _MAX_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 def scratch_folder(folder: str) -> Iterator[str]:
     """Yields a new folder in `folder`; removes it with all that is in it when the block ends.
 
-    Nobody else can have made it, or be led by a link in it: its name is drawn, its creation exclusive, and only this
-    user may enter it.
+    Nobody else can have made it or put links into it: its name is random, it is created exclusively, and only this user
+    may enter it.
     """
     while True:
         scratch = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
@@ -48,7 +48,7 @@ def scratch_folder(folder: str) -> Iterator[str]:
         try:
             if descriptor is not None:
                 _try_lock(descriptor)
-            if os.path.isdir(scratch):  # else `tidy` took it for a dead process's, in this very moment
+            if os.path.isdir(scratch):  # otherwise `tidy` has just removed it, as a dead process's
                 yield scratch
                 return
         finally:

@@ -6,14 +6,14 @@ import signal
 import threading
 from typing import Callable, Dict, Iterator, List, Sequence
 
-_places: List[Callable[[], str]] = []  # what `saying` was given, the innermost last
+_places: List[Callable[[], str]] = []  # the arguments of `saying`, the innermost last
 _heard = threading.Event()  # a handler was called
 _postponing: List[bool] = []  # one for each `postponed` that is active
 
 
 @contextlib.contextmanager
 def handled(signals: Sequence[int], handler: Callable) -> Iterator[None]:
-    """Handles signals so while its block runs. Nothing outside the main thread, where Python allows no handlers."""
+    """Handles signals while its block runs. Does nothing outside the main thread: Python allows no handlers there."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -32,9 +32,9 @@ def handled(signals: Sequence[int], handler: Callable) -> Iterator[None]:
 
 @contextlib.contextmanager
 def postponed() -> Iterator[List[int]]:
-    """Keeps what would interrupt its block until that ends well; yields the signals that came, for it to look at.
+    """Delays signals until its block has ended well; yields a list of those that came, for the block to look at.
 
-    Signals that are ignored or end the process at once stay so. One that comes again is not kept any more.
+    Signals that are ignored, or that end the process at once, stay as they are. A second signal is not delayed.
     """
     originals: Dict[int, Callable] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,7 +60,7 @@ def postponed() -> Iterator[List[int]]:
 
 @contextlib.contextmanager
 def saying(where: Callable[[], str]) -> Iterator[None]:
-    """Gives a `KeyboardInterrupt` that comes through its block a text: where the work stopped."""
+    """Adds a text to a `KeyboardInterrupt` that leaves its block: where the work stopped."""
     _places.append(where)
     try:
         yield

@@ -1,9 +1,9 @@
-"""note_seq and magenta without the packages that only their notebooks, audio files and data sets need.
+"""Imports note_seq and magenta without the packages that only their notebooks, audio files and data sets need.
 
-Importing note_seq loads librosa, bokeh, IPython, pandas and pkg_resources, importing magenta TensorFlow Datasets and
-sklearn: most of what both cost, for functions that no command here calls. While the two are being imported, modules
-stand in for these packages that load the real one when something in it is first asked for. Afterwards `import librosa`
-gives librosa.
+Importing note_seq loads librosa, bokeh, IPython, pandas and pkg_resources. Importing magenta loads TensorFlow Datasets
+and sklearn. They take most of the time, and no command here calls the functions that need them. While note_seq and
+magenta are imported, other modules stand in for these packages. Such a module loads the real package when something in
+it is first used. Afterwards `import librosa` gives librosa.
 
 Commands and worker processes `install` this. A program that imports the package as a library gets note_seq and magenta
 as they are.

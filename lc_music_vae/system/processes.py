@@ -1,12 +1,12 @@
-"""Processes that work for this one and can be ended at any moment, whatever they are in the middle of.
+"""Processes that work for this one and can be ended at any moment, whatever they are doing.
 
-A regular expression or a parser that a file has sent round in circles holds the interpreter: no signal is heard there,
-no thread gets a turn. In a process of its own its time and its memory have limits that the kernel keeps, and this
-process waits for it, ready to hear signals.
+A damaged file can keep a regular expression or a parser busy for ever. It then holds the interpreter: signals are not
+handled and other threads do not run. In a process of its own, the kernel limits its time and its memory, and this
+process waits for it and can handle signals.
 
-Such a process is started afresh (TensorFlow does not survive a fork) and, unlike those of `multiprocessing`, does not
-run the user's script again. It is in a session of its own, so that Ctrl-C is heard by this process alone, and ends
-with the thread that started it, however that ends.
+Such a process is a new one, not a fork: TensorFlow does not survive a fork. Unlike those of `multiprocessing` it does
+not run the user's script again. It has a session of its own, so that Ctrl-C reaches this process only. It ends with
+the thread that started it, however that thread ends.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Limits(NamedTuple):
 
 
 class EndedError(Exception):
-    """A process ended before it had an answer; the text says why."""
+    """A process ended before it gave an answer; the text says why."""
 
 
 class Worker:
@@ -66,8 +66,8 @@ class Worker:
         """Describes the process.
 
         Args:
-            modules: What it imports before it is asked for anything.
-            idle: After so many seconds without anything to do it ends; None is never.
+            modules: What it imports before it answers the first question.
+            idle: Seconds without work after which it ends; None is never.
         """
         self._modules, self._idle = list(modules), idle
         self._process: Optional[subprocess.Popen] = None
@@ -152,7 +152,7 @@ class Worker:
 
 
 class _IdleError(EndedError):
-    """It ended for want of work, at the very moment when it was given some."""
+    """It ended because it had no work, in the same moment as it was given some."""
 
 
 def _cannot_start(why: str) -> OSError:
@@ -203,13 +203,13 @@ def _why(status: Optional[int], late: bool, limits: Optional[Limits]) -> str:
 
 
 def serve(parent: int, modules: Sequence[str], idle: Optional[float]) -> None:
-    """Computes what it is asked for on stdin and answers on stdout, until there is nobody to ask any more."""
+    """Reads questions from stdin, computes, and writes answers to stdout, until stdin is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent)
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    os.dup2(nothing, 1)  # what libraries print is no answer
+    os.dup2(nothing, 1)  # what libraries print must not be taken for an answer
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     light_imports.install()
@@ -242,7 +242,7 @@ def _answered(limits: Optional[Limits], asked: bytes) -> bytes:
         with _limited(limits):
             answer = True, function(item)
     except MemoryError:
-        os._exit(_OUT_OF_MEMORY)  # there may be none for anything else either
+        os._exit(_OUT_OF_MEMORY)  # there may be no memory for anything else either
     except Exception as e:
         answer = False, e
     return pickle.dumps(answer, 4)
@@ -250,7 +250,7 @@ def _answered(limits: Optional[Limits], asked: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _limited(limits: Optional[Limits]):
-    """Has the kernel end this process when its block takes too much time, and refuse it too much memory."""
+    """While the block runs, the kernel ends this process after too much time and refuses it too much memory."""
     before: Dict[int, Any] = {}
     if limits and resource:
         used = time.process_time()
@@ -277,7 +277,7 @@ def _lowered(values: Dict[int, int]) -> Dict[int, Any]:
 
 
 def _end_with(parent: int) -> None:
-    """Has the kernel end this process with its parent, where it can; else it ends when it has answered."""
+    """Asks the kernel to end this process with its parent. Where it cannot, the process ends when it has answered."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if hasattr(os, "getppid") and os.getppid() != parent and os.name != "nt":

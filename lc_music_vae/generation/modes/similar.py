@@ -22,7 +22,7 @@ class Similar(Mode):
 
         from lc_music_vae.models import points
 
-        where = points.similar(np.array(ends[0]), num_outputs, self._similarity(request), seed)
+        where = points.similar(np.array(ends[0]), num_outputs, self._similarity(request), seed=seed)
         return where, numbered(num_outputs)
 
     def sheet(self, made, given, pictured, num_outputs):
