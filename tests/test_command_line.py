@@ -17,13 +17,12 @@ import time
 
 import note_seq
 import pytest
-from helpers import EXAMPLE, REPO, drum_beat, layers, melody, run_process, tune, write_midi
+from helpers import EXAMPLE, REPO, SMALL, drum_beat, layers, melody, run_process, tune, write_midi
 
 from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.system import files
 
-SMALL = "lc-cat-mel_2bar_small"
 NAME = r"%s_%s_\d{4}-\d\d-\d\d_\d{6}-%03d-of-%03d\.mid$"
 
 
