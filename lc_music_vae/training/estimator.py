@@ -305,7 +305,7 @@ def check_weights(checkpoint: checkpoints.Checkpoint, hparams: HParams, z_size: 
     return weights
 
 
-def check_resumable(prefix: str, step: int, hparams: HParams, z_size: int) -> None:
+def check_resumable(prefix: str, step: int, *, hparams: HParams, z_size: int) -> None:
     """Raises an `InputError` unless training can go on from the checkpoint: all of it is there, and of that step."""
     try:
         weights = check_weights(checkpoints.find(prefix, "--run_dir"), hparams, z_size)
