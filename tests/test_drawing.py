@@ -11,7 +11,8 @@ def test_map_shows_each_window_where_its_mean_varies_most(dimensions):
     scales = np.full((9, dimensions), 0.5)
     curves = {"loss": {1: 3.0, 2: 2.0}, "reconstruction": {1: 2.5, 2: 1.5}, "kl": {1: 0.5, 2: 0.5}}
     labels = [str(i) for i in range(9)]
-    sheet = drawing.training(curves, means, scales, labels, rng.normal(size=(8, dimensions)))
+    drawn = rng.normal(size=(8, dimensions))
+    sheet = drawing.training(curves, means=means, scales=scales, labels=labels, samples=drawn)
     upper, lower, latent_map = sheet.axes
     assert [line.get_label() for line in upper.lines + lower.lines] == ["loss", "reconstruction", "kl"]
     assert list(upper.lines[0].get_xydata().ravel()) == [1, 3, 2, 2]

@@ -15,6 +15,7 @@ _MAX_LABELS = 150  # on a map; more cannot be read
 
 def training(
     curves: Dict[str, Dict[int, float]],
+    *,
     means: np.ndarray,
     scales: np.ndarray,
     labels: Sequence[str],

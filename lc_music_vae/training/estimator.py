@@ -307,7 +307,7 @@ def check_weights(checkpoint: Checkpoint, hparams: HParams, z_size: int) -> Weig
     return weights
 
 
-def check_resumable(prefix: str, step: int, hparams: HParams, z_size: int) -> None:
+def check_resumable(prefix: str, step: int, *, hparams: HParams, z_size: int) -> None:
     """Raises an `InputError` unless training can go on from the checkpoint: all of it is there, and of that step."""
     try:
         weights = check_weights(finding.find(prefix, "--run_dir"), hparams, z_size)

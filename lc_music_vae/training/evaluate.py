@@ -92,7 +92,7 @@ def _evaluate(run: _Run, kept: shards.Kept, others: List[str], num_batches: Opti
         result = estimator.evaluate(found, settings, small.prefix, num_batches=num_batches)
         pictures = _show(run, small.prefix, found)
     scalars = {name: value for name, value in result.items() if name != "global_step"}
-    summaries.write(run.target, result["global_step"], scalars, pictures)
+    summaries.write(run.target, result["global_step"], scalars=scalars, pictures=pictures)
     numbers = estimator.Numbers(**scalars)
     results.logger.info("step %d on %d windows: %s a window", result["global_step"], found.num_windows, numbers)
     logger.info("pictures of samples and reconstructions, and the latents: tensorboard --logdir=%s", run.folder.path)

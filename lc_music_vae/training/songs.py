@@ -37,7 +37,7 @@ class Songs(NamedTuple):
         return shards.contents(self.kept.songs + self.new if self.kept.is_known else self.given)
 
 
-def find(folder: RunDir, run: Optional[RunJson], paths: Sequence[str], add_songs: bool) -> Songs:
+def find(folder: RunDir, run: Optional[RunJson], paths: Sequence[str], *, add_songs: bool) -> Songs:
     """Returns the songs that were given, and those that a run was trained on.
 
     Args:

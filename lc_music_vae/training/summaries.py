@@ -37,7 +37,7 @@ def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
     return found
 
 
-def write(folder: str, step: int, scalars: Dict[str, float], pictures: Dict[str, Image.Image]) -> None:
+def write(folder: str, step: int, *, scalars: Dict[str, float], pictures: Dict[str, Image.Image]) -> None:
     """Writes scalars and pictures, by name, where TensorBoard finds them."""
     values = [tf.Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
     values += [tf.Summary.Value(tag=name, image=_image(sheet)) for name, sheet in pictures.items()]

@@ -70,7 +70,7 @@ def train(
     pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
     config = jobs.config_of(config, run, pretrained)
     settings = jobs.settings_of(folder, run, config, options=options, reading=read)
-    songs = songs_lib.find(folder, run, paths_of("examples_path", examples_path), add_songs)
+    songs = songs_lib.find(folder, run, paths_of("examples_path", examples_path), add_songs=add_songs)
     checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=run)
     bundle = _begin(Job(folder, run, settings, songs, checkpoint, options))
     logger.info("  the model to keep or share:")
@@ -152,7 +152,7 @@ def _go_on(job: Job, found: Any) -> int:
     if step < before:
         logger.warning("the checkpoint of step %d is gone or lacks a file; training goes on from step %d", before, step)
     if prefix is not None:
-        estimator.check_resumable(prefix, step, job.settings.hparams, found.z_size)
+        estimator.check_resumable(prefix, step, hparams=job.settings.hparams, z_size=found.z_size)
     job.folder.list_own(prefix)
     return step
 
@@ -208,7 +208,8 @@ def _look_back(job: Job, prefix: str, found: Any) -> run_json.Latent:
     small.close()
     labels = [str(record["first_bar"] + 1) for record in records]
     samples = prior_samples(8, small.encoded_z_size, 0)
-    sheet = drawing.training(summaries.read_scalars(folder.train), means, scales, labels, samples)
+    curves = summaries.read_scalars(folder.train)
+    sheet = drawing.training(curves, means=means, scales=scales, labels=labels, samples=samples)
     with files.replacing(folder.picture) as temporary:
         drawing.save(sheet, temporary)
     return run_json.Latent([round(float(x), 4) for x in means.mean(0)], round(float(residual), 4))
