@@ -153,6 +153,9 @@ def in_process(prefix):
     import numpy as np
     import tensorflow.compat.v1 as tf
 
+    from lc_music_vae.system import light_imports
+
+    light_imports.install()  # as the commands do
     start = time.process_time()
     from lc_music_vae import trained_model  # noqa: F401 - its time is what is measured
 
