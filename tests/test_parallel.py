@@ -62,7 +62,7 @@ def test_no_process_outlives_an_interrupt_or_a_kill(number, seconds, tmp_path):
     """Nor is a script without `if __name__ == "__main__"` run again by its workers."""
     path = tmp_path / "unguarded.py"
     path.write_text(
-        "import sys, time\nsys.path.insert(0, %r)\nfrom lc_music_vae import parallel\nprint('once')\n"
+        "import sys, time\nsys.path.insert(0, %r)\nfrom lc_music_vae.system import parallel\nprint('once')\n"
         "with parallel.ordered_map(2) as ordered:\n    list(ordered(time.sleep, [60] * 40, max))\n" % REPO
     )
     process = subprocess.Popen(
