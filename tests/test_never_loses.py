@@ -247,7 +247,7 @@ def test_a_run_dir_has_one_training_and_any_number_of_readers(trained, tmp_path)
 
 
 def test_a_dead_process_holds_nothing(tmp_path):
-    code = "import sys, time\nfrom lc_music_vae import run_dir\nwith run_dir.at(sys.argv[1]).held():\n"
+    code = "import sys, time\nfrom lc_music_vae.checkpoints import run_dir\nwith run_dir.at(sys.argv[1]).held():\n"
     command = [sys.executable, "-c", code + "    print(1, flush=True)\n    time.sleep(60)", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPO)
     process.stdout.readline()
