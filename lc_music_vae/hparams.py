@@ -103,7 +103,7 @@ def _value(name: str, values: List[str], default: Any) -> Any:
     return value
 
 
-def override(hparams: HParams, given: Union[str, Mapping[str, Any]]) -> HParams:
+def override(hparams: HParams, given: Union[str, Mapping[str, Any], None]) -> HParams:
     """Returns `hparams` with the values that `--hparams` gives, such as 'encoded_z_size=8,max_beta=0.5'.
 
     Args:
@@ -114,7 +114,7 @@ def override(hparams: HParams, given: Union[str, Mapping[str, Any]]) -> HParams:
         InputError: Unknown name (the nearest one is suggested), wrong type, or out of range.
     """
     values = {}
-    for name, strings in _assignments(given):
+    for name, strings in _assignments(given or ""):
         if name not in HParams._fields:
             near = difflib.get_close_matches(str(name), HParams._fields, 1)
             hint = "did you mean %s?" % near[0] if near else "known: " + ", ".join(HParams._fields)

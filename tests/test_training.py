@@ -300,7 +300,7 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path, number):
     song = write_midi(melody(tune(12, 1)), tmp_path / "song.mid")
     arguments = ["--config=" + SMALL, "--examples_path=" + song, "--hparams=latent_encoder_layers=32"]
     run_dir = tmp_path / "killed"
-    script = [sys.executable, os.path.join(REPO, "midime_train.py"), "--run_dir=%s" % run_dir, "num_steps=100000"]
+    script = [sys.executable, os.path.join(REPO, "midime_train.py"), "--run_dir=%s" % run_dir, "--num_steps=100000"]
     process = subprocess.Popen(script + arguments, stderr=subprocess.PIPE, universal_newlines=True)
     for _ in range(600):
         if (run_dir / "train" / "checkpoint").exists():

@@ -7,16 +7,27 @@ import logging
 import os
 import sys
 
+from lc_music_vae.errors import printable
+
 logger = logging.getLogger(__name__)
 
 
 def show(text: str) -> None:
     """Prints to stdout, where who reads it may have seen enough (`--help | head`)."""
     try:
-        print(text, flush=True)
+        print(_encodable(text), flush=True)
     except BrokenPipeError:
         # Python flushes once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _encodable(text: str) -> str:
+    """Returns the text, spelt out where stdout has no characters for it: file names may be bytes that are no text."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return printable(text)
+    return text
 
 
 class _Handler(logging.Handler):
