@@ -7,6 +7,7 @@ import dataclasses
 import logging
 
 from lc_music_vae import options
+from lc_music_vae.errors import InputError
 from lc_music_vae.system import command_line
 
 logger = logging.getLogger("lc_music_vae.midime_train")
@@ -18,37 +19,37 @@ def _flags():
         "config",
         str,
         None,
-        "Name of the config in configs.py, such as lc-cat-mel_2bar_small. Left out, the run's own, or the only one "
-        "whose MusicVAE ships with the toolkit.",
+        text="Name of the config in configs.py, such as lc-cat-mel_2bar_small. Left out, the run's own, or the only "
+        "one whose MusicVAE ships with the toolkit.",
     )
-    defined.add("run_dir", str, None, "Folder of the run: checkpoints, latents, TensorBoard's events, run.json.")
-    defined.add("mode", str, "train", "Train, or evaluate the newest checkpoint once.", ["train", "eval"])
+    defined.add("run_dir", str, None, text="Folder of the run: checkpoints, latents, TensorBoard's events, run.json.")
+    defined.add("mode", str, "train", text="Train, or evaluate the newest checkpoint once.", choices=["train", "eval"])
     defined.add(
         "examples_path",
         str,
         None,
-        "A music file (MIDI, MusicXML, ABC), a TFRecord of NoteSequences, a glob, or a folder that is searched "
+        text="A music file (MIDI, MusicXML, ABC), a TFRecord of NoteSequences, a glob, or a folder that is searched "
         "recursively. In eval mode: other songs; left out, those that were trained on.",
     )
     defined.add(
         "pretrained_path",
         str,
         None,
-        "MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix (model/cat-mel_2bar_big.ckpt), a folder, or the "
-        "name of a published one (cat-mel_2bar_big), which is downloaded once. Left out, the one that ships with the "
-        "toolkit, if the config has one.",
+        text="MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix (model/cat-mel_2bar_big.ckpt), a folder, or "
+        "the name of a published one (cat-mel_2bar_big), which is downloaded once. Left out, the one that ships with "
+        "the toolkit, if the config has one.",
     )
     defined.add(
         "add_songs",
         bool,
         False,
-        "Go on with the songs of --examples_path and all that the run was trained on before; without it, going on "
+        text="Go on with the songs of --examples_path and all that the run was trained on before; without it, going on "
         "needs the same songs.",
     )
     defined.add_all(options.flags_of(options.Training))
     for flag in options.flags_of(options.Reading):
         text = "%s Left out, %s, or as the run began." % (flag.text, flag.default)
-        defined.add(flag.name, flag.kind, None, text, flag.choices)
+        defined.add(flag.name, flag.kind, None, text=text, choices=flag.choices)
     defined.add_all(options.flags_of(options.Evaluation))
     return defined.values
 
@@ -77,9 +78,19 @@ def _train(flags) -> None:
     )
 
 
+def _check_taken(flags) -> None:
+    """Refuses what only training takes."""
+    given = options.from_flags(options.Training, flags).given()
+    given.update(options.given_flags(options.Reading, flags))
+    given.update({"add_songs": True} if flags.add_songs else {})
+    for name, value in given.items():
+        raise InputError("--%s=%s: mode eval does not take it; leave it out" % (name, value))
+
+
 def _evaluate(flags) -> None:
     from lc_music_vae.training import evaluate as evaluating
 
+    _check_taken(flags)
     evaluating.evaluate(
         flags.run_dir,
         flags.examples_path,

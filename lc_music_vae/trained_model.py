@@ -290,7 +290,7 @@ class TrainedModel:
         return self._decoder.decode(z, temperature, controls)
 
     def similar(
-        self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, temperature: float = 0.5
+        self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, *, temperature: float = 0.5
     ) -> Music:
         """Returns n variations of a window, from anything in the songs (0) to itself as the model hears it (1)."""
         Request(similarity=similarity)  # checks it
@@ -311,7 +311,7 @@ class TrainedModel:
         return [Music(flat[i : i + num_steps], flat.latents[i : i + num_steps], self._nearest) for i in starts]
 
     def interpolate(
-        self, start: note_seq.NoteSequence, end: note_seq.NoteSequence, num_steps: int, temperature: float = 0.5
+        self, start: note_seq.NoteSequence, end: note_seq.NoteSequence, num_steps: int, *, temperature: float = 0.5
     ) -> Music:
         """Returns `num_steps` NoteSequences on the way from one window to another, both ends included."""
         Limits(1, MAX_OUTPUTS).check("num_steps", num_steps)

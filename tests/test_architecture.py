@@ -147,3 +147,18 @@ def test_test_modules_import_helpers_and_never_one_another():
                 imported += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 wrong += ["%s -> %s" % (name, i) for i in imported if re.match(r"(tests\.)?(conftest|test_\w+)$", i)]
     assert wrong == []
+
+
+def test_no_function_takes_more_arguments_than_a_reader_can_hold():
+    """Seven at the most; of public functions three by position, as what follows says nothing where it is called."""
+    wrong = []
+    for module, path in modules().items():
+        with open(path, encoding="utf-8") as f:
+            tree = ast.parse(f.read())
+        for scope in [tree] + [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]:
+            for function in (node for node in scope.body if isinstance(node, ast.FunctionDef)):
+                by_position = [a.arg for a in function.args.args if a.arg not in ("self", "cls")]
+                public = function.name == "__init__" or not function.name.startswith("_")
+                if len(by_position) + len(function.args.kwonlyargs) > 7 or (public and len(by_position) > 3):
+                    wrong.append("%s.%s" % (module, function.name))
+    assert wrong == []

@@ -265,6 +265,9 @@ TRAIN_ERRORS = [
     (["--run_dir={new}", "--mode=eval"], "--run_dir={new} holds no trained model"),
     (["--run_dir={run}", "--mode=eval", "--eval_num_batches=0"], "--eval_num_batches=0 must be from 1 to 1000000000"),
     (["--run_dir={run}", "--mode=eval", "--examples_path={none}"], "no such file or folder"),
+    (["--run_dir={run}", "--mode=eval", "--num_steps=7"], "--num_steps=7: mode eval does not take it; leave it out"),
+    (["--run_dir={run}", "--mode=eval", "--metre=any"], "--metre=any: mode eval does not take it"),
+    (["--run_dir={run}", "--mode=eval", "--add_songs"], "--add_songs=True: mode eval does not take it"),
     (["--run_dir={run}", "--config=" + SMALL, "--examples_path={song}", "--seed=3"], "--seed=3 contradicts"),
 ]
 

@@ -458,11 +458,11 @@ def test_the_digest_of_the_registry(server, tmp_path):
     right, wrong = hashlib.sha256(CONTENT).hexdigest(), "0" * 64
     arguments = server.url, str(tmp_path), "--pretrained_path"
     with pytest.raises(InputError, match="its SHA-256 is not " + wrong):
-        downloads.fetch(*arguments, wrong)
+        downloads.fetch(*arguments, sha256=wrong)
     assert os.listdir(str(tmp_path)) == []
-    path = downloads.fetch(*arguments, right)
+    path = downloads.fetch(*arguments, sha256=right)
     with pytest.raises(InputError, match="has SHA-256 %s, not the published one's %s; remove it" % (right, wrong)):
-        downloads.fetch(*arguments, wrong)
+        downloads.fetch(*arguments, sha256=wrong)
     assert os.path.exists(path)
 
 

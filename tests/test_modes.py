@@ -97,7 +97,7 @@ def test_how_many_outputs():
 def made(name, *latents, **request):
     """Returns the outputs and where they were decoded."""
     model = FourNumbers()
-    outputs = MODES[name].make(model, at(*latents), Request(mode=name, **request), 0.7, 5)
+    outputs = MODES[name].make(model, at(*latents), Request(mode=name, **request), temperature=0.7, seed=5)
     ((where, temperature),) = model.decoded
     assert temperature == 0.7
     assert [output.note_sequence for output in outputs] == ["music %d" % i for i in range(len(where))]
@@ -139,18 +139,19 @@ def test_a_walk_is_a_row_a_dimension_about_the_songs_mean_or_a_point():
 
 def test_a_point_of_another_size_is_refused():
     for name in ("sample", "walk", "similar"):
-        error = one_line(MODES[name].make, FourNumbers(), at((1, 2, 3)), Request(mode=name), 0.5, 1)
+        request = Request(mode=name)
+        error = one_line(MODES[name].make, FourNumbers(), at((1, 2, 3)), request, temperature=0.5, seed=1)
         assert error == "input 1: this model's latent has 4 numbers, not 3"
 
 
 def test_a_mode_that_says_no_points_has_to_make_its_outputs_itself():
     with pytest.raises(TypeError, match="decodes no points"):
-        Mode().make(FourNumbers(), at(), Request(), 0.5, 1)
+        Mode().make(FourNumbers(), at(), Request(), temperature=0.5, seed=1)
 
 
 def test_sheets():
     outputs = [Output("000", "a"), Output("001", "b")]
-    plain = MODES["sample"].sheet(outputs, at(), [], 2)
+    plain = MODES["sample"].sheet(outputs, at(), pictured=[], num_outputs=2)
     assert plain == (["a", "b"], ["000", "001"], None)
-    assert MODES["walk"].sheet(outputs, at(), [], 7).columns == 7
-    assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), [], 2) == plain
+    assert MODES["walk"].sheet(outputs, at(), pictured=[], num_outputs=7).columns == 7
+    assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), pictured=[], num_outputs=2) == plain

@@ -49,7 +49,7 @@ class Left(BaseException):
 
 def run(main=lambda values: None, *arguments, **kwargs):
     found = command_line.FlagSet("prog")
-    found.add("steps", int, 5, "How many.", lower_bound=1)
+    found.add("steps", int, 5, text="How many.", lower_bound=1)
     return command_line.run("prog", "\nWhat it does.\n", found.values, main=main, argv=["prog", *arguments], **kwargs)
 
 
@@ -180,7 +180,7 @@ def test_where_nobody_reads_any_more_it_ends_all_the_same(monkeypatch):
 def test_a_process_of_its_own_is_left_at_once_after_exit_functions(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["prog", "--steps=3"])
     found = command_line.FlagSet("prog")
-    found.add("steps", int, 5, "How many.")
+    found.add("steps", int, 5, text="How many.")
     listening = []
 
     def main(values):

@@ -57,7 +57,7 @@ def find(bundle: str, path: str, flag: str) -> Checkpoint:
             "holds no checkpoint (*.index)" if not prefixes else "holds several checkpoints: " + ", ".join(prefixes[:5])
         )
         raise InputError("%s=%s: the bundle %s; unpack it and give the prefix of the one to use" % (flag, path, found))
-    check_shards(prefixes[0], names, path, flag)
+    check_shards(prefixes[0], names, path=path, flag=flag)
     return Checkpoint(path, prefixes[0], bundle, run, flag)
 
 

@@ -45,7 +45,7 @@ def stamp(checkpoint: Checkpoint) -> List[Union[int, str]]:
         try:
             found += files.identity(path)
         except OSError as e:
-            raise cannot_read(path, checkpoint.path, checkpoint.flag, e) from e
+            raise cannot_read(path, checkpoint.path, checkpoint.flag, error=e) from e
     return found
 
 
@@ -54,7 +54,7 @@ def own_files(prefix: str) -> List[str]:
     return [prefix + ".index"] + sorted(glob.glob(glob.escape(prefix) + ".data-?????-of-?????"))
 
 
-def check_shards(prefix: str, names: Iterable[str], path: str, flag: str) -> None:
+def check_shards(prefix: str, names: Iterable[str], *, path: str, flag: str) -> None:
     """Refuses a checkpoint whose `.data-*` files are not all among `names`."""
     shards = [m for m in map(SHARD.match, names) if m and m.group("prefix") == prefix]
     expected = max((int(m.group("shards")) for m in shards), default=1)
@@ -65,7 +65,7 @@ def check_shards(prefix: str, names: Iterable[str], path: str, flag: str) -> Non
         )
 
 
-def cannot_read(found: str, path: str, flag: str, error: OSError) -> InputError:
+def cannot_read(found: str, path: str, flag: str, *, error: OSError) -> InputError:
     """Returns the error to raise where the file `found` of the checkpoint at `path` cannot be read."""
     what = "" if found == path else ": %s" % os.path.basename(found)
     return InputError("%s=%s%s cannot be read (%s); give another checkpoint" % (flag, path, what, error.strerror))

@@ -41,7 +41,7 @@ class _AnewError(Exception):
     """The part of the file that is there is of no use: the download begins again."""
 
 
-def fetch(url: str, folder: str, flag: str, sha256: Optional[str] = None) -> str:
+def fetch(url: str, folder: str, flag: str, *, sha256: Optional[str] = None) -> str:
     """Returns the path of the file at `url` in `folder`, after downloading what is missing of it.
 
     Args:

@@ -33,7 +33,7 @@ def find(path: str, flag: str) -> Checkpoint:
     """
     expanded = os.path.expanduser(path)
     if os.path.isdir(expanded):
-        return _on_disk(_latest(expanded, path, flag), path, flag)
+        return _on_disk(_latest(expanded, path, flag), path=path, flag=flag)
     if os.path.isfile(expanded) and not expanded.endswith(".index") and not SHARD.match(expanded):
         return bundles.find(expanded, path, flag)
     shard = SHARD.match(expanded)
@@ -57,12 +57,12 @@ def _on_disk(prefix: str, path: str, flag: str) -> Checkpoint:
             "%s=%s: TensorFlow cannot read a checkpoint with [, *, ?, \\ or bytes that are no UTF-8 in its name; "
             "rename its files" % (flag, path)
         )
-    check_shards(name, _names_in(folder or os.curdir, path, flag), path, flag)
+    check_shards(name, _names_in(folder or os.curdir, path, flag), path=path, flag=flag)
     for file in own_files(prefix):
         try:
             files.opened(file).close()
         except OSError as e:
-            raise cannot_read(file, path, flag, e) from e
+            raise cannot_read(file, path, flag, error=e) from e
     return Checkpoint(path, prefix, None, None, flag)
 
 
@@ -87,7 +87,7 @@ def _latest(folder: str, path: str, flag: str) -> str:
         try:
             prefixes = [name for name in listed(folder)[:1] if name in prefixes] or prefixes
         except OSError as e:
-            raise cannot_read(os.path.join(folder, STATE), path, flag, e) from e
+            raise cannot_read(os.path.join(folder, STATE), path, flag, error=e) from e
     if len(prefixes) != 1:
         found = (
             "no checkpoint (*.index) in this folder" if not prefixes else "several checkpoints: " + ", ".join(prefixes)

@@ -160,4 +160,4 @@ def _downloaded(name: str, flag: str) -> Optional[str]:
     from lc_music_vae.checkpoints import downloads  # here, because who downloads nothing need not wait for it
 
     url, sha256 = published[name]
-    return downloads.fetch(url, os.path.join(cache.cache_dir(), "downloads"), flag, sha256)
+    return downloads.fetch(url, os.path.join(cache.cache_dir(), "downloads"), flag, sha256=sha256)

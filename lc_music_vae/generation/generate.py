@@ -75,8 +75,9 @@ def generate(
     from lc_music_vae.trained_model import TrainedModel
 
     with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound, reading=reading) as model:
-        made = _with_nearest(model, mode.make(model, given, request, sampling.temperature, seed), shards)
-    drawn = _draw(mode.sheet(made, given, pictured, num_outputs))
+        made = mode.make(model, given, request, temperature=sampling.temperature, seed=seed)
+        made = _with_nearest(model, made, shards)
+    drawn = _draw(mode.sheet(made, given, pictured=pictured, num_outputs=num_outputs))
     settings: Dict[str, Any] = {
         "seed": seed,
         "temperature": sampling.temperature,
@@ -118,7 +119,7 @@ def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> An
 
     converter = data.WindowConverter(found.music_vae, reading)
     pairs = zip(given.songs, given.of_files())
-    windows = [inputs_lib.pick_window(converter, *pair, found.config, folder) for pair in pairs]
+    windows = [inputs_lib.pick_window(converter, *pair, config=found.config, folder=folder) for pair in pairs]
     return given._replace(windows=windows), converter.to_note_sequences([w.outputs for w in windows])
 
 

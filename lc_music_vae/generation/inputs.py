@@ -108,7 +108,7 @@ def _find_file(mode: str, number: int, path: Optional[str], bars: Optional[str],
     return Input(os.path.basename(found[0]), number, found[0], chosen)
 
 
-def pick_window(converter: Any, song: examples.Song, given: Input, config: str, folder: str) -> Any:
+def pick_window(converter: Any, song: examples.Song, given: Input, *, config: str, folder: str) -> Any:
     """Returns the window of an input: its only one, or the one that starts at the bars given.
 
     Raises:

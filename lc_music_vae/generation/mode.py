@@ -71,7 +71,7 @@ class Mode:
         return _DEFAULT_OUTPUTS
 
     def points(
-        self, model: Any, ends: Sequence[Any], num_outputs: int, request: Request, seed: int
+        self, model: Any, ends: Sequence[Any], *, num_outputs: int, request: Request, seed: int
     ) -> Tuple[Any, List[str]]:
         """Returns the points to decode, float [number of outputs, encoded_z_size], and what each output is called.
 
@@ -89,7 +89,7 @@ class Mode:
         del given
         return titles
 
-    def make(self, model: Any, given: Given, request: Request, temperature: float, seed: int) -> Sequence[Output]:
+    def make(self, model: Any, given: Given, request: Request, *, temperature: float, seed: int) -> Sequence[Output]:
         """Generates.
 
         Args:
@@ -99,11 +99,12 @@ class Mode:
             temperature: Of the decoder.
             seed: Of the points.
         """
-        where, titles = self.points(model, _ends(model, given), self.num_outputs(request), request, seed)
+        num_outputs = self.num_outputs(request)
+        where, titles = self.points(model, _ends(model, given), num_outputs=num_outputs, request=request, seed=seed)
         sequences = model.decode(where, temperature)
         return [Output(*parts) for parts in zip(self.titles(titles, given), sequences, where)]
 
-    def sheet(self, made: Sequence[Output], given: Given, pictured: Sequence[Any], num_outputs: int) -> Sheet:
+    def sheet(self, made: Sequence[Output], given: Given, *, pictured: Sequence[Any], num_outputs: int) -> Sheet:
         """Returns what the picture shows.
 
         Args:

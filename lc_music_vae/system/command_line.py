@@ -42,11 +42,11 @@ class FlagSet:
     def __init__(self, program: str) -> None:
         self.values = flags.FlagValues()
         self._program = program  # stands above the flags in the help
-        self.add("log", str, "INFO", "Threshold of what is logged; DEBUG also shows tracebacks.", _LEVELS)
-        self.add("help", bool, False, "Show this help.", short_name="h")
-        self.add("version", bool, False, "Show the toolkit's version.")
+        self.add("log", str, "INFO", text="Threshold of what is logged; DEBUG also shows tracebacks.", choices=_LEVELS)
+        self.add("help", bool, False, text="Show this help.", short_name="h")
+        self.add("version", bool, False, text="Show the toolkit's version.")
 
-    def add(self, name: str, kind: type, default: Any, text: str, choices: Sequence[str] = (), **more: Any) -> None:
+    def add(self, name: str, kind: type, default: Any, *, text: str, choices: Sequence[str] = (), **more: Any) -> None:
         """Adds a flag: its kind is str, int, float or bool."""
         define = flags.DEFINE_enum if choices else _DEFINE[kind]
         define(
@@ -62,7 +62,7 @@ class FlagSet:
     def add_all(self, defined: Iterable[Any]) -> None:
         """Adds flags as `options.flags_of` has them."""
         for flag in defined:
-            self.add(*flag)
+            self.add(flag.name, flag.kind, flag.default, text=flag.text, choices=flag.choices)
 
 
 _DEFINE = {

@@ -12,7 +12,7 @@ class Interpolate(Mode):
     num_latents = 2
     min_outputs = 2
 
-    def points(self, model, ends, num_outputs, request, seed):
+    def points(self, model, ends, *, num_outputs, request, seed):
         """Points on the great circle between the two ends."""
         import numpy as np
 

@@ -18,12 +18,12 @@ class Reconstruct(Mode):
         del request
         return 1
 
-    def make(self, model, given, request, temperature, seed):
+    def make(self, model, given, request, *, temperature, seed):
         """Returns the song."""
         song = model.reconstruct(given.songs[0].note_sequence, temperature)
         return [Output(given.inputs[0].name, song)]
 
-    def sheet(self, made, given, pictured, num_outputs):
+    def sheet(self, made, given, *, pictured, num_outputs):
         """The tracks of the song that were read, above what became of them."""
         song, again = given.songs[0].note_sequence, made[0].note_sequence
         heard = {note.instrument for note in again.notes}

@@ -14,7 +14,7 @@ class Sample(Mode):
         """One where a point is given: it is the same point each time."""
         return 1 if request.latent else super().default_outputs(request)
 
-    def points(self, model, ends, num_outputs, request, seed):
+    def points(self, model, ends, *, num_outputs, request, seed):
         """The point that was given, or draws of N(0, I)."""
         import numpy as np
 

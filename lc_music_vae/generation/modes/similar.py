@@ -16,7 +16,7 @@ class Similar(Mode):
     num_latents = 1
     options = Mode.options | {"similarity"}
 
-    def points(self, model, ends, num_outputs, request, seed):
+    def points(self, model, ends, *, num_outputs, request, seed):
         """Points whose correlation with the given one is the similarity that was asked for."""
         import numpy as np
 
@@ -25,9 +25,9 @@ class Similar(Mode):
         where = points.similar(np.array(ends[0]), num_outputs, self._similarity(request), seed=seed)
         return where, numbered(num_outputs)
 
-    def sheet(self, made, given, pictured, num_outputs):
+    def sheet(self, made, given, *, pictured, num_outputs):
         """What was given stands before what became of it."""
-        sheet = super().sheet(made, given, pictured, num_outputs)
+        sheet = super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)
         if not pictured:
             return sheet
         first = "given: %s" % os.path.basename(given.songs[0].name)

@@ -11,7 +11,7 @@ class Walk(Mode):
     num_latents = 1
     min_outputs = 2
 
-    def points(self, model, ends, num_outputs, request, seed):
+    def points(self, model, ends, *, num_outputs, request, seed):
         """A row of points for each dimension, about the given point or the songs' mean."""
         import numpy as np
 
@@ -21,6 +21,6 @@ class Walk(Mode):
         titles = ["knob %d: %.2f" % (i + 1, way[i, step, i]) for i in range(len(way)) for step in range(num_outputs)]
         return way.reshape(-1, model.encoded_z_size), titles
 
-    def sheet(self, made, given, pictured, num_outputs):
+    def sheet(self, made, given, *, pictured, num_outputs):
         """A row of the picture for each dimension."""
-        return super().sheet(made, given, pictured, num_outputs)._replace(columns=num_outputs)
+        return super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)._replace(columns=num_outputs)
