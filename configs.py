@@ -1,4 +1,4 @@
-"""The door to the registry of models, which lives in `lc_music_vae/configs.py`."""
+"""Gives access to the registry of models in `lc_music_vae/configs.py`."""
 
 from lc_music_vae.configs import CONFIG_MAP, Config, get_config
 

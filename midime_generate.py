@@ -34,7 +34,7 @@ def _main(flags) -> None:
 
 
 def main(argv=None) -> None:
-    """Entry point of the console script; `argv` is the process's own unless given."""
+    """Entry point of the console script; `argv` defaults to the arguments of the process."""
     stopped = "no file is half-written, and the same command begins anew"
     command_line.run("midime_generate", __doc__, _flags(), main=_main, argv=argv, when_stopped=stopped)
 

@@ -101,7 +101,7 @@ def _evaluate(flags) -> None:
 
 
 def main(argv=None) -> None:
-    """Entry point of the console script; `argv` is the process's own unless given."""
+    """Entry point of the console script; `argv` defaults to the arguments of the process."""
     command_line.run("midime_train", __doc__, _flags(), main=_main, argv=argv)
 
 

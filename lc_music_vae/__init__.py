@@ -1,7 +1,7 @@
-"""A small VAE over MusicVAE's latent z (MidiMe): learns which part of it a few songs live in.
+"""A small VAE over MusicVAE's latent z (MidiMe). It learns which part of that space a few songs use.
 
-`train` learns from songs, `TrainedModel` generates from what was learned. Both are loaded when they are
-first asked for, so that reading the registry imports neither TensorFlow nor magenta.
+`train` learns from songs, and `TrainedModel` generates music with the trained model. Both are loaded on first use,
+so that reading the registry imports neither TensorFlow nor magenta.
 """
 
 import importlib

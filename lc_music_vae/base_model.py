@@ -1,4 +1,4 @@
-"""The small VAE over MusicVAE's latent z, and its objective.
+"""The small VAE over MusicVAE's latent z, and its loss.
 
     z' ~ q(z'|z) = N(mu(z), sigma(z)^2),    z^ = g(z'),    p(z') = N(0, I)
 
@@ -25,7 +25,7 @@ ds = tfp.distributions
 
 
 def stateless_seed(seed: int, stream: int, step) -> tf.Tensor:
-    """Returns the seed pair of a stateless op: a function of (seed, step), apart for each `stream`."""
+    """Returns the seed pair of a stateless op: a function of (seed, step) that differs for each `stream`."""
     return tf.stack([tf.constant(stream * 2**32 + seed, tf.int64), tf.cast(step, tf.int64)])
 
 
@@ -33,9 +33,9 @@ class LatentVAE:
     """The small VAE, a pure function of the variables `latent_encoder/...` and `latent_decoder/...`.
 
     Args:
-        hparams: Its sizes are used.
-        z_size: Dimensions of MusicVAE's z.
-        seed: What the initial kernels are a function of, together with their names.
+        hparams: Hyperparameters, of which only the sizes are used.
+        z_size: Number of dimensions of MusicVAE's z.
+        seed: Seed of the initial kernels. Each kernel is a function of this seed and its name.
     """
 
     def __init__(self, hparams: HParams, z_size: int, seed: int = 0):
@@ -57,11 +57,11 @@ class LatentVAE:
         return self._dense(x, self._z_size, "latent_decoder/mu")
 
     def losses(self, z: tf.Tensor, noise: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
-        """Returns reconstruction and KL, in nats, [n] each.
+        """Returns the reconstruction loss and the KL divergence, in nats, [n] each.
 
         Args:
             z: [n, z_size].
-            noise: Standard normal draws that z' is sampled with, [n, encoded_z_size].
+            noise: Standard normal noise used to sample z', [n, encoded_z_size].
         """
         q = self.encode(z)
         reconstruction = tf.reduce_sum(tf.squared_difference(self.decode(q.loc + q.stddev() * noise), z), 1) / 2
@@ -74,11 +74,12 @@ class LatentVAE:
         return x
 
     def _dense(self, x: tf.Tensor, size: int, name: str) -> tf.Tensor:
-        """A linear layer; its kernel starts Glorot uniform.
+        """Applies a linear layer; its kernel is initialized with the Glorot uniform distribution.
 
-        midiMe starts the layers of mu, sigma and z^ from N(0, 0.001^2) instead, as MusicVAE does. Measured on four
-        songs, 500 steps: the error of z's reconstruction is then 1.7 to 2.4 times below that of a constant, with Glorot
-        1.9 to 3.5 times; it was better on three and the same on one.
+        midiMe initializes the layers of mu, sigma and z^ from N(0, 0.001^2) instead, as MusicVAE does. Both were
+        measured on four songs, with 500 steps: with N(0, 0.001^2) the reconstruction error of z is 1.7 to 2.4 times
+        below that of a constant, and with Glorot 1.9 to 3.5 times. Glorot was better on three songs and the same on
+        one.
         """
         depth = x.shape.as_list()[-1]
         limit = (6 / (depth + size)) ** 0.5
@@ -100,7 +101,7 @@ def beta(hparams: HParams, step) -> tf.Tensor:
 
 
 def learning_rate(hparams: HParams, step) -> tf.Tensor:
-    """Returns Adam's rate at `step`, which decays from learning_rate to min_learning_rate as in MusicVAE."""
+    """Returns Adam's learning rate at `step`. It decays from learning_rate to min_learning_rate, as in MusicVAE."""
     span = hparams.learning_rate - hparams.min_learning_rate
     return span * tf.pow(hparams.decay_rate, tf.cast(step, tf.float32)) + hparams.min_learning_rate
 
@@ -113,10 +114,10 @@ def sizes_of(shapes: Dict[str, Tuple[int, ...]], path: str) -> Tuple[HParams, in
         path: The checkpoint, for error messages.
 
     Returns:
-        Hyperparameters whose sizes are the checkpoint's, and the dimensions of z.
+        Hyperparameters with the sizes of the checkpoint, and the number of dimensions of z.
 
     Raises:
-        InputError: The checkpoint is not one of this small VAE.
+        InputError: The checkpoint is not from this small VAE.
     """
     shapes = {name: shape for name, shape in shapes.items() if len(shape) == 2 and min(shape) > 0}
     layers: Dict[str, Dict[int, int]] = {"latent_encoder": {}, "latent_decoder": {}}

@@ -1,7 +1,7 @@
-"""The registry: which MusicVAE each config personalises, and with which small VAE.
+"""The registry: which MusicVAE each config personalises, and which small VAE it uses.
 
-One literal entry a model. A MusicVAE config is named, not repeated: what magenta's CONFIG_MAP says of it is
-looked up when it is needed, so that this table loads in no time.
+There is one literal entry for each model. An entry only names its MusicVAE config. The details are looked up in
+magenta's CONFIG_MAP when they are needed, so that this table loads quickly.
 """
 
 import difflib
@@ -19,9 +19,9 @@ class Config(NamedTuple):
     Attributes:
         music_vae: Name of the MusicVAE config in magenta's `CONFIG_MAP`.
         hparams: Hyperparameters of the small VAE.
-        checkpoint_url: Where the published MusicVAE checkpoint is downloaded from, if there is one.
-        shipped_checkpoint: File in `lc_music_vae/pretrained` that is used when no checkpoint is named.
-        checkpoint_sha256: SHA-256, in hexadecimal, of what is at `checkpoint_url`, where who wrote the entry had it.
+        checkpoint_url: URL of the published MusicVAE checkpoint, if there is one.
+        shipped_checkpoint: File in `lc_music_vae/pretrained` that is used when no checkpoint is given.
+        checkpoint_sha256: SHA-256, in hexadecimal, of the file at `checkpoint_url`, if the author of the entry had it.
     """
 
     music_vae: str
@@ -50,7 +50,7 @@ CONFIG_MAP["lc-hierdec-mel_16bar"] = Config(
 
 
 def get_config(name: str) -> Config:
-    """Returns the config called `name`, or raises an `InputError` that names the nearest ones."""
+    """Returns the config called `name`, or raises an `InputError` that names the most similar ones."""
     if not isinstance(name, str):
         raise InputError("--config=%.60r must be a config's name, such as %s" % (name, min(CONFIG_MAP)))
     if name in CONFIG_MAP:

@@ -1,8 +1,8 @@
-"""From a NoteSequence to the windows that MusicVAE encodes, and back.
+"""Converts a NoteSequence to the windows that MusicVAE encodes, and back.
 
-*Normalise*: notes on the file's own beats, bars marked (`music.score`). *Cut*: an ordered table of windows, hop
-of one bar (`WindowConverter.windows`). *Convert*: each window by itself through magenta's converter, so that
-order and position are never lost and rests at a window's start stay where they are.
+*Normalise*: put the notes on the file's own beats and mark the bars (`music.score`). *Cut*: make an ordered table of
+windows with a hop of one bar (`WindowConverter.windows`). *Convert*: pass each window separately through magenta's
+converter, so that order and position are never lost and rests at the start of a window stay in place.
 """
 
 import bisect
@@ -20,9 +20,9 @@ from lc_music_vae.music.source import STRICT, Song
 from lc_music_vae.music.tempo import QPM
 from lc_music_vae.options import Reading
 
-# Converters write and windows are handed to them at this tempo, with four quarters a bar.
+# Converters read and write windows at this tempo, with four quarters in a bar.
 _SECONDS_PER_QUARTER = 60.0 / QPM
-TICKS_PER_QUARTER = 24  # of `notes_of`: sixteenths and triplets are whole numbers of them
+TICKS_PER_QUARTER = 24  # used by `notes_of`: sixteenths and triplets are whole numbers of ticks
 
 Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and length of a window
 
@@ -34,13 +34,13 @@ class Window(NamedTuple):
         song: `Score.name` of its song.
         track: Number of its track.
         first_bar: Number of its first bar in the song, from 0.
-        last_bar: Number of its last one.
-        repeats: How often the track plays exactly this, counting this one.
+        last_bar: Number of its last bar in the song, from 0.
+        repeats: How many times the track plays exactly this window, including this one.
         transpositions: Semitones of each transposition in `inputs`, ascending; (0,) is the song's own key.
-        inputs: One bool array [time, input_depth] a transposition.
-        outputs: The first transposition as the decoder would give it, [time, output_depth].
-        length: Length of the inputs in the converter's own terms (steps, or one a segment).
-        notes: What `outputs` sounds like, as `notes_of` has it.
+        inputs: One bool array [time, input_depth] for each transposition.
+        outputs: The first transposition in the form of the decoder's output, [time, output_depth].
+        length: Length of the inputs in the converter's own unit (steps, or one number for each segment).
+        notes: The notes of `outputs`, in the form that `notes_of` returns.
     """
 
     song: str
@@ -58,7 +58,7 @@ class Window(NamedTuple):
 def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
     """Returns the notes of a sequence at one tempo as sorted int [n, 3]: start, end, and pitch (drums: plus 128).
 
-    Times are in ticks, `TICKS_PER_QUARTER` of them in a quarter. Tempo, velocity and program make no difference.
+    Times are in ticks; a quarter has `TICKS_PER_QUARTER` ticks. Tempo, velocity and program are ignored.
     """
     qpm = sequence.tempos[0].qpm if sequence.tempos else QPM
     ticks = qpm / 60 * TICKS_PER_QUARTER
@@ -67,7 +67,7 @@ def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
 
 
 def to_note_sequence(notes: np.ndarray) -> note_seq.NoteSequence:
-    """The inverse of `notes_of`, at magenta's tempo."""
+    """Converts notes back to a NoteSequence: the inverse of `notes_of`, at magenta's tempo."""
     sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
     sequence.tempos.add(qpm=QPM)
     for start, end, pitch in notes.tolist():
@@ -84,15 +84,15 @@ class WindowConverter:
         reading: How songs are read.
 
     Attributes:
-        reading: As it was given.
+        reading: The `reading` that was given.
         bars: Length of a window in bars of four quarters.
-        quarters: The same in quarters.
+        quarters: Length of a window in quarters.
         input_depth: Depth of the encoder's input tensors.
-        reads: What it makes windows of: 'melody', 'drums' or 'band'.
+        reads: What the windows are made of: 'melody', 'drums' or 'band'.
         transpose_range: Semitones (lowest, highest) that `--augment` may transpose by, or None for drums.
 
     Raises:
-        InputError: The config is of a kind that no song can be read for.
+        InputError: No song can be read for this kind of config.
     """
 
     def __init__(self, music_vae: str, reading: Reading = Reading()):
@@ -106,21 +106,21 @@ class WindowConverter:
         self.transpose_range = self._family.transpose_range
 
     def like(self, music_vae: str) -> "WindowConverter":
-        """Returns the converter of another MusicVAE config that reads songs as this one does."""
+        """Returns a converter for another MusicVAE config that reads songs in the same way."""
         return WindowConverter(music_vae, self.reading)
 
     def score(self, song: Song) -> Score:
         """Returns `normalise(song)` with the parts that windows are cut from.
 
         Raises:
-            InputError: The song has no track of the name or number that was asked for, or is longer than any song.
+            InputError: The song has no track with the requested name or number, or it is too long to be a song.
         """
         score = normalise(song._replace(note_sequence=self._family.as_heard(song.note_sequence)))
         tracks, choice, moves = self._family.parts(score, self.reading.melody_track)
         return score._replace(tracks=tracks, choice=choice, remarks=tuple(self._metre_remarks(score)) + moves)
 
     def _metre_remarks(self, score: Score) -> List[str]:
-        """Returns what is made of the time signatures other than 4/4, in words."""
+        """Returns remarks on how time signatures other than 4/4 are handled."""
         if self.reading.metre != STRICT:
             return metres.remarks(score.metres)
         named = metres.other_than_4_4(score.metres, score.bars)
@@ -129,8 +129,9 @@ class WindowConverter:
     def windows(self, score: Score, transpositions: Sequence[int] = (0,)) -> List[Window]:
         """Returns the distinct windows of a song, in order of track and first bar.
 
-        A window starts at every bar of a phrase that it fits into; phrases end where a track rests a whole bar,
-        as in magenta's `extract_melodies`. What a track plays twice is one window with `repeats` 2.
+        A window starts at each bar of a phrase if it fits into the phrase from there. A phrase ends where the track
+        rests for a whole bar, as in magenta's `extract_melodies`. If a track plays the same window twice,
+        it is returned once, with `repeats` 2.
         """
         found: Dict[Tuple[int, bytes], Window] = {}
         for track in score.tracks:
@@ -145,9 +146,9 @@ class WindowConverter:
         return list(found.values())
 
     def first_bars(self, track: Track, score: Score) -> List[int]:
-        """Returns the numbers of the bars that windows of `track` start at.
+        """Returns the numbers of the bars where windows of `track` start.
 
-        A first bar that the next time signature cuts short (1/4, then 4/4) is an upbeat, which none starts at.
+        A first bar that is cut short by the next time signature (1/4, then 4/4) is an upbeat. No window starts there.
         """
         bars = score.bars
         fits = self._bars_heard(track, bars)
@@ -162,13 +163,13 @@ class WindowConverter:
         return [int(b) for b in np.flatnonzero(fits & within) if self.metre_allows(score, float(bars[b]))]
 
     def _phrases(self, track: Track) -> List[Tuple[float, float]]:
-        """Returns start and end in quarters of what `track` plays between rests of a whole bar, by its steps."""
+        """Returns (start, end), in quarters and rounded to steps, of each phrase between rests of a whole bar."""
         phrases: List[Tuple[float, float]] = []
         last_start = None
         for n in track.notes:
             start = self._step(n.start) / self._facts.steps_per_quarter
             if start == last_start:
-                continue  # a chord: its highest note, which is first, is the melody
+                continue  # a chord: its highest note comes first and is the melody
             last_start = start
             end = max(self._step(n.end) / self._facts.steps_per_quarter, start)
             if phrases and start - phrases[-1][1] < QUARTERS_PER_BAR:
@@ -178,7 +179,7 @@ class WindowConverter:
         return phrases
 
     def _bars_heard(self, track: Track, bars: np.ndarray) -> np.ndarray:
-        """Returns for each start of a bar, in quarters, whether a note of `track` starts in the window there."""
+        """Returns, for each bar start in quarters, whether a note of `track` starts in the window from there."""
         steps = np.array([self._step(n.start) for n in track.notes])
         firsts = np.floor(bars * self._facts.steps_per_quarter + 0.5)
         lasts = firsts + self._step(self.quarters)
@@ -189,8 +190,8 @@ class WindowConverter:
     ) -> Optional[Window]:
         """Returns the window of `track` that starts with bar `first_bar`, or None if no note starts in it.
 
-        It is None, too, where a time signature holds that was not asked for. Transpositions that would leave
-        MusicVAE's pitch range are left out.
+        It also returns None if the window has a time signature that was not requested. Transpositions that would
+        leave MusicVAE's pitch range are left out.
         """
         start = float(score.bars[first_bar])
         if not self.metre_allows(score, start):
@@ -214,23 +215,23 @@ class WindowConverter:
         )
 
     def metre_allows(self, score: Score, start: float) -> bool:
-        """Returns whether the window at `start` quarters is under time signatures that were asked for alone."""
+        """Returns whether the window at `start` quarters has only time signatures that were requested."""
         return self.reading.metre != STRICT or metres.all_4_4(score.metres, start, start + self.quarters)
 
     def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
-        """Returns windows without overlap that cover a track, as (start in quarters, window).
+        """Returns non-overlapping windows that cover a track, as (start in quarters, window).
 
-        The window is None where the track rests.
+        The window is None if no note starts in it.
         """
         starts = np.arange(0, max(n.end for n in track.notes), self.quarters)
         covered = score._replace(bars=starts)
         return [(float(starts[i]), self.window(covered, track, i)) for i in range(len(starts))]
 
     def candidates(self, score: Score) -> List[Window]:
-        """Returns the windows that an input may mean.
+        """Returns the windows that can be meant by an input.
 
-        A song no longer than a window is that window as it stands, silent bars included; otherwise these are its
-        `windows`, or, where no phrase is long enough, all in which a note starts.
+        A song that is no longer than a window is one window, including its silent bars. For a longer song, these are
+        its `windows`. If no phrase is long enough, they are all windows in which a note starts.
         """
         every_bar = range(len(score.bars) - 1)
         if score.bars[-1] <= self.quarters:
@@ -244,7 +245,7 @@ class WindowConverter:
         return found
 
     def last_bar(self, score: Score, first_bar: int) -> int:
-        """Returns the number of the last bar of the window that starts with bar `first_bar`."""
+        """Returns the number of the last bar in the window that starts with bar `first_bar`."""
         end = score.bars[first_bar] + self.quarters
         return max(first_bar, int(np.searchsorted(score.bars, end, "left")) - 1)
 
@@ -272,13 +273,14 @@ class WindowConverter:
         return int(math.floor(quarters * self._facts.steps_per_quarter + 0.5))
 
     def _notes_in(self, track: Track, start: float) -> List[Note]:
-        """Returns the notes that start in the window at `start`, their times in quarters from there.
+        """Returns the notes that start in the window at `start`. Their times are in quarters from `start`.
 
-        A note that is held from before is a rest here, as in magenta's slices; one that is held on is cut.
+        A note that started before the window becomes a rest, as in magenta's slices. A note that continues after the
+        window is cut at its end.
         """
         first = self._step(start)
         last = first + self._step(self.quarters)
-        # Notes are in order of start, which is what tuples are compared by: only those near the window are looked at.
+        # Notes are sorted by start, the first item of the tuple, so a binary search finds those near the window.
         edges = ((step / self._facts.steps_per_quarter,) for step in (first - 1, last + 1))
         near = slice(*(bisect.bisect_left(track.notes, edge) for edge in edges))
         return [
@@ -288,18 +290,18 @@ class WindowConverter:
         ]
 
     def _in_range(self, notes: Sequence[Note], transposition: int) -> bool:
-        """Returns whether transposed notes are pitches that MusicVAE has; drums stay what they are."""
+        """Returns whether all transposed pitches are in MusicVAE's range; drums are not transposed."""
         low, high = self._family.pitch_range
         pitches = [n.pitch + transposition for n in notes if not n.is_drum]
         return not pitches or (min(pitches) >= low and max(pitches) <= high)
 
     def _transposed(self, notes: Sequence[Note], transpositions: Sequence[int]) -> List[Tuple[int, Tensors]]:
-        """Converts one window's notes at each transposition that makes exactly one tensor."""
+        """Converts one window's notes at each transposition; leaves out those that do not make exactly one tensor."""
         first_pitch = self._family.first_pitch
         if first_pitch is None or not transpositions:
             done = [(t, self._to_tensors(notes, t)) for t in transpositions]
             return [(t, tensors) for t, tensors in done if tensors is not None]
-        # It is converted once, as magenta's converters are slow, and its pitches are moved.
+        # magenta's converters are slow, so the window is converted once and its pitches are moved.
         converted = self._to_tensors(notes, transpositions[0])
         if converted is None:
             return []
@@ -308,7 +310,7 @@ class WindowConverter:
         return [(t, (_moved(inputs, by, first_pitch), _moved(outputs, by, first_pitch), length)) for t, by in moves]
 
     def _to_tensors(self, notes: Sequence[Note], transposition: int) -> Optional[Tensors]:
-        """Converts one window's notes with magenta's converter; None unless they make exactly one tensor."""
+        """Converts one window's notes with magenta's converter; returns None unless they make exactly one tensor."""
         if not notes:
             return None
         tensors = self._facts.converter.to_tensors(_window_sequence(notes, transposition, self.quarters))
@@ -323,9 +325,9 @@ class WindowConverter:
 
         Args:
             tensors: The outputs.
-            qpm: Tempo in quarters per minute; magenta's converters know 120 only.
-            program: General MIDI program, from 0, of melodies; other families have programs of their own.
-            octaves: How many octaves lower than the tensors melodies are to sound; see `Track.octaves`.
+            qpm: Tempo in quarters per minute; magenta's converters only support 120.
+            program: General MIDI program of melodies, from 0; other families set their own programs.
+            octaves: How many octaves to move melodies down from the pitches in the tensors; see `Track.octaves`.
         """
         track = Track(0, "", program, (), octaves)
         sequences = self._facts.converter.from_tensors(tensors)
@@ -343,13 +345,13 @@ class WindowConverter:
 
 
 def _moved(events: np.ndarray, semitones: int, first_pitch: int) -> np.ndarray:
-    """Transposes one-hot events [time, depth], pitches from index `first_pitch` on, of which none leaves the range."""
+    """Transposes one-hot events [time, depth]; pitches start at index `first_pitch`, and none may leave the range."""
     pitches = np.roll(events[:, first_pitch:], semitones, axis=1)
     return np.concatenate([events[:, :first_pitch], pitches], axis=1)
 
 
 def _window_sequence(notes: Sequence[Note], transposition: int, quarters: float) -> note_seq.NoteSequence:
-    """Returns the notes of a window of so many quarters as magenta's converters take them."""
+    """Returns the notes of a window, `quarters` long, in the form that magenta's converters take."""
     sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
     sequence.tempos.add(qpm=QPM)
     sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)

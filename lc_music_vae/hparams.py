@@ -1,4 +1,4 @@
-"""Hyperparameters of the small VAE: their defaults, ranges, and how `--hparams` overrides them."""
+"""Hyperparameters of the small VAE: their defaults, their ranges, and how `--hparams` overrides them."""
 
 import difflib
 import math
@@ -11,16 +11,16 @@ class HParams(NamedTuple):
     """Hyperparameters of the small VAE and its training.
 
     Attributes:
-        encoded_z_size: Dimensions of the small latent z'.
-        latent_encoder_layers: Hidden layers from z to z', relu.
-        latent_decoder_layers: Hidden layers from z' to z, relu.
-        learning_rate: Adam's rate at step 0.
-        decay_rate: Factor on the rate's distance to `min_learning_rate`, per step.
-        min_learning_rate: Where the rate decays to.
-        max_beta: Weight that the KL term ends at.
-        beta_rate: beta = max_beta * (1 - beta_rate ** (step + 1)); 0 is constant.
-        grad_clip: Global norm that gradients are clipped to; 0 is none.
-        batch_size: Windows a step; 0 is all of them, up to 512.
+        encoded_z_size: Number of dimensions of the small latent z'.
+        latent_encoder_layers: Sizes of the hidden layers from z to z', with relu.
+        latent_decoder_layers: Sizes of the hidden layers from z' to z, with relu.
+        learning_rate: Adam's learning rate at step 0.
+        decay_rate: At each step, the distance of the learning rate from `min_learning_rate` is multiplied by this.
+        min_learning_rate: Value that the learning rate decays to.
+        max_beta: Final weight of the KL term.
+        beta_rate: beta = max_beta * (1 - beta_rate ** (step + 1)); with 0, beta is constant.
+        grad_clip: Global norm that gradients are clipped to; 0 means no clipping.
+        batch_size: Number of windows in a step; 0 means all of them, up to 512.
     """
 
     encoded_z_size: int = 4
@@ -51,7 +51,7 @@ def _between(low: float, high: float, words: str) -> _Range:
 
 # Larger values are typing errors that would fill the memory: MusicVAE's own z has 512 dimensions.
 _MAX_SIZE, _MAX_LAYERS = 8192, 16
-_TINY = 5e-324  # the least number above 0
+_TINY = 5e-324  # the smallest number above 0
 _LAYER_SIZES = _Range(
     lambda x: 0 < len(x) <= _MAX_LAYERS and min(x) > 0 and max(x) <= _MAX_SIZE,
     "one or more sizes above 0: at most %d, up to %d" % (_MAX_LAYERS, _MAX_SIZE),
@@ -71,7 +71,7 @@ _RANGES: Dict[str, _Range] = {
 
 
 def _assignments(given: Union[str, Mapping[str, Any]]) -> List[Tuple[str, List[str]]]:
-    """Splits 'a=1,b=2,3' into [('a', ['1']), ('b', ['2', '3'])]; Magenta's b=[2,3] and a dict are the same."""
+    """Splits 'a=1,b=2,3' into [('a', ['1']), ('b', ['2', '3'])]; Magenta's b=[2,3] and a dict give the same."""
     if isinstance(given, Mapping):
         several = {name: value if isinstance(value, (list, tuple)) else [value] for name, value in given.items()}
         return [(name, [str(one) for one in values]) for name, values in several.items()]
@@ -104,14 +104,15 @@ def _value(name: str, values: List[str], default: Any) -> Any:
 
 
 def override(hparams: HParams, given: Union[str, Mapping[str, Any], None]) -> HParams:
-    """Returns `hparams` with the values that `--hparams` gives, such as 'encoded_z_size=8,max_beta=0.5'.
+    """Returns `hparams` with the values given by `--hparams`, such as 'encoded_z_size=8,max_beta=0.5'.
 
     Args:
-        hparams: What they are otherwise.
-        given: The text, or a dict such as {"encoded_z_size": 8, "latent_encoder_layers": (512, 128)}.
+        hparams: Hyperparameters before the override.
+        given: The value of `--hparams`, or a dict such as {"encoded_z_size": 8, "latent_encoder_layers": (512, 128)}.
 
     Raises:
-        InputError: Unknown name (the nearest one is suggested), wrong type, or out of range.
+        InputError: A name is unknown (the most similar one is suggested), or a value has the wrong type or is out of
+            range.
     """
     values = {}
     for name, strings in _assignments(given or ""):
@@ -130,13 +131,13 @@ def override(hparams: HParams, given: Union[str, Mapping[str, Any], None]) -> HP
 
 
 def checker(name: str) -> Callable[[Any], bool]:
-    """Returns what says whether a value, as JSON has it, may be the hyperparameter's."""
+    """Returns a function that says whether a value read from JSON is valid for the hyperparameter."""
     default = getattr(HParams(), name)
 
     def is_right(value: Any) -> bool:
         several = isinstance(default, tuple)
         numbers = value if several else [value]
-        # bool is an int to Python; a float may be written without a point.
+        # In Python, bool is a subclass of int. A float may be written without a decimal point.
         kinds = (float, int) if isinstance(default, float) else (int,)
         return (
             isinstance(numbers, (list, tuple))
@@ -153,6 +154,6 @@ def words(name: str) -> str:
 
 
 def from_json(values: Dict[str, Any]) -> HParams:
-    """Rebuilds hyperparameters from `HParams(...)._asdict()` that went through JSON; see `checker` first."""
+    """Rebuilds hyperparameters from `HParams(...)._asdict()` that was stored as JSON; check it with `checker` first."""
     known = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in HParams._fields}
     return HParams(**known)

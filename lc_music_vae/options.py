@@ -1,6 +1,7 @@
-"""What travels together: the records that flags become, each with its defaults, its help and its limits in one place.
+"""The records that hold the values of flags. Each field has its default, its help text and its limits in one place.
 
-Flags, the tables in docs/ and the checks come from here. A record is immutable; `dataclasses.replace` makes another.
+Flags, the tables in docs/ and the checks are made from these records. A record is immutable; `dataclasses.replace`
+makes a changed copy.
 """
 
 import dataclasses
@@ -16,16 +17,16 @@ Path = Union[str, "os.PathLike[str]"]
 Paths = Union[Path, Sequence[Path]]
 
 MAX_SEED = 2**32 - 1
-# Also of what is decoded at once: beyond, it is a slip of the keyboard that would fill the memory.
+# Also the limit for the batch size. A larger number is a typing error that would fill the memory.
 MAX_OUTPUTS = 10000
 MAX_STEPS = 10**9
-# Of a point of the small latent: N(0, I) has none beyond 10, and of such as 1e39 no decoder makes notes.
+# For a point of the small latent: N(0, I) gives no values beyond 10, and no decoder makes notes of values like 1e39.
 MAX_COORDINATE = 1000
 MAX_THREADS = 256
 
 
 class Limits(NamedTuple):
-    """What a value must be: from `low` to `high`, or one of `choices`; in words, if these say it better."""
+    """The valid values: from `low` to `high`, or one of `choices`. `words`, if given, describes them in messages."""
 
     low: float = float("-inf")
     high: float = float("inf")
@@ -33,7 +34,7 @@ class Limits(NamedTuple):
     words: str = ""
 
     def check(self, name: str, value: Any) -> None:
-        """Raises an `InputError` that names the argument unless `value` is within them."""
+        """Raises an `InputError` that names the argument unless `value` is within these limits."""
         if self.choices and value not in self.choices:
             raise InputError("--%s=%s must be one of %s" % (name, value, ", ".join(self.choices)))
         if not self.choices and not self.low <= value <= self.high:
@@ -46,11 +47,11 @@ class Limits(NamedTuple):
 
 
 def option(default: Any, text: str, limits: Optional[Limits] = None) -> Any:
-    """Returns a field of a record: its default, what it is in a sentence, and what its value must be unless None."""
+    """Returns a field of a record: its default, a sentence about it, and the limits of a value that is not None."""
     return dataclasses.field(default=default, metadata={"text": text, "limits": limits})
 
 
-# What a value of each kind may be: NumPy's numbers are as good as Python's, a Path as its text; but True is no 1.
+# Types accepted for each kind. NumPy's numbers count as Python's, and a Path counts as text. True is not a number.
 _KINDS: Dict[type, Tuple[Any, str]] = {
     str: ((str, os.PathLike), "text"),
     int: (numbers.Integral, "a whole number"),
@@ -61,14 +62,14 @@ _KINDS: Dict[type, Tuple[Any, str]] = {
 
 
 def check_kind(name: str, value: Any, *kinds: type) -> None:
-    """Raises an `InputError` that names the argument unless `value` is of one of these kinds."""
+    """Raises an `InputError` that names the argument unless `value` has one of these kinds."""
     right = [isinstance(value, _KINDS[kind][0]) and (kind is bool or not isinstance(value, bool)) for kind in kinds]
     if not any(right):
         raise InputError("--%s=%.60r must be %s" % (name, value, " or ".join(_KINDS[kind][1] for kind in kinds)))
 
 
 def _plain(value: Any) -> Any:
-    """Returns a value as JSON takes it."""
+    """Returns a value in a form that JSON supports."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
@@ -77,20 +78,20 @@ def _plain(value: Any) -> Any:
 
 
 def path_of(name: str, value: Any) -> str:
-    """Returns a path that was given as text or as a `Path`; raises an `InputError` that names the argument if not."""
+    """Returns a text or `Path` as a path; raises an `InputError` that names the argument for any other value."""
     if not isinstance(value, (str, os.PathLike)) or "\0" in os.fsdecode(value):
         raise InputError("--%s=%.60r must be a path" % (name, value))
     return os.fsdecode(value)
 
 
 def paths_of(name: str, value: Any) -> List[str]:
-    """Returns one path or several; see `path_of`."""
+    """Returns one or several paths as a list; see `path_of`."""
     several = isinstance(value, (list, tuple, set, frozenset)) or hasattr(value, "__next__")
     return [path_of(name, one) for one in (value if several else [value])]
 
 
 def _kinds(record: type) -> Dict[str, List[type]]:
-    """Returns what the values of each field may be, but for None."""
+    """Returns the types that are accepted for each field, without None."""
     hints = typing.get_type_hints(record)
     found = {name: getattr(hint, "__args__", None) or (hint,) for name, hint in hints.items()}
     return {name: [kind for kind in kinds if kind is not type(None)] for name, kinds in found.items()}
@@ -98,7 +99,7 @@ def _kinds(record: type) -> Dict[str, List[type]]:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the records have in common. Raises an `InputError` where a value is not of its kind or within its limits."""
+    """Base class of the records. Raises an `InputError` if a value has the wrong kind or is outside its limits."""
 
     def __post_init__(self) -> None:
         """Checks each value that is given."""
@@ -119,7 +120,7 @@ class Options:
 
 
 class Flag(NamedTuple):
-    """What a flag is defined by: `kind` is str, int, float or bool."""
+    """The definition of a flag; `kind` is str, int, float or bool."""
 
     name: str
     kind: type
@@ -129,7 +130,7 @@ class Flag(NamedTuple):
 
 
 def flags_of(record: type, without: Sequence[str] = ()) -> Iterator[Flag]:
-    """Yields a flag for each field of a record but those of the names `without`; of several kinds it has the first."""
+    """Yields a flag for each field of a record except those in `without`; uses the first kind of each field."""
     kinds = _kinds(record)
     for field in dataclasses.fields(record):
         if field.name not in without:
@@ -198,7 +199,7 @@ class Sampling(Options):
     temperature: float = option(
         0.5,
         "How freely the decoder chooses notes: above 0; lower is plainer.",
-        # Beyond, float32 makes NaN of what the decoder draws from.
+        # Outside these limits, the distribution that the decoder samples from becomes NaN in float32.
         Limits(1e-6, 1e6, words="a number above 0; 0.001 is as good as none"),
     )
     seed: Optional[int] = option(
@@ -213,7 +214,7 @@ class Sampling(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Request(Options):
-    """What is to be made: a mode, and what that mode takes."""
+    """What to generate: a mode and its options."""
 
     mode: str = option("sample", "")
     input_midi_1: Optional[str] = option(
@@ -273,11 +274,11 @@ def names_of(record: type) -> List[str]:
 
 
 def given_flags(record: type, values: Any) -> Dict[str, Any]:
-    """Returns those of the parsed flags that are fields of a record and not None, by name."""
+    """Returns, by name, the parsed flags that are fields of a record and are not None."""
     given = {name: getattr(values, name) for name in names_of(record)}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def from_flags(record: type, values: Any) -> Any:
-    """Returns the record whose fields are the parsed flags of the same names; what is None is left at its default."""
+    """Returns a record with the values of the parsed flags of the same names; a flag that is None keeps the default."""
     return record(**given_flags(record, values))

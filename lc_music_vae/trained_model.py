@@ -1,4 +1,4 @@
-"""The class for notebooks: a trained small VAE between the two halves of its MusicVAE."""
+"""The class for notebooks: a trained small VAE between the encoder and the decoder of its MusicVAE."""
 
 import logging
 import os
@@ -24,23 +24,23 @@ logger = logging.getLogger(__name__)
 
 NoteSequences = Union[note_seq.NoteSequence, Sequence[note_seq.NoteSequence]]
 
-# What a batch costs however small it is, in windows of a large one: cat-mel_2bar_big decodes 5 in 0.7 s, 64 in 2.6 s.
+# Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
-_NEXT_SEED = 1000003  # far from what people choose: 1, 2, 3
+_NEXT_SEED = 1000003  # far from the seeds that people choose: 1, 2, 3
 
 
 def even_batch(n: int, most: int) -> int:
-    """Returns the size of batches that n windows are split into: the fewest of at most so many, with least padding."""
+    """Returns the batch size for n windows: as few batches of at most `most` windows as possible, least padding."""
     return -(-n // -(-n // most))
 
 
 def _cost(n: int, batch_size: int) -> int:
-    """Returns what decoding n windows in batches costs, in windows of a large batch."""
+    """Returns the cost of decoding n windows in batches of `batch_size`, in windows of a large batch."""
     return -(-n // batch_size) * (_WINDOWS_A_BATCH + batch_size)
 
 
 def _believed(qpm: float, name: str) -> float:
-    """Returns the tempo to decode to where training recorded `qpm`, which may be none that a song has."""
+    """Returns the tempo for decoding: the `qpm` that training recorded, clipped to the valid range."""
     believed = min(max(qpm, MIN_QPM), MAX_QPM)
     if believed != qpm:
         logger.warning("%s has songs of %g quarters a minute; %d are taken", name, qpm, believed)
@@ -48,7 +48,7 @@ def _believed(qpm: float, name: str) -> float:
 
 
 class Music(list):
-    """NoteSequences that a model made, and where each of them is from.
+    """NoteSequences that a model made, and the point that each of them comes from.
 
     Attributes:
         latents: The points of the small latent that they were decoded from, float [n, encoded_z_size].
@@ -67,9 +67,9 @@ class Music(list):
 
     @property
     def nearest(self) -> List[Optional[Nearest]]:
-        """The training window that each is nearest to, and whether it is a copy of it; found when first asked for.
+        """For each NoteSequence, the nearest training window and whether it is a copy of it; computed on first use.
 
-        None for each where the songs are not at hand, as with a bundle, or share no note with it.
+        An item is None if the songs are not available, as with a bundle, or if they share no note with it.
         """
         if self._nearest is None:
             self._nearest = self._find_nearest(self)
@@ -86,29 +86,30 @@ class TrainedModel:
         ...     varied = model.similar(samples[0], 4)
         ...     song = model.reconstruct("song.mid")
 
-    Each half of MusicVAE is loaded when it is first needed, the decoder anew where another batch size would take less
-    than half the time. `seed` rules all that is drawn: two models with the same one answer the same calls in the same
-    order with the same notes, and a call that is made twice draws anew.
+    MusicVAE's encoder and decoder are each loaded when first needed. The decoder is loaded again if another batch size
+    would take less than half the time. `seed` controls everything random: two models with the same seed return the
+    same notes for the same calls in the same order. A repeated call on one model draws new points.
 
     Args:
-        model: Folder of a training, or a small VAE's bundle (`{config}.tar`) or checkpoint prefix; an
-            `options.ModelSource` where there is more to say; or a model that `model_files.find` has found.
+        model: Folder of a training run, or a small VAE's bundle (`{config}.tar`) or checkpoint prefix. It can also be
+            an `options.ModelSource`, which gives more details, or a model found by `model_files.find`.
         seed: Seed of everything random.
-        max_batch_size: The most windows that are decoded at once.
-        sound: How outputs sound; left out, as the songs that it was trained on.
+        max_batch_size: The largest number of windows that are decoded at once.
+        sound: How outputs sound; by default, like the songs that the model was trained on.
         reading: How songs are read.
 
     Attributes:
         config: Name in the registry.
-        converter: The `data.WindowConverter` that cuts songs for it.
-        small: The `SmallVAE` by itself.
-        encoded_z_size: Dimensions of the small latent.
-        center: Where the songs' windows lie in it, on average; zero where that is not known. float [encoded_z_size].
-        qpm: Tempo of what is decoded.
+        converter: The `data.WindowConverter` that cuts songs for this model.
+        small: The `SmallVAE` alone, without MusicVAE.
+        encoded_z_size: Number of dimensions of the small latent.
+        center: Mean position of the songs' windows in the small latent, or zero if it is not known.
+            float [encoded_z_size].
+        qpm: Tempo of decoded music.
         program: Program of decoded melodies.
 
     Raises:
-        InputError: The files are missing, damaged, or not of one model.
+        InputError: The files are missing, damaged, or not from the same model.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class TrainedModel:
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
         self._seed = self._decoder_seed = seed
-        self._drawn = 0  # points, so far
+        self._drawn = 0  # number of points drawn so far
         self._name = "%s=%s" % (found.small.flag, found.small.path)
         self.qpm = _believed(found.qpm, self._name) if sound.qpm is None else sound.qpm
         self.program = found.program if sound.program is None else sound.program
@@ -171,7 +172,7 @@ class TrainedModel:
         self.close()
 
     def close(self) -> None:
-        """Frees the sessions and the weights in them; the model answers nothing afterwards."""
+        """Frees the TensorFlow sessions and their weights; the model cannot be used afterwards."""
         self._closed = True
         for part in (self._encoder, self._decoder, self.small):
             if part is not None:
@@ -183,25 +184,25 @@ class TrainedModel:
             raise InputError("this model is closed; open another TrainedModel")
 
     def _draw(self, n: int) -> int:
-        """Counts n more points as drawn, and returns how many were before."""
+        """Counts n more points as drawn, and returns how many were drawn before."""
         Limits(1, MAX_OUTPUTS).check("n", n)
         first = self._drawn
         self._drawn += n
         return first
 
     def sample(self, n: int, temperature: float = 0.5) -> Music:
-        """Returns n NoteSequences decoded from z' ~ N(0, I); the i-th z' of a model is a function of (seed, i)."""
+        """Returns n NoteSequences decoded from z' ~ N(0, I); the model's i-th z' is a function of (seed, i)."""
         first = self._draw(n)
         return self.decode(points.prior_samples(n, self.encoded_z_size, self._seed, first=first), temperature)
 
     def encode(self, note_sequences: NoteSequences) -> Tuple[np.ndarray, np.ndarray]:
-        """Encodes NoteSequences, each of which must hold one window, to the small latent.
+        """Encodes NoteSequences to the small latent; each must contain exactly one window.
 
         Returns:
-            Mean and scale of q(z'|z) at the mean of q(z|x), float32 [n, encoded_z_size] each.
+            Mean and scale of q(z'|z), where z is the posterior mean of q(z|x); float32 [n, encoded_z_size] each.
 
         Raises:
-            InputError: One holds no window, or several.
+            InputError: A NoteSequence contains no window, or several.
         """
         given = [note_sequences] if isinstance(note_sequences, note_seq.NoteSequence) else list(note_sequences)
         if not given:
@@ -209,7 +210,7 @@ class TrainedModel:
         return self.encode_windows([self._only_window(i, ns) for i, ns in enumerate(given)])
 
     def encode_windows(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
-        """Encodes windows that were cut already; see `encode`."""
+        """Encodes windows that are already cut; see `encode`."""
         return self.small.encode(self._encode_to_z(windows))
 
     def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
@@ -219,12 +220,12 @@ class TrainedModel:
         return self._encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])[0]
 
     def distances(self, windows: Sequence[data.Window]) -> Optional[np.ndarray]:
-        """Says how far windows lie from what the small latent can hold, in terms of the songs it was trained on.
+        """Returns how far windows are from what the small latent can represent, relative to the training songs.
 
         Returns:
             float [n]: the distance of each window's z from its reconstruction, as a multiple of the root mean square
-            of the songs' own. None where training did not record that. Measured on nine songs: their own windows are
-            at 0.5 to 1.9, those of other songs mostly beyond 2.
+            of this distance over the training songs. None if training did not record it. Measured on nine songs: their
+            own windows have 0.5 to 1.9, and windows of other songs mostly have more than 2.
         """
         if self._residual is None:
             return None
@@ -239,13 +240,14 @@ class TrainedModel:
         Args:
             z_small: float [n, encoded_z_size].
             temperature: Softmax temperature of the decoder, above 0.
-            controls: None; no config that needs them is supported yet.
+            controls: Must be None; no config that needs controls is supported yet.
 
         Returns:
-            n NoteSequences of one window each, in the songs' tempo, program and octave.
+            n NoteSequences of one window each, with the songs' tempo, program and octave.
 
         Raises:
-            InputError: The points are none, of another size or too far out; or the small VAE is no good.
+            InputError: There are no points, they have the wrong size or values that are too large, or the small VAE is
+                not usable.
         """
         where = self._points(z_small)
         tensors = self._decode(where, temperature, controls)
@@ -263,12 +265,12 @@ class TrainedModel:
             raise InputError("z_small is no array of numbers; " + expected) from None
         if where.ndim != 2 or where.shape[1] != self.encoded_z_size or not len(where):
             raise InputError("z_small of shape %s; %s" % (list(where.shape), expected))
-        if not (np.abs(where) <= MAX_COORDINATE).all():  # false for NaN, too
+        if not (np.abs(where) <= MAX_COORDINATE).all():  # also false for NaN
             raise InputError("z_small has NaN or numbers beyond %d; few points of songs are beyond 3" % MAX_COORDINATE)
         return where
 
     def heard(self, sequences: Sequence[note_seq.NoteSequence]) -> List[np.ndarray]:
-        """Returns the notes of outputs as MusicVAE hears them, which is how the training windows are kept."""
+        """Returns the notes of outputs at MusicVAE's own pitches, as they are stored for the training windows."""
         return [data.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
 
     def _nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> List[Optional[Nearest]]:
@@ -283,23 +285,23 @@ class TrainedModel:
         batch_size = even_batch(len(z), self._max_batch_size)
         if self._decoder is None or _cost(len(z), self._decoder.batch_size) > 2 * _cost(len(z), batch_size):
             if self._decoder is not None:
-                self._decoder.close()  # first: its weights are most of what is in memory
+                self._decoder.close()  # before the new one is loaded: its weights are most of what is in memory
                 self._decoder = None
-                self._decoder_seed = (self._decoder_seed + _NEXT_SEED) % 2**32  # else the same noise would begin again
+                self._decoder_seed = (self._decoder_seed + _NEXT_SEED) % 2**32  # otherwise the same noise would repeat
             self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._decoder_seed)
         return self._decoder.decode(z, temperature, controls)
 
     def similar(
         self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, *, temperature: float = 0.5
     ) -> Music:
-        """Returns n variations of a window, from anything in the songs (0) to itself as the model hears it (1)."""
+        """Returns n variations of a window: similarity 0 gives any music like the songs, 1 its reconstruction."""
         Request(similarity=similarity)  # checks it
         mean, _ = self.encode(note_sequence)
         first = self._draw(n)
         return self.decode(points.similar(mean[0], n, similarity, seed=self._seed, first=first), temperature)
 
     def walk(self, num_steps: int, temperature: float = 0.5) -> List[Music]:
-        """Moves each dimension of the small latent from -2.5 to 2.5, the others staying at the songs' mean.
+        """Moves each dimension of the small latent from -2.5 to 2.5, with the others at the songs' mean.
 
         Returns:
             For each dimension, `num_steps` NoteSequences.
@@ -313,7 +315,7 @@ class TrainedModel:
     def interpolate(
         self, start: note_seq.NoteSequence, end: note_seq.NoteSequence, num_steps: int, *, temperature: float = 0.5
     ) -> Music:
-        """Returns `num_steps` NoteSequences on the way from one window to another, both ends included."""
+        """Returns `num_steps` NoteSequences on the path from one window to another, including both ends."""
         Limits(1, MAX_OUTPUTS).check("num_steps", num_steps)
         mean, _ = self.encode([start, end])
         return self.decode(points.slerp(mean[0], mean[1], num_steps), temperature)
@@ -321,18 +323,18 @@ class TrainedModel:
     def reconstruct(
         self, song: Union[str, "os.PathLike[str]", note_seq.NoteSequence], temperature: float = 0.5
     ) -> note_seq.NoteSequence:
-        """Sends a song through the small VAE, window after window, and returns it as the model hears it.
+        """Passes a song through the small VAE, one window after another, and returns the reconstruction.
 
-        The melody (each track, with `melody_track='all'`) is covered from the song's start by windows without overlap,
-        each encoded to its posterior means and decoded; where it has no note in a window it rests. Tempo changes and
-        programs are the song's own.
+        The melody (or each track, with `melody_track='all'`) is covered with non-overlapping windows from the start of
+        the song. Each window is encoded to its posterior means and decoded. A window without a note becomes a rest.
+        Tempo changes and programs are taken from the song.
 
         Args:
             song: A NoteSequence, or the path of a music file with one song.
             temperature: Softmax temperature of the decoder, above 0.
 
         Raises:
-            InputError: The song has no note that this config reads.
+            InputError: The song has no notes that this config reads.
         """
         is_read = isinstance(song, note_seq.NoteSequence)
         note_sequence = song if is_read else examples.read_one(os.fspath(song)).note_sequence
@@ -366,7 +368,7 @@ class TrainedModel:
 
 
 def _source(model: Union[str, "os.PathLike[str]", ModelSource]) -> ModelSource:
-    """Returns what is meant by a path: a folder is a training's, anything else a small VAE's file."""
+    """Returns the source for a path: a folder is a training run, anything else is a file of a small VAE."""
     if isinstance(model, ModelSource):
         return model
     path = os.fspath(model)
@@ -375,7 +377,7 @@ def _source(model: Union[str, "os.PathLike[str]", ModelSource]) -> ModelSource:
 
 
 def _load_small(found: ModelFiles) -> SmallVAE:
-    """Loads the small VAE: of a run's folder the newest, which a training may have put in place of the one found."""
+    """Loads the small VAE; if that fails, loads the run's newest, as training may have replaced the one found."""
     small = found.small
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The families of MusicVAE configs: one module each, one line each in this table."""
+"""The families of MusicVAE configs. Each has its own module and one line in this table."""
 
 from typing import Tuple, Type
 
@@ -21,10 +21,10 @@ FAMILIES: Tuple[Type[Family], ...] = (
 
 
 def family_of(music_vae: str) -> Family:
-    """Returns the family of the config that is called `music_vae` in magenta's CONFIG_MAP, with the config's facts.
+    """Returns the family of the config named `music_vae` in magenta's CONFIG_MAP, with the config's facts.
 
     Raises:
-        InputError: None reads this kind of config, or none knows the controls that it needs.
+        InputError: No family reads this kind of config, or no family supports the controls that it needs.
     """
     converter = music_vae_configs.CONFIG_MAP[music_vae].data_converter
     alike = [family for family in FAMILIES if isinstance(converter, family.converters)]

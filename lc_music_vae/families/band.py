@@ -6,6 +6,6 @@ from lc_music_vae.families.family import Family
 
 
 class Band(Family):
-    """A window is of all tracks together, on their own programs."""
+    """A window contains all tracks together, with their own programs."""
 
     converters = (music_vae_data.TrioConverter,)

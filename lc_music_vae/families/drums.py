@@ -7,13 +7,13 @@ from lc_music_vae.music.score import Track
 
 
 class Drums(Family):
-    """A window is of all drums that the config knows, whichever tracks they are in."""
+    """A window contains all drums that the config knows, from all tracks."""
 
     converters = (music_vae_data.DrumsConverter, music_vae_data.GrooveConverter)
     reads = "drums"
 
     def parts(self, score, wanted):
-        """How long a drum is held means nothing, and must not bridge a rest."""
+        """Returns the drums. Their note lengths have no meaning and must not fill a rest."""
         del wanted
         step = 1 / self.facts.steps_per_quarter
         known = [n for n in score.notes if n.is_drum and n.pitch in self.facts.drum_pitches]

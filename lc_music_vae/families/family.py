@@ -1,4 +1,4 @@
-"""What every family of MusicVAE configs has in common. A family is one class in a module of its own."""
+"""The base of all families of MusicVAE configs. Each family is one class in its own module."""
 
 from typing import Any, NamedTuple, Optional, Tuple
 
@@ -11,7 +11,7 @@ from lc_music_vae.music.score import Score, Track
 class Parts(NamedTuple):
     """The parts of a song that windows are cut from, each with at least one note.
 
-    `choice` is why these, `remarks` what was done to be in MusicVAE's range, in words.
+    `choice` says why these parts were chosen. `remarks` says how they were moved into MusicVAE's range.
     """
 
     tracks: Tuple[Track, ...]
@@ -20,17 +20,17 @@ class Parts(NamedTuple):
 
 
 class Family:
-    """Configs whose windows hold the same kind of music.
+    """Configs whose windows contain the same kind of music.
 
-    This one is of windows that hold the whole band; others say where they are different.
+    In this base class a window contains the whole band. Subclasses override what differs.
 
     Attributes:
-        converters: Classes of magenta's converters whose configs are of this family.
-        control_depth: Depth of the controls that decoding needs beside a latent; 0 where it needs none.
-        reads: What windows are made of: 'melody', 'drums' or 'band'.
-        first_pitch: Index of the lowest pitch in tensors that are one-hot over pitches: a window's transpositions are
-            made by moving these. None where its notes must be converted anew.
-        facts: What magenta says of the config.
+        converters: Classes of magenta's converters whose configs belong to this family.
+        control_depth: Depth of the controls that decoding needs in addition to a latent; 0 if it needs none.
+        reads: What the windows are made of: 'melody', 'drums' or 'band'.
+        first_pitch: Index of the lowest pitch in tensors that are one-hot over pitches. A window is then transposed by
+            moving its pitches in the tensors. None if its notes must be converted again instead.
+        facts: What magenta says about the config.
     """
 
     converters: Tuple[type, ...] = ()
@@ -43,16 +43,16 @@ class Family:
 
     @property
     def pitch_range(self) -> Tuple[int, int]:
-        """Lowest and highest pitch that a window may hold, both included."""
+        """Lowest and highest pitch that a window may contain, both included."""
         return note_seq.MIN_MIDI_PITCH, note_seq.MAX_MIDI_PITCH
 
     @property
     def transpose_range(self) -> Optional[Tuple[int, int]]:
-        """Semitones (lowest, highest) that windows may be transposed by: magenta's own; None is not at all."""
+        """Semitones (lowest, highest) that windows may be transposed by: magenta's own; None means not at all."""
         return self.facts.transpose_range
 
     def as_heard(self, note_sequence: Any) -> Any:
-        """Returns a song's NoteSequence with its notes as long as they are heard."""
+        """Returns a song's NoteSequence in which each note is as long as it sounds."""
         return note_sequence
 
     def parts(self, score: Score, wanted: str) -> Parts:
@@ -60,7 +60,7 @@ class Family:
 
         Args:
             score: The song.
-            wanted: The track that was asked for, as `Reading.melody_track`; families without a melody have no choice.
+            wanted: The requested track, as in `Reading.melody_track`; families without a melody ignore it.
 
         Raises:
             InputError: The song has no such track.
@@ -69,7 +69,7 @@ class Family:
         return Parts((Track(0, "all tracks", 0, score.notes),) if score.notes else (), "all tracks")
 
     def sound_as(self, track: Track, note: Any) -> None:
-        """Gives a decoded note of a NoteSequence the instrument, program and octave of a track.
+        """Sets the instrument, program and octave of a decoded note to those of a track.
 
-        Nothing is changed where MusicVAE decodes instruments and programs itself.
+        Does nothing if MusicVAE decodes instruments and programs itself.
         """

@@ -1,7 +1,7 @@
-"""What magenta's converters and augmenters say of a MusicVAE config's windows.
+"""What magenta's converters and augmenters say about a MusicVAE config's windows.
 
-They keep it in private attributes. Those are read and changed here alone, so that a magenta that renames one is
-noticed in one place; tests/test_families.py has the list of them.
+They keep this information in private attributes. Only this module reads and changes them, so that a rename in magenta
+affects one place. tests/test_families.py has the list of these attributes.
 """
 
 import copy
@@ -15,16 +15,16 @@ _EXTRACTORS = ("_event_extractor_fn", "_drums_extractor_fn")
 
 
 class Facts(NamedTuple):
-    """What is known of a MusicVAE config's windows.
+    """The facts about a MusicVAE config's windows.
 
     Attributes:
-        converter: A copy of magenta's converter that keeps a single window whole, with the rests in it.
+        converter: A copy of magenta's converter that keeps a single window whole, including its rests.
         bars: Length of a window in bars of four quarters.
-        steps_per_quarter: Steps that a quarter is quantized to.
+        steps_per_quarter: Number of steps in a quarter after quantization.
         input_depth: Depth of the encoder's input tensors.
-        pitch_range: Lowest and highest pitch, where the converter has its own.
-        drum_pitches: Pitches of the drums that it knows; empty where it has no classes of drums.
-        transpose_range: Semitones (lowest, highest) that magenta itself transposes by in training, if it does.
+        pitch_range: Lowest and highest pitch, if the converter defines them.
+        drum_pitches: Pitches of the drums that the converter knows; empty if it has no drum classes.
+        transpose_range: Semitones (lowest, highest) that magenta transposes by in its own training, if it does.
     """
 
     converter: Any
@@ -37,7 +37,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(music_vae: str) -> Facts:
-    """Returns the facts of the config that is called `music_vae` in magenta's CONFIG_MAP."""
+    """Returns the facts about the config named `music_vae` in magenta's CONFIG_MAP."""
     config = music_vae_configs.CONFIG_MAP[music_vae]
     augmenter = config.note_sequence_augmenter
     converter = _for_windows(config.data_converter)
@@ -54,17 +54,17 @@ def facts_of(music_vae: str) -> Facts:
 
 
 def _window_bars(own: Any) -> int:
-    """Returns how many bars a converter with these attributes makes one tensor of."""
+    """Returns how many bars are in one tensor of a converter with these attributes."""
     if own.get("_slice_steps"):
         return own["_slice_steps"] // own["_steps_per_bar"]
     return own.get("_slice_bars") or own.get("_split_bars") or own["_hop_size_bars"]
 
 
 def _for_windows(converter: Any) -> Any:
-    """Returns a copy of magenta's converter that keeps a single window whole, with the rests in it.
+    """Returns a copy of magenta's converter that keeps a single window whole, including its rests.
 
-    magenta's starts a melody at its first note, ends it at a bar of rest and splits at time changes: right for
-    a song, wrong for a window that was cut already.
+    magenta's own converter starts a melody at its first note, ends it at a bar of rest and splits at time changes. This
+    is right for a song but wrong for a window that is already cut.
     """
     converter = copy.deepcopy(converter)
     converter.set_mode("infer")

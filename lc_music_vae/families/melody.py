@@ -12,24 +12,24 @@ from lc_music_vae.music.score import Note, Score, Track
 
 
 class Melody(Family):
-    """A window is of one track, the song's melody unless others are asked for, moved into MusicVAE's range."""
+    """A window contains one track, by default the song's melody, moved into MusicVAE's range."""
 
     converters = (music_vae_data.OneHotMelodyConverter,)
     reads = "melody"
-    first_pitch = note_seq.NUM_SPECIAL_MELODY_EVENTS  # before it: no event, and note-off
+    first_pitch = note_seq.NUM_SPECIAL_MELODY_EVENTS  # the indices before it are no event and note-off
 
     @property
     def pitch_range(self):
-        """The converter's."""
+        """The pitch range of the converter."""
         return self.facts.pitch_range
 
     @property
     def transpose_range(self):
-        """Magenta's own, or five semitones either way."""
+        """Magenta's own range, or five semitones up and down."""
         return self.facts.transpose_range or (-5, 5)
 
     def parts(self, score, wanted):
-        """The tracks that `melody.choose` takes."""
+        """Returns the tracks that `melody.choose` selects."""
         chosen, choice = melody.choose(_tracks(score), wanted)
         moved = [_into_range(track, *self.pitch_range) for track in chosen]
         names = ["track %s: " % track.label() if len(moved) > 1 else "" for track, _ in moved]
@@ -37,23 +37,23 @@ class Melody(Family):
         return Parts(tuple(track for track, _ in moved), choice, remarks)
 
     def sound_as(self, track, note):
-        """MusicVAE's melodies have neither instrument nor program."""
+        """Sets all three, as MusicVAE's melodies have no instrument and no program."""
         note.instrument, note.program = track.number, track.program
         note.pitch = heard(note.pitch, track.octaves)
 
 
 def heard(pitch: int, octaves: int) -> int:
-    """Returns a pitch of MusicVAE's as the song has it, of which it is so many octaves above."""
+    """Returns the song's pitch for a MusicVAE pitch that is `octaves` octaves above it."""
     return nearest_octave(pitch - 12 * octaves, note_seq.MIN_MIDI_PITCH, note_seq.MAX_MIDI_PITCH)
 
 
 def nearest_octave(pitch: int, low: int, high: int) -> int:
-    """Returns the pitch from `low` to `high` that is the fewest octaves from `pitch`."""
+    """Moves `pitch` by the fewest octaves that bring it into `low` to `high`."""
     return pitch + 12 * (max(0, -((pitch - low) // 12)) - max(0, -((high - pitch) // 12)))
 
 
 def octaves_into(pitches: np.ndarray, low: int, high: int) -> int:
-    """Returns by how many octaves to move `pitches` so that most of them are from `low` to `high`: the fewest."""
+    """Returns the smallest number of octaves to move `pitches` so that as many as possible are in `low` to `high`."""
 
     def outside(octaves: int) -> int:
         return int(np.sum((pitches + 12 * octaves < low) | (pitches + 12 * octaves > high)))
@@ -62,9 +62,10 @@ def octaves_into(pitches: np.ndarray, low: int, high: int) -> int:
 
 
 def _tracks(score: Score) -> List[Track]:
-    """Returns a track an instrument, but for drums, their notes on program 0.
+    """Returns one track for each instrument except drums, with all notes set to program 0.
 
-    magenta's 2-bar converters drop programs from 32 up (bass, strings, flutes, voice): a melody is a melody.
+    magenta's 2-bar converters drop notes with program 32 or higher (bass, strings, flutes, voice), but a melody can
+    have any program.
     """
     tracks: Dict[int, List[Note]] = {}
     programs: Dict[int, int] = {}
@@ -76,9 +77,10 @@ def _tracks(score: Score) -> List[Track]:
 
 
 def _into_range(track: Track, low: int, high: int) -> Tuple[Track, str]:
-    """Moves a melody by whole octaves into MusicVAE's range, and says so.
+    """Moves a melody by whole octaves into MusicVAE's range, and returns it with a remark.
 
-    It is moved as one, so that its line stays what it is; notes that are then still outside move by themselves.
+    All notes move together, so that the melodic line does not change. Notes that are still outside the range are then
+    moved one by one.
     """
     octaves = octaves_into(np.array([n.pitch for n in track.notes]), low, high)
     pitches = [n.pitch + 12 * octaves for n in track.notes]
@@ -94,5 +96,5 @@ def _into_range(track: Track, low: int, high: int) -> Tuple[Track, str]:
 
 
 def _times(number: int, thing: str) -> str:
-    """Returns how many there are of something, in words."""
+    """Returns a number and a noun, in singular or plural, as text."""
     return "%d %s%s" % (number, thing, "" if number == 1 else "s")

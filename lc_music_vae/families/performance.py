@@ -7,10 +7,10 @@ from lc_music_vae.families.family import Family
 
 
 class Performance(Family):
-    """A window is of all tracks together, as they were played."""
+    """A window contains all tracks together, as they were played."""
 
     converters = (data_hierarchical.MultiInstrumentPerformanceConverter,)
 
     def as_heard(self, note_sequence):
-        """The sustain pedal lengthens notes."""
+        """Returns the NoteSequence with its notes lengthened by the sustain pedal."""
         return note_seq.apply_sustain_control_changes(note_sequence)

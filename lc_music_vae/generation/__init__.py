@@ -1,1 +1,1 @@
-"""From a trained model to music: the modes, and how near their outputs are to the songs."""
+"""Generates music with a trained model: the modes, and how near their outputs are to the songs."""

@@ -1,6 +1,6 @@
-"""Generating music: what `midime_generate.py` calls.
+"""Generates music; called by `midime_generate.py`.
 
-Everything that can be wrong without a model is checked before TensorFlow is imported.
+Everything that can be checked without a model is checked before TensorFlow is imported.
 """
 
 import logging
@@ -22,8 +22,8 @@ from lc_music_vae.system import results
 
 logger = logging.getLogger(__name__)
 
-_MAX_DRAWN = 400  # on one sheet: 18,000 pixels high
-_MAX_LINES = 16  # of what is said of single outputs; all of it is in the index
+_MAX_DRAWN = 400  # outputs on one sheet, which is then 18,000 pixels high
+_MAX_LINES = 16  # printed about single outputs; the index contains all of them
 
 
 def generate(
@@ -38,15 +38,15 @@ def generate(
     """Generates MIDI files with a trained model.
 
     Args:
-        request: What is to be made.
-        source: With which model.
-        output_dir: Folder to write to; None is `generated` in the run's folder.
+        request: What to generate.
+        source: The model to use.
+        output_dir: Folder to write to; None means `generated` in the run's folder.
         sampling: How points are drawn and decoded.
         sound: How outputs sound.
         reading: How inputs are read.
 
     Returns:
-        The MIDI files that were written, in order, and their picture.
+        Paths of the MIDI files that were written, in order, and of their sheet.
 
     Raises:
         InputError: Something given is not usable.
@@ -57,7 +57,7 @@ def generate(
     inputs = inputs_lib.find(request, mode.num_inputs, mode.num_latents)
     formats = {"audio": find_engine()} if sound.audio else {}
     if mode.num_inputs:
-        examples.start_reading()  # of the inputs: it is ready before TensorFlow is
+        examples.start_reading()  # for the inputs: the reading process is ready before TensorFlow
     found = model_files.find(source)
     shards = run_dir.at(source.run_dir).shards() if source.run_dir else []
     if output_dir is None:
@@ -96,7 +96,7 @@ def generate(
 
 
 def _check_taken(mode: Mode, *records: Options) -> None:
-    """Raises an `InputError` for the first value that was given and that this mode does not take."""
+    """Raises an `InputError` for the first given value that this mode does not take."""
     common = {"mode", "audio"}
     for record in records:
         for name, value in record.given().items():
@@ -105,7 +105,7 @@ def _check_taken(mode: Mode, *records: Options) -> None:
 
 
 def _seed(sampling: Sampling) -> int:
-    """Returns the seed that was given, or draws one and says which."""
+    """Returns the given seed; without one, draws a seed and logs it."""
     if sampling.seed is not None:
         return sampling.seed
     seed = int.from_bytes(os.urandom(4), "little")
@@ -114,7 +114,7 @@ def _seed(sampling: Sampling) -> int:
 
 
 def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> Any:
-    """Returns the inputs with the windows that are meant, and these as NoteSequences."""
+    """Returns the inputs with their windows, and these windows as NoteSequences."""
     from lc_music_vae import data
 
     converter = data.WindowConverter(found.music_vae, reading)
@@ -124,7 +124,7 @@ def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> An
 
 
 def _with_nearest(model: Any, made: Sequence[Output], shards: Sequence[str]) -> List[Output]:
-    """Returns the outputs with the training window nearest to each, where the run's folder is at hand."""
+    """Returns the outputs, each with its nearest training window if the run's folder is available."""
     from lc_music_vae.encoding import nearness
 
     if not any(output.latent is not None for output in made):
@@ -146,7 +146,7 @@ def _draw(sheet: Sheet) -> Any:
 
 
 def _say(made: Sequence[Output]) -> None:
-    """Gives where outputs are from and what they are near to: at most a screenful, but every copy."""
+    """Logs the point and nearest training window of up to `_MAX_LINES` outputs, and warns of every copy."""
     points = [(output, output.latent) for output in made if output.latent is not None]
     for output, latent in points[:_MAX_LINES]:
         near = output.nearest and "; %.0f %% like %s" % (100 * output.nearest.similarity, output.nearest.label())

@@ -1,4 +1,4 @@
-"""What a mode is given: bars of a music file, a whole song, or a point of the small latent."""
+"""The inputs of a mode: bars of a music file, a whole song, or a point of the small latent."""
 
 import logging
 import math
@@ -17,13 +17,13 @@ Bars = Tuple[int, int]
 
 
 class Input(NamedTuple):
-    """One of a mode's inputs: bars of a music file, or a point of the small latent instead.
+    """One input of a mode: bars of a music file, or a point of the small latent.
 
     Attributes:
-        name: What it is called in messages and on the sheet.
-        number: 1 or 2, as in the flags' names.
+        name: Name of the input in messages and on the sheet.
+        number: 1 or 2, as in the names of the flags.
         path: The music file, or None.
-        bars: First and last of its bars, from 1, or None.
+        bars: First and last bar to use, counted from 1, or None.
         latent: The point, or None.
     """
 
@@ -35,12 +35,12 @@ class Input(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A mode's inputs, read.
+    """The inputs of a mode, after they were read.
 
     Attributes:
-        inputs: As they were given.
-        songs: The songs of those that are music files, in order.
-        windows: The windows that were picked from these songs; none where a mode takes whole songs.
+        inputs: The inputs that were given.
+        songs: The songs of the inputs that are music files, in order.
+        windows: The windows that were picked from these songs; empty if the mode takes whole songs.
     """
 
     inputs: Sequence[Input] = ()
@@ -53,15 +53,15 @@ class Given(NamedTuple):
 
 
 def find(request: Request, num_inputs: int, num_latents: int) -> List[Input]:
-    """Returns the inputs that are given for a mode; reads no song yet.
+    """Returns the inputs that are given for a mode; does not read the songs yet.
 
     Args:
-        request: What was asked for.
+        request: What to generate.
         num_inputs: How many inputs the mode takes.
-        num_latents: How many points of the small latent it takes, in their place or beside them.
+        num_latents: How many points of the small latent the mode takes, instead of inputs or in addition to them.
 
     Raises:
-        InputError: One is missing, given twice or cannot be found.
+        InputError: An input is missing, given twice or cannot be found.
     """
     files = (request.input_midi_1, request.input_bars_1), (request.input_midi_2, request.input_bars_2)
     found = []
@@ -109,10 +109,11 @@ def _find_file(mode: str, number: int, path: Optional[str], bars: Optional[str],
 
 
 def pick_window(converter: Any, song: examples.Song, given: Input, *, config: str, folder: str) -> Any:
-    """Returns the window of an input: its only one, or the one that starts at the bars given.
+    """Returns the window of an input: its only window, or the one at the given bars.
 
     Raises:
-        InputError: It holds none, or several; these are written to `folder` for the user to choose from.
+        InputError: The input has no window, or several. If it has several, they are written to `folder` for the user
+            to choose from.
     """
     score = converter.score(song)
     flag = "--input_midi_%d" % given.number

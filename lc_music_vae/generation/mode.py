@@ -1,4 +1,4 @@
-"""What every mode of generation has in common. A mode is one object in a module of its own, in `modes/`."""
+"""The base of all modes of generation. Each mode is one object in its own module in `modes/`."""
 
 import logging
 from typing import Any, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
@@ -15,7 +15,7 @@ _DEFAULT_OUTPUTS = 8
 
 
 class Sheet(NamedTuple):
-    """What the picture of a run shows: sequences and their titles, in rows of so many."""
+    """The sheet, the picture of a run: sequences and their titles, in rows of `columns`."""
 
     sequences: Sequence[Any]
     titles: Sequence[str]
@@ -25,16 +25,16 @@ class Sheet(NamedTuple):
 class Mode:
     """A way to make music with a trained model.
 
-    The modes here decode points of the small latent; `points` says which. One that does not overrides `make`.
+    A mode usually decodes points of the small latent, which `points` returns. Other modes override `make`.
 
     Attributes:
-        name: As `--mode` takes it.
-        text: What it makes, in a few words, for the help and the tables.
-        num_inputs: How many inputs it is given.
-        num_latents: How many points of the small latent it may be given, in place of inputs or beside them.
-        whole_songs: Whether its inputs are songs as they are, not windows picked from them.
-        min_outputs: The fewest outputs that make sense.
-        options: What else it takes, by the names of flags.
+        name: Value of `--mode`.
+        text: What the mode makes, in a few words, for the help and the tables.
+        num_inputs: How many inputs the mode takes.
+        num_latents: How many points of the small latent it takes, instead of inputs or in addition to them.
+        whole_songs: Whether its inputs are whole songs, not windows picked from them.
+        min_outputs: The smallest number of outputs that makes sense.
+        options: Names of the other flags that it takes.
     """
 
     name = ""
@@ -46,7 +46,7 @@ class Mode:
     options: FrozenSet[str] = frozenset(("num_outputs", "qpm", "program"))
 
     def takes(self) -> FrozenSet[str]:
-        """Returns the flags that only some modes take, and this one does."""
+        """Returns the flags that this mode takes, but not every mode."""
         numbers = range(1, self.num_inputs + 1)
         names = ["input_midi_%d" % i for i in numbers]
         names += [] if self.whole_songs else ["input_bars_%d" % i for i in numbers]
@@ -55,10 +55,10 @@ class Mode:
         return self.options.union(names)
 
     def num_outputs(self, request: Request) -> int:
-        """Returns how many outputs are asked for.
+        """Returns the requested number of outputs.
 
         Raises:
-            InputError: Fewer than make sense.
+            InputError: The number is smaller than `min_outputs`.
         """
         number = self.default_outputs(request) if request.num_outputs is None else request.num_outputs
         if number < self.min_outputs:
@@ -66,38 +66,38 @@ class Mode:
         return number
 
     def default_outputs(self, request: Request) -> int:
-        """Returns how many outputs are made unless the request says it."""
+        """Returns the number of outputs to make if the request does not give one."""
         del request
         return _DEFAULT_OUTPUTS
 
     def points(
         self, model: Any, ends: Sequence[Any], *, num_outputs: int, request: Request, seed: int
     ) -> Tuple[Any, List[str]]:
-        """Returns the points to decode, float [number of outputs, encoded_z_size], and what each output is called.
+        """Returns the points to decode, float [number of outputs, encoded_z_size], and the name of each output.
 
         Args:
             model: The `TrainedModel`.
             ends: The points of the inputs, in order.
-            num_outputs: As `num_outputs` returned it.
-            request: What was asked for.
-            seed: Seed of what is drawn; the i-th point is a function of (seed, i).
+            num_outputs: Number of outputs, from `num_outputs`.
+            request: What to generate.
+            seed: Seed of the points that are drawn; the i-th point is a function of (seed, i).
         """
         raise TypeError("mode %s decodes no points" % self.name)
 
     def titles(self, titles: List[str], given: Given) -> List[str]:
-        """Returns the titles of the outputs, their inputs named where a mode does so."""
+        """Returns the titles of the outputs; some modes add the names of the inputs."""
         del given
         return titles
 
     def make(self, model: Any, given: Given, request: Request, *, temperature: float, seed: int) -> Sequence[Output]:
-        """Generates.
+        """Generates the outputs.
 
         Args:
             model: The `TrainedModel`.
-            given: The inputs, read.
-            request: What was asked for.
-            temperature: Of the decoder.
-            seed: Of the points.
+            given: The inputs, after they were read.
+            request: What to generate.
+            temperature: Temperature of the decoder.
+            seed: Seed of the points.
         """
         num_outputs = self.num_outputs(request)
         where, titles = self.points(model, _ends(model, given), num_outputs=num_outputs, request=request, seed=seed)
@@ -105,30 +105,30 @@ class Mode:
         return [Output(*parts) for parts in zip(self.titles(titles, given), sequences, where)]
 
     def sheet(self, made: Sequence[Output], given: Given, *, pictured: Sequence[Any], num_outputs: int) -> Sheet:
-        """Returns what the picture shows.
+        """Returns the contents of the sheet.
 
         Args:
             made: The outputs.
             given: The inputs.
             pictured: The windows that were given, as NoteSequences.
-            num_outputs: As `num_outputs` returned it.
+            num_outputs: Number of outputs, from `num_outputs`.
         """
         del given, pictured, num_outputs
         return Sheet([output.note_sequence for output in made], [output.title for output in made])
 
     def settings(self, request: Request) -> dict:
-        """Returns what the index records of a run beside what it records of all."""
+        """Returns the settings of this mode that the index records in addition to those of all modes."""
         del request
         return {}
 
 
 def numbered(n: int) -> List[str]:
-    """Returns the names of n outputs that have no other: 000, 001 ..."""
+    """Returns names for n outputs that have no other name: 000, 001 ..."""
     return ["%03d" % i for i in range(n)]
 
 
 def _ends(model: Any, given: Given) -> List[Any]:
-    """Returns the inputs' points of the small latent; warns of those that it cannot hold."""
+    """Returns the inputs' points in the small latent; warns of inputs that it cannot represent well."""
     for one in given.inputs:
         if one.latent and len(one.latent) != model.encoded_z_size:
             raise InputError(

@@ -1,6 +1,6 @@
-"""The modes of generation: one module each, one line each in this table.
+"""The modes of generation. Each has its own module and one line in this table.
 
-Nothing here loads TensorFlow or magenta: the scripts' help is made from it.
+These modules do not load TensorFlow or magenta, because the scripts' help is made from them.
 """
 
 from typing import Dict
@@ -26,7 +26,7 @@ MODES: Dict[str, Mode] = {
 
 
 def get_mode(name: str) -> Mode:
-    """Returns the mode called `name`, or raises an `InputError` that names them all."""
+    """Returns the mode called `name`, or raises an `InputError` that names all modes."""
     if name not in MODES:
         raise InputError("--mode=%s must be one of %s" % (name, ", ".join(MODES)))
     return MODES[name]

@@ -1,10 +1,10 @@
-"""The way between two windows."""
+"""The mode that interpolates between two windows."""
 
 from lc_music_vae.generation.mode import Mode, numbered
 
 
 class Interpolate(Mode):
-    """Walks from one window to another, both ends included."""
+    """Goes from one window to another, including both ends."""
 
     name = "interpolate"
     text = "the way between two bars"
@@ -13,7 +13,7 @@ class Interpolate(Mode):
     min_outputs = 2
 
     def points(self, model, ends, *, num_outputs, request, seed):
-        """Points on the great circle between the two ends."""
+        """Returns points on the great circle between the two ends."""
         import numpy as np
 
         from lc_music_vae.models import points
@@ -21,7 +21,7 @@ class Interpolate(Mode):
         return points.slerp(np.array(ends[0]), np.array(ends[1]), num_outputs), numbered(num_outputs)
 
     def titles(self, titles, given):
-        """The first and the last name the inputs."""
+        """Returns the titles; the first and the last also name the inputs."""
         start, end = given.inputs
         first, last = titles[0] + ": start, " + start.name, titles[-1] + ": end, " + end.name
         return [first, *titles[1:-1], last]

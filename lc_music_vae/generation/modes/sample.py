@@ -1,4 +1,4 @@
-"""New bars in the songs' manner."""
+"""The mode that makes new bars in the style of the songs."""
 
 from lc_music_vae.generation.mode import Mode, numbered
 
@@ -11,11 +11,11 @@ class Sample(Mode):
     num_latents = 1
 
     def default_outputs(self, request):
-        """One where a point is given: it is the same point each time."""
+        """Returns 1 if a point is given, as it would be the same point each time."""
         return 1 if request.latent else super().default_outputs(request)
 
     def points(self, model, ends, *, num_outputs, request, seed):
-        """The point that was given, or draws of N(0, I)."""
+        """Returns the given point, or points drawn from N(0, I)."""
         import numpy as np
 
         from lc_music_vae.models import points

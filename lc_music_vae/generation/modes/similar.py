@@ -1,4 +1,4 @@
-"""Variations of given bars."""
+"""The mode that makes variations of given bars."""
 
 import os
 
@@ -8,7 +8,7 @@ _SIMILARITY = 0.8
 
 
 class Similar(Mode):
-    """Draws points about that of a window."""
+    """Draws points around the point of a window."""
 
     name = "similar"
     text = "variations of given bars"
@@ -17,7 +17,7 @@ class Similar(Mode):
     options = Mode.options | {"similarity"}
 
     def points(self, model, ends, *, num_outputs, request, seed):
-        """Points whose correlation with the given one is the similarity that was asked for."""
+        """Returns points whose correlation with the given point is the requested similarity."""
         import numpy as np
 
         from lc_music_vae.models import points
@@ -26,7 +26,7 @@ class Similar(Mode):
         return where, numbered(num_outputs)
 
     def sheet(self, made, given, *, pictured, num_outputs):
-        """What was given stands before what became of it."""
+        """Returns the given window followed by its variations."""
         sheet = super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)
         if not pictured:
             return sheet
@@ -34,7 +34,7 @@ class Similar(Mode):
         return Sheet([*pictured, *sheet.sequences], [first, *sheet.titles])
 
     def settings(self, request):
-        """The similarity."""
+        """Returns the similarity."""
         return {"similarity": self._similarity(request)}
 
     @staticmethod

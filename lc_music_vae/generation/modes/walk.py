@@ -1,10 +1,10 @@
-"""What each dimension of the small latent does."""
+"""The mode that shows the effect of each dimension of the small latent."""
 
 from lc_music_vae.generation.mode import Mode
 
 
 class Walk(Mode):
-    """Moves one dimension after the other, the others staying where they are."""
+    """Moves one dimension after another, while the others stay fixed."""
 
     name = "walk"
     text = "what each dimension of the small latent does"
@@ -12,7 +12,7 @@ class Walk(Mode):
     min_outputs = 2
 
     def points(self, model, ends, *, num_outputs, request, seed):
-        """A row of points for each dimension, about the given point or the songs' mean."""
+        """Returns a row of points for each dimension, around the given point or the songs' mean."""
         import numpy as np
 
         from lc_music_vae.models import points
@@ -22,5 +22,5 @@ class Walk(Mode):
         return way.reshape(-1, model.encoded_z_size), titles
 
     def sheet(self, made, given, *, pictured, num_outputs):
-        """A row of the picture for each dimension."""
+        """Returns one row of the sheet for each dimension."""
         return super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)._replace(columns=num_outputs)
