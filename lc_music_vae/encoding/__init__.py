@@ -1,1 +1,1 @@
-"""From songs to windows to latents on disk."""
+"""Turns songs into windows, and windows into latents on disk."""

@@ -1,12 +1,12 @@
-"""Songs to latents on disk: what the frozen encoder says of every window, computed once.
+"""Encodes songs to latents on disk: the frozen encoder's output for every window, computed once.
 
-A frozen encoder gives the same q(z|x) at every step, so its mean and scale are kept, and training draws a fresh z
-from them: the same distribution as with the encoder in the loop, at none of its cost.
+A frozen encoder gives the same q(z|x) at every step. So its mean and scale are stored, and training draws a new z
+from them at each step: the same distribution as with the encoder in the loop, without its cost.
 
-`encode_shard` makes one file of latents from the songs of some music files and depends on nothing else. Beside each
-shard stands a JSON file that says what it was made from (`shards.Record`); a shard is used again while that is the
-same, and then neither magenta nor note_seq is loaded. Songs that are added later get shards of their own: none that a
-training learned from is ever removed, or written again with other songs.
+`encode_shard` makes one file of latents from the songs of some music files and depends on nothing else. Each shard has
+a JSON file next to it that records what the shard was made from (`shards.Record`). A shard is reused while that is the
+same, and then neither magenta nor note_seq is loaded. Songs that are added later get their own shards: a shard that a
+training learned from is never removed, and never rewritten with other songs.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from lc_music_vae.system import files, plain_paths, progress
 logger = logging.getLogger(__name__)
 
 _FILES_A_SHARD = 64
-_STEPS_A_BATCH = 4096  # of windows' time steps: bounds the memory that encoding takes
+_STEPS_A_BATCH = 4096  # time steps of windows: this limits the memory that encoding needs
 
 
 class Latents(NamedTuple):
@@ -35,12 +35,12 @@ class Latents(NamedTuple):
 
     Attributes:
         shards: The TFRecord files, in the order of the songs.
-        num_windows: Number of records in them.
+        num_windows: Number of records in the shards.
         z_size: Dimensions of z.
-        rows: One a song.
-        qpm: The commonest tempo of the songs, by windows, in quarters per minute.
-        program: The commonest program of their tracks, by windows.
-        octaves: The commonest of how many octaves up these were moved, by windows.
+        rows: One row per song.
+        qpm: The most common tempo of the songs, counted by windows, in quarters per minute.
+        program: The most common program of their tracks, counted by windows.
+        octaves: The most common number of octaves that the tracks were moved up, counted by windows.
     """
 
     shards: Tuple[str, ...]
@@ -53,14 +53,14 @@ class Latents(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A shard that there is to be: its name in the folder, and the files that it is of."""
+    """A shard that is planned: its name in the folder, and the files that it is made from."""
 
     name: str
     songs: Tuple[File, ...]
 
 
 def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
-    """Serialises a window's latents: mean and scale [transpositions, z_size], and where it is from."""
+    """Serialises a window's latents: mean and scale [transpositions, z_size], and where the window is from."""
 
     def ints(values):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values)))
@@ -87,7 +87,7 @@ def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
 
 @contextlib.contextmanager
 def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
-    """Yields the writer of a TFRecord file, which appears whole or not at all."""
+    """Yields the writer of a TFRecord file. The file appears complete or not at all."""
     try:
         with contextlib.ExitStack() as stack:
             folder, name = os.path.split(stack.enter_context(files.replacing(path)))
@@ -102,7 +102,7 @@ def encode_shard(
     output: str,
     encode: Callable[[Sequence[np.ndarray], Sequence[Any]], Tuple[np.ndarray, np.ndarray]],
 ) -> Shard:
-    """Encodes songs to the TFRecord file `output`, which appears whole or not at all.
+    """Encodes songs to the TFRecord file `output`. The file appears complete or not at all.
 
     Args:
         songs: The songs, each a `songs.Converted`.
@@ -126,7 +126,7 @@ def encode_shard(
 
 
 def _windows(songs: Iterable[Any], shard: Shard) -> Iterator[Any]:
-    """Yields the windows of all songs, and adds what they are to `shard`."""
+    """Yields the windows of all songs, and adds the facts about them to `shard`."""
     for song in songs:
         shard.rows.append(song.row)
         for window in song.windows:
@@ -151,18 +151,18 @@ def _batches(windows: Iterator[Any]) -> Iterator[List[Any]]:
 
 
 def plan(songs: Sequence[File], addition: int = 0) -> List[Planned]:
-    """Returns the shards that songs are to be encoded to; see `shards.name` for `addition`."""
+    """Returns the shards that the songs will be encoded to; see `shards.name` for `addition`."""
     pieces = [tuple(songs[i : i + _FILES_A_SHARD]) for i in range(0, len(songs), _FILES_A_SHARD)]
     return [Planned(shards.name(i, len(pieces), addition), piece) for i, piece in enumerate(pieces)]
 
 
 def plan_kept(kept: shards.Kept, given: Sequence[File]) -> List[Planned]:
-    """Returns the shards that a run has, of files where they are now.
+    """Returns the shards that a run has, with the current paths of their files.
 
     Args:
         kept: What the run was trained on.
-        given: The songs as they are now. Where it is not known of which songs a shard is, it is of those of `given`
-            that are in no other.
+        given: The songs as they are now. If it is not known which songs a shard was made from, it gets songs of `given`
+            that are in no other shard.
     """
     now = {song.sha256: song.path for song in given}
     unknown = iter(plan(shards.without(given, kept.songs)))
@@ -173,7 +173,7 @@ def plan_kept(kept: shards.Kept, given: Sequence[File]) -> List[Planned]:
         else:
             songs = tuple(File(now.get(song.sha256, song.path), song.sha256) for song in record.songs)
         planned.append(Planned(os.path.basename(path), songs))
-    return [one for one in planned if one.songs]  # several of which nothing is known fill as few as they need
+    return [one for one in planned if one.songs]  # of the shards with unknown songs, as few are used as needed
 
 
 def complete(
@@ -184,17 +184,17 @@ def complete(
     weights: Weights,
     workers: Optional[int] = None,
 ) -> Latents:
-    """Returns the latents of shards, having encoded those that are not there, not whole, or made in another way.
+    """Returns the latents of shards. Shards that are missing, incomplete, or made in another way are encoded first.
 
     Args:
         planned: The shards, in order.
-        folder: Where they are kept.
+        folder: The folder that holds them.
         made_with: How they are made.
         weights: MusicVAE's checkpoint.
-        workers: Processes that read songs beside this one; None is one a core where there are many songs, else none.
+        workers: Additional processes that read songs; None means one per core if there are many songs, else none.
 
     Raises:
-        InputError: A song that is to be encoded is not there, or not as it was.
+        InputError: A song that must be encoded is missing or has changed.
     """
     paths = [os.path.join(folder, name) for name, _ in planned]
     records = [_kept_record(path, songs, made_with) for path, (_, songs) in zip(paths, planned)]
@@ -206,15 +206,15 @@ def complete(
 
 
 def _kept_record(path: str, songs: Sequence[File], made_with: shards.MadeWith) -> Optional[shards.Record]:
-    """Returns the record of a shard that is to be of these songs; None where it is to be encoded.
+    """Returns the record of the shard for these songs; None if the shard must be encoded.
 
     Raises:
-        InputError: It is to be encoded, and a song is not there, or not as it was.
+        InputError: The shard must be encoded, and a song is missing or has changed.
     """
     record = shards.read_record(path)
     if record is not None and record.made_with == made_with and _contents(record.songs) == _contents(songs):
         if _is_whole(path, record):
-            if record.sha256 is None:  # of 0.1.0
+            if record.sha256 is None:  # written by version 0.1.0
                 record = record.with_checksum(path)
                 record.write(path)
             return record
@@ -232,14 +232,14 @@ def _encode(
     weights: Weights,
     workers: Optional[int],
 ) -> Dict[int, shards.Record]:
-    """Encodes those of the shards that are missing, by number, and returns what is recorded of each; see `complete`."""
+    """Encodes the missing shards and returns their records, by the number of the shard; see `complete`."""
     from lc_music_vae.encoding import songs as reading
     from lc_music_vae.models import music_vae
 
     records = {}
     counts = [len(songs) for _, songs in planned]
     paths: Dict[int, Sequence[str]] = {i: [song.path for song in planned[i].songs] for i in missing}
-    reading.window_converter(made_with)  # before processes are started: it may be of a kind that none can be read for
+    reading.window_converter(made_with)  # before processes start: this fails if the config's kind is not supported
     with reading.reading(paths, made_with, workers) as converted:
         encoder = music_vae.Encoder(made_with.music_vae, weights)
         for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
@@ -255,10 +255,10 @@ def _encode(
 
 
 def load(kept: shards.Kept) -> Latents:
-    """Returns the latents that a run was trained on, as they are.
+    """Returns the latents that a run was trained on, and encodes nothing.
 
     Raises:
-        InputError: They are not as training left them.
+        InputError: They have changed since training.
     """
     for path, record in zip(*kept):
         if not (record and record.made_with.format == shards.FORMAT and _is_whole(path, record)):
@@ -284,7 +284,7 @@ def _contents(songs: Sequence[File]) -> List[str]:
 
 
 def _is_whole(shard: str, record: shards.Record) -> bool:
-    """Returns whether all of a shard is there: by its checksum, or TensorFlow's own of each of its records."""
+    """Returns whether a shard is complete, by its checksum or by TensorFlow's own checksum of each record."""
     if record.sha256 is not None or not record.has_size(shard):
         return record.is_of(shard)
     try:
@@ -294,7 +294,7 @@ def _is_whole(shard: str, record: shards.Record) -> bool:
 
 
 def _check_there(songs: Sequence[File], shard: str) -> None:
-    """Raises an `InputError` unless the files that a shard is to be made from are there, as they are known."""
+    """Raises an `InputError` unless the files that a shard will be made from exist and have the known hashes."""
     for path in _changed(songs):
         raise InputError(
             "%s is to be made again, and %s, which it was made from, is gone or changed; put that back, or train "
@@ -309,7 +309,7 @@ def _check_unchanged(songs: Sequence[File]) -> None:
 
 
 def _changed(songs: Sequence[File]) -> List[str]:
-    """Returns the files that have other hashes now, or are gone."""
+    """Returns the files whose hashes have changed, or that are missing."""
     return [song.path for song, now in zip(songs, shards.hashed(song.path for song in songs)) if song != now]
 
 
@@ -325,8 +325,8 @@ def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
     """Parses serialised records [n] for training.
 
     Returns:
-        mean and scale, float32 [n, k, z_size], where k is the largest number of transpositions of a window among
-        them; and num_transpositions, int64 [n], how many each one has. The rest is padding.
+        mean and scale, float32 [n, k, z_size], where k is the largest number of transpositions that a window of these
+        records has; and num_transpositions, int64 [n], the number that each window has. The rest is padding.
     """
     sequence = tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)
     count = tf.io.FixedLenFeature([], tf.int64)
@@ -339,7 +339,7 @@ def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
 
 @contextlib.contextmanager
 def plainly_named(paths: Sequence[str]) -> Iterator[Tuple[str, ...]]:
-    """Yields names for shards that TensorFlow takes; see `plain_paths`."""
+    """Yields names for the shards that TensorFlow accepts; see `plain_paths`."""
     with contextlib.ExitStack() as stack:
         folders = {os.path.dirname(path) for path in paths}
         named = {folder: stack.enter_context(plain_paths.named(folder or os.curdir)) for folder in folders}
@@ -350,7 +350,7 @@ def read(paths: Sequence[str]) -> Iterator[Dict[str, Any]]:
     """Yields every record of these shards as NumPy arrays, in order: for pictures and measurements, not for training.
 
     Raises:
-        InputError: One is damaged or gone.
+        InputError: A shard is damaged or missing.
     """
     for path in paths:
         for record in _records(path):
@@ -378,7 +378,7 @@ def _records(path: str) -> Iterator[bytes]:
 
 
 def own_key(paths: Sequence[str], most: int) -> Tuple[np.ndarray, List[Dict[str, Any]]]:
-    """Returns the posterior means of the first windows, at most so many, in their own key, and their records.
+    """Returns the posterior means of the first windows, at most `most`, in their own key, and their records.
 
     The means are float32 [n, z_size].
     """
@@ -388,7 +388,7 @@ def own_key(paths: Sequence[str], most: int) -> Tuple[np.ndarray, List[Dict[str,
 
 
 def write_rows(path: str, rows: Sequence[Row]) -> None:
-    """Writes `examples.tsv`: one row a song, used or not."""
+    """Writes `examples.tsv`: one row per song, used or not."""
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write("\t".join(Row._fields) + "\n")
         for row in rows:

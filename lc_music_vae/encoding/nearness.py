@@ -1,4 +1,4 @@
-"""How near generated windows are to the songs that were trained on: nobody should publish a copy without knowing it."""
+"""Measures how near generated windows are to the training songs, so that users do not publish a copy by accident."""
 
 import itertools
 import logging
@@ -11,7 +11,7 @@ from lc_music_vae.encoding import latents
 
 logger = logging.getLogger(__name__)
 
-_MAX_WINDOWS = 200_000  # a few seconds of reading
+_MAX_WINDOWS = 200_000  # reading them takes a few seconds
 
 
 class Nearest(NamedTuple):
@@ -20,9 +20,9 @@ class Nearest(NamedTuple):
     Attributes:
         song: Name of its song.
         bars: Its first and last bar, from 1.
-        similarity: Share of notes that both have, by start and pitch: 2 |A and B| / (|A| + |B|), from 0 to 1
+        similarity: Share of notes that both have, compared by start and pitch: 2 |A and B| / (|A| + |B|), from 0 to 1
             (Dice's coefficient; Sorensen 1948).
-        copy: Whether the output is that window, note for note, their lengths included.
+        copy: Whether the output has exactly the notes of that window, including their lengths.
     """
 
     song: str
@@ -37,12 +37,12 @@ class Nearest(NamedTuple):
 
 
 def find(outputs: Sequence[np.ndarray], shards: Sequence[str]) -> List[Optional[Nearest]]:
-    """Returns for each output the window nearest to it, the first of equals; None where no note is shared.
+    """Returns the nearest window for each output (the first one if several are equal); None if no note is shared.
 
-    Windows that were trained on in other keys too are compared in these keys.
+    Windows that were also trained on in other keys are compared in those keys too.
 
     Args:
-        outputs: Notes of each output, as `data.notes_of` has them.
+        outputs: Notes of each output, as `data.notes_of` returns them.
         shards: Files of latents, as in `latents.Latents`.
     """
     columns: Dict[int, int] = {}
@@ -77,7 +77,7 @@ def _onsets(notes: np.ndarray) -> List[int]:
 
 
 def _in_every_key(records: Iterator[dict]) -> Iterator[Tuple[dict, np.ndarray]]:
-    """Yields the notes of each record at each of its transpositions; `notes` holds the first."""
+    """Yields the notes of each record at each of its transpositions; the record's `notes` are at the first one."""
     for record in records:
         for transposition in record["transpositions"]:
             shift = transposition - record["transpositions"][0]

@@ -1,6 +1,6 @@
-"""From music files to windows: songs are read, normalised and cut, in order.
+"""Turns music files into windows: songs are read, normalised and cut, in order.
 
-Many songs are read in worker processes, which changes nothing in what comes out.
+If there are many songs, worker processes read them. The result is the same.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from lc_music_vae.music.score import Score, Track
 from lc_music_vae.options import Reading
 from lc_music_vae.system import parallel, progress
 
-_SONGS_HERE = 256  # up to so many are read before workers have been started
+_SONGS_HERE = 256  # up to this many songs are read in less time than workers need to start
 
 
 class _Job(NamedTuple):
-    """A song to convert: the number of its shard, of its file, and where it is."""
+    """A song to convert: the number of its shard, the number of its file, and its source."""
 
     shard: int
     file: int
@@ -32,7 +32,7 @@ class _Job(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """What became of a song: its job's numbers, its row and windows, its tempo, and its tracks by their numbers."""
+    """A converted song: its job's numbers, its row and windows, its tempo, and its tracks by number."""
 
     shard: int
     file: int
@@ -44,10 +44,10 @@ class Converted(NamedTuple):
 
 @functools.lru_cache(maxsize=1)
 def window_converter(made_with: MadeWith) -> data.WindowConverter:
-    """Returns the converter, made once a process.
+    """Returns the converter, which is made once per process.
 
     Raises:
-        InputError: The config is of a kind that no song can be read for.
+        InputError: The config is of a kind for which no song can be read.
     """
     reading = Reading(made_with.melody_track, made_with.metre)
     return data.WindowConverter(made_with.music_vae, reading)
@@ -67,7 +67,7 @@ def _convert(made_with: MadeWith, job: _Job) -> Converted:
 
 
 def _lost(job: _Job, why: str) -> Converted:
-    """Says what became of a song whose process was ended."""
+    """Returns the result for a song whose process was ended."""
     name = printable(job.source.name)
     return Converted(job.shard, job.file, Row(name, 0, "", "%s: %s" % (name, why)))
 
@@ -92,7 +92,7 @@ def _row(score: Score, windows: Sequence[data.Window], converter: data.WindowCon
 
 
 def _reason(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> str:
-    """Returns why a song has no windows, or what was made of it, in words."""
+    """Returns why a song has no windows, or how it was used, in words."""
     bars = int(np.ceil(score.bars[-1] / QUARTERS_PER_BAR))
     if not score.notes:
         return "no notes"
@@ -107,7 +107,7 @@ def _reason(score: Score, windows: Sequence[data.Window], converter: data.Window
 
 
 def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
-    """Names the configs with shorter windows that the song holds, in words; or nothing."""
+    """Returns, in words, the configs with shorter windows that fit the song; nothing if there are none."""
     others = {name: converter.like(entry.music_vae) for name, entry in CONFIG_MAP.items()}
     fit = [
         "--config=" + name
@@ -121,12 +121,12 @@ def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
 def reading(
     pieces: Dict[int, Sequence[str]], made_with: MadeWith, workers: Optional[int]
 ) -> Iterator[Iterator[Converted]]:
-    """Yields the songs of the files of each shard, converted, in order; shows how far they are.
+    """Yields the songs of the files of each shard, converted, in order; shows the progress.
 
     Args:
         pieces: Music files, by the number of the shard that their latents go to.
         made_with: How windows are made.
-        workers: Processes that read; 0 is this one alone, None one a core where there are many songs.
+        workers: Processes that read; 0 means only this process, None means one per core if there are many songs.
     """
     num_files = sum(map(len, pieces.values()))
     jobs = _jobs(pieces)
@@ -140,7 +140,7 @@ def reading(
 
 
 def _counted(songs: Iterable[Converted], bar: Any) -> Iterator[Converted]:
-    """Yields the songs, and shows on a progress bar how many files and windows they are."""
+    """Yields the songs, and counts their files and windows on a progress bar."""
     windows = 0
     for song in songs:
         windows += len(song.windows)

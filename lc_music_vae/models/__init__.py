@@ -1,1 +1,1 @@
-"""The networks, each in a session of its own: MusicVAE's frozen halves and the small VAE; points of its latent."""
+"""The networks, each in its own session: MusicVAE's frozen halves and the small VAE; and points of the small latent."""

@@ -1,7 +1,7 @@
 """MusicVAE's two frozen halves, built by magenta's own code from a checkpoint.
 
-Each half is a graph and a session of its own that holds its own variables and no others: training needs no
-decoder, sampling no encoder.
+Each half has its own graph and session with only its own variables: training does not need the decoder, and sampling
+does not need the encoder.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ def z_size(music_vae: str) -> int:
 def _repeatable_loops() -> Iterator[None]:
     """Builds loops whose random draws are a function of the graph's seed.
 
-    TensorFlow 2's loops give every body the same op seeds: all bars of a hierarchical decoder would be drawn with one
-    noise. And where a draw waits for nothing, as those of newer tensorflow-probability, overlapping iterations take
-    theirs in any order.
+    TensorFlow 2's loops give every body the same op seeds: all bars of a hierarchical decoder would be drawn with the
+    same noise. And if a draw does not depend on other ops, as in newer versions of tensorflow-probability, overlapping
+    iterations draw in any order.
     """
     dynamic_decode, control_flow_v2 = seq2seq.dynamic_decode, tf.control_flow_v2_enabled()
     seq2seq.dynamic_decode = functools.partial(dynamic_decode, parallel_iterations=1)
@@ -51,21 +51,21 @@ def _frozen(
     build: Callable[[Any], Dict[str, tf.Tensor]],
     seed: int = 0,
 ) -> Tuple[tf.Session, Dict[str, tf.Tensor]]:
-    """Builds one half of MusicVAE in a graph of its own and restores the weights that it has variables for.
+    """Builds one half of MusicVAE in its own graph and restores the weights for its variables.
 
     Args:
         music_vae: Name of the MusicVAE config.
         weights: The checkpoint's tensors.
-        batch_size: The batch that models with a fixed one are built for, or None.
+        batch_size: The batch size for models that need a fixed one, or None.
         build: Builds the half from magenta's config and returns the tensors that callers feed and fetch.
-        seed: Seed of what the graph draws.
+        seed: Seed of the graph's random draws.
     """
-    # magenta keeps one config a name for the whole process, and changes it while it builds.
+    # magenta keeps one config per name for the whole process, and changes it while it builds.
     config = copy.deepcopy(music_vae_configs.CONFIG_MAP[music_vae])
     config.data_converter.set_mode("infer")
     config.hparams.batch_size = batch_size
     with tf.Graph().as_default() as graph, _repeatable_loops():
-        # Decoders draw their samples without seeds of their own: the graph's makes them repeatable.
+        # Decoders draw samples without op seeds: the graph's seed makes the samples repeatable.
         tf.set_random_seed(seed)
         tensors = _unconverted(config, build)
         variables = tf.trainable_variables()
@@ -77,17 +77,17 @@ def _frozen(
 
 @tf.autograph.experimental.do_not_convert
 def _unconverted(config: Any, build: Callable[[Any], Dict[str, tf.Tensor]]) -> Dict[str, tf.Tensor]:
-    """Builds without AutoGraph, which would spend most of the time on cells that have nothing to convert."""
+    """Builds without AutoGraph, which would use most of the time for cells that have nothing to convert."""
     config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
     return build(config)
 
 
 class Encoder:
-    """MusicVAE's encoder: windows to the mean and scale of q(z|x)."""
+    """MusicVAE's encoder: turns windows into the mean and scale of q(z|x)."""
 
     def __init__(self, music_vae: str, weights: Weights):
         encoder = music_vae_configs.CONFIG_MAP[music_vae].model.encoder
-        # Hierarchical encoders need their batch as a Python integer; others take any.
+        # Hierarchical encoders need their batch size as a Python integer; others accept any batch size.
         self._batch_size = 32 if isinstance(encoder, lstm_models.HierarchicalLstmEncoder) else None
         self._session, self._tensors = _frozen(music_vae, weights, self._batch_size, self._build)
 
@@ -104,7 +104,7 @@ class Encoder:
 
         Args:
             inputs: n arrays [time, input_depth], as the converter makes them.
-            lengths: Their n lengths, in the converter's own terms.
+            lengths: Their n lengths, as the converter gives them.
 
         Returns:
             Mean and scale of q(z|x), float32 [n, z_size] each.
@@ -126,7 +126,7 @@ class Encoder:
 
 
 def _padded(rows: Sequence[Any], multiple: int, placeholder: tf.Tensor) -> np.ndarray:
-    """Stacks `rows`, each padded with zeros to the placeholder's shape, to a multiple of so many."""
+    """Stacks `rows`, each padded with zeros to the placeholder's shape; their number is padded to a multiple too."""
     shape = [-(-len(rows) // multiple) * multiple] + placeholder.shape.as_list()[1:]
     padded = np.zeros(shape, placeholder.dtype.as_numpy_dtype)
     for i, row in enumerate(rows):
@@ -138,13 +138,13 @@ def _padded(rows: Sequence[Any], multiple: int, placeholder: tf.Tensor) -> np.nd
 
 
 class Decoder:
-    """MusicVAE's decoder: z to tensors that the converter turns into notes.
+    """MusicVAE's decoder: turns z into tensors, which the converter turns into notes.
 
     Its noise is repeatable: two decoders with the same seed and batch size give the same tensors for the same
     sequence of calls.
 
     Attributes:
-        batch_size: Windows that are decoded at once; a smaller number takes as long.
+        batch_size: Number of windows that are decoded at once; fewer windows take the same time.
     """
 
     def __init__(self, music_vae: str, weights: Weights, batch_size: int, *, seed: int = 0):
@@ -165,7 +165,7 @@ class Decoder:
         Args:
             z: float [n, z_size].
             temperature: Softmax temperature, above 0.
-            controls: None; no config that needs them is supported yet.
+            controls: None; configs that need controls are not supported yet.
 
         Returns:
             float32 [n, time, output_depth].

@@ -1,20 +1,20 @@
-"""Points of the small latent: where to decode. NumPy alone."""
+"""Points of the small latent that are decoded. Needs only NumPy."""
 
 import numpy as np
 
 _PARALLEL = 1e-6  # radians: closer than this, the great circle between two directions is not defined
-WALK = 2.5  # deviations of the prior: beyond them lies 1 % of it, and the decoder has seen next to nothing
+WALK = 2.5  # standard deviations of the prior: only 1 % of it is outside, and the decoder has seen almost nothing there
 
 
 def prior_samples(n: int, size: int, seed: int, *, first: int = 0) -> np.ndarray:
-    """Draws z' ~ N(0, I), float64 [n, size]; row i depends on (seed, first + i) alone."""
+    """Draws z' ~ N(0, I), float64 [n, size]; row i depends only on (seed, first + i)."""
     return np.stack([np.random.RandomState([seed, first + i]).standard_normal(size) for i in range(n)])
 
 
 def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    """Interpolates on the great circle between two vectors, their lengths in between as they come.
+    """Interpolates between two vectors on the great circle; the lengths of the points between follow from the formula.
 
-    Where that circle is not defined (a zero vector, equal or opposite directions) it is the straight line.
+    If the great circle is not defined (a zero vector, equal or opposite directions), a straight line is used.
 
     Args:
         start: float [size].
@@ -35,17 +35,17 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
 
 
 def similar(point: np.ndarray, n: int, similarity: float, *, seed: int, first: int = 0) -> np.ndarray:
-    """Draws points about a given one: similarity * point + sqrt(1 - similarity^2) * noise, noise ~ N(0, I).
+    """Draws points near a given one: similarity * point + sqrt(1 - similarity^2) * noise, noise ~ N(0, I).
 
-    `similarity` is their correlation with the point: at 1 they are the point, at 0 they are samples of the prior, and
-    on the way they stay where the prior's mass is, as a straight mixture of both would not.
+    `similarity` is their correlation with the point: at 1 they are the point itself, at 0 they are samples from the
+    prior. In between they stay where the prior's mass is; a linear mixture of both would not.
 
     Args:
         point: float [size].
         n: Number of points.
         similarity: From 0 to 1.
-        seed: Of the noise; row i depends on (seed, first + i) alone.
-        first: How many rows of it were used before.
+        seed: Seed of the noise; row i depends only on (seed, first + i).
+        first: Number of rows of the noise that were used before.
 
     Returns:
         float [n, size].
@@ -54,11 +54,11 @@ def similar(point: np.ndarray, n: int, similarity: float, *, seed: int, first: i
 
 
 def walk(center: np.ndarray, steps: int) -> np.ndarray:
-    """Moves one dimension after the other from -WALK to WALK, the others staying at `center`.
+    """Moves one dimension after the other from -WALK to WALK, while the others stay at `center`.
 
     Args:
         center: float [size].
-        steps: Number of points a dimension, both ends included.
+        steps: Number of points per dimension, both ends included.
 
     Returns:
         float [size, steps, size]: for each dimension, its points.

@@ -1,10 +1,10 @@
-"""What every TensorFlow session of the toolkit is given."""
+"""The options of every TensorFlow session in the toolkit."""
 
 import tensorflow.compat.v1 as tf
 
 
 def config() -> tf.ConfigProto:
-    """Returns a session's options: no more of a GPU than is needed."""
+    """Returns a session's options: it uses only as much GPU memory as it needs."""
     options = tf.ConfigProto()
     options.gpu_options.allow_growth = True
     return options

@@ -11,18 +11,18 @@ from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import sessions
 
-_MAX_VALUE = 1000000  # what MusicVAE's z and the small latent hold is mostly below 5
+_MAX_VALUE = 1000000  # values of MusicVAE's z and of the small latent are mostly below 5
 
 
 class SmallVAE:
-    """The small VAE in a graph and a session of its own.
+    """The small VAE in its own graph and session.
 
     Attributes:
         z_size: Dimensions of MusicVAE's z.
         encoded_z_size: Dimensions of the small latent.
 
     Raises:
-        InputError: The checkpoint is damaged, or not one of a small VAE.
+        InputError: The checkpoint is damaged, or is not that of a small VAE.
     """
 
     def __init__(self, checkpoint: Checkpoint):
@@ -43,7 +43,7 @@ class SmallVAE:
             weights.restore(self._session, variables)
 
     def encode(self, z: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-        """Returns mean and scale of q(z'|z), float32 [n, encoded_z_size] each, for z of shape [n, z_size]."""
+        """Returns the mean and scale of q(z'|z), float32 [n, encoded_z_size] each, for z of shape [n, z_size]."""
         mean, scale = self._session.run(self._posterior, {self._z: z})
         self._check_usable(mean, scale)
         return mean, scale
@@ -55,7 +55,7 @@ class SmallVAE:
         return z
 
     def _check_usable(self, *results: np.ndarray) -> None:
-        """Raises an `InputError` if weights that diverged, or a point far out, gave values that are of no use."""
+        """Raises an `InputError` if diverged weights, or a point far from the prior, gave unusable values."""
         if not all((np.abs(result) < _MAX_VALUE).all() for result in results):  # false for NaN, too
             raise InputError(
                 "%s: its small VAE makes NaN or numbers beyond %d of what it was given; if that was a point, it lies "

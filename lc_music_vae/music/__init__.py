@@ -1,1 +1,1 @@
-"""Reading music, and musical time. Needs neither magenta nor TensorFlow."""
+"""Reads music and handles musical time. Needs neither magenta nor TensorFlow."""

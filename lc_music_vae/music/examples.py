@@ -1,7 +1,7 @@
-"""Reading music: from paths to NoteSequences.
+"""Reads music: from paths to NoteSequences.
 
-`find` lists files and looks at their first bytes without TensorFlow; `sources` lists the songs in one of them, `load`
-has another process read one such song (see `parsing`), and `read` does both.
+`find` lists files and looks at their first bytes without TensorFlow. `sources` lists the songs in one file. `load` lets
+another process read one such song (see `parsing`). `read` does what `sources` and `load` do.
 """
 
 import glob
@@ -22,26 +22,26 @@ ABC = (".abc",)
 TFRECORD = (".tfrecord", ".tfrecords")
 _ALL = MIDI + MUSICXML + ABC + TFRECORD
 
-# What is larger is no song, and nothing is begun with it.
+# A larger file is not a song, and is not read.
 _MAX_MXL_BYTES = 8 << 20
 _MAX_RECORD_BYTES = 4 << 20
 _MAX_RECORDS_BYTES = 16 << 30  # a million songs
 _MAX_ABC_BYTES = 8 << 20
 _MAX_TUNES = 10000
 _MAX_TUNE_BYTES = 64 << 10
-_MAX_HEADER_BYTES = 4 << 10  # of a tunebook: it is read again with each tune
+_MAX_HEADER_BYTES = 4 << 10  # the header of a tunebook: it is read again with each tune
 
-# What reading a song may take: seconds of the processor's time, MB of memory; and what each MB of the file adds. The
-# notes of the longest symphonies are 20 MB of MusicXML, and take 3 s and 250 MB.
+# Limits for reading a song: seconds of CPU time, MB of memory, and what each MB of the file adds to both. The notes of
+# the longest symphonies are 20 MB of MusicXML, and need 3 s and 250 MB.
 _SECONDS, _SECONDS_A_MB = 5, 1
 _MEGABYTES, _MEGABYTES_A_MB = 500, 8
 
-_IDLE = 60.0  # seconds without a song, after which the process that reads them ends
+_IDLE = 60.0  # seconds without a song, after which the process that reads songs ends
 _readers = threading.local()
 
 
 def find(path: str, flag: str = "--examples_path") -> List[str]:
-    """Returns the music files that `path` (a file, a glob, or a folder and all below it) means, sorted.
+    """Returns the music files that `path` (a file, a glob, or a folder with its subfolders) stands for, sorted.
 
     Raises:
         InputError: There are none.
@@ -49,7 +49,7 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
     expanded = os.path.expanduser(path)
     if os.path.isdir(expanded):
         found: List[str] = []
-        # A folder that cannot be looked into is named as a file would be that cannot be read.
+        # A folder that cannot be listed is reported like a file that cannot be read.
         for folder, _, names in os.walk(expanded, onerror=lambda e: found.append(e.filename)):
             songs = [name for name in names if name.lower().endswith(_ALL) and not name.startswith(".")]
             found.extend(os.path.join(folder, name) for name in songs)
@@ -60,14 +60,14 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
     if not found:
         raise InputError("%s=%s: no such file or folder; give a music file, a TFRecord or a folder" % (flag, path))
     for file in found:
-        # One among many is left out when its turn comes, as in a folder.
+        # A bad file among several is left out later, when it is read, as in a folder.
         if len(found) == 1 or not file.lower().endswith(_ALL):
             _check_kind(file, flag)
     return found
 
 
 def _check_kind(path: str, flag: str) -> None:
-    """Refuses what was named explicitly and is neither MIDI, MusicXML, ABC nor a TFRecord, by its first bytes."""
+    """Refuses an explicitly named file whose first bytes are not those of MIDI, MusicXML, ABC or a TFRecord."""
     try:
         with files.opened(path) as f:
             head, size = f.read(12), os.fstat(f.fileno()).st_size
@@ -79,7 +79,7 @@ def _check_kind(path: str, flag: str) -> None:
         return
     if path.lower().endswith(MUSICXML + ABC):
         return
-    # A TFRecord starts with the length of its first record, which 16 bytes of framing surround.
+    # A TFRecord starts with the length of its first record; 16 bytes of framing surround each record.
     length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
     if length + 16 > size:
         looks = "MIDI" if head.startswith(b"MThd") else "neither MIDI, MusicXML, ABC nor a whole TFRecord"
@@ -93,7 +93,7 @@ def read(path: str) -> Iterator[Song]:
     """Yields the songs in a music file, one after another.
 
     Raises:
-        InputError: One cannot be read, or the file cannot; songs before it are yielded first.
+        InputError: A song or the file cannot be read; the songs before it are yielded first.
     """
     return map(load, sources(path))
 
@@ -102,7 +102,7 @@ def read_one(path: str) -> Song:
     """Returns the only song in a music file.
 
     Raises:
-        InputError: It cannot be read, or holds several.
+        InputError: It cannot be read, or the file holds several songs.
     """
     songs = list(itertools.islice(sources(path), 2))
     if len(songs) != 1:
@@ -113,7 +113,7 @@ def read_one(path: str) -> Song:
 def sources(path: str) -> Iterator[Source]:
     """Yields the songs in a music file before they are read.
 
-    Raises nothing, and yields at least one: where the file is damaged or empty, `load` of the last one says so.
+    Raises nothing, and yields at least one. If the file is damaged or empty, `load` of the last one says so.
     """
     lower = path.lower()
     try:
@@ -133,7 +133,7 @@ def sources(path: str) -> Iterator[Source]:
 
 
 def fingerprint(path: str) -> str:
-    """Returns the SHA-256 of a music file; "" where nothing would be read of it, as when it is too large."""
+    """Returns the SHA-256 of a music file; "" if nothing would be read from it, for example when it is too large."""
     try:
         _head(path)
         return files.sha256(path)
@@ -145,15 +145,15 @@ def _head(path: str) -> bytes:
     """Returns the first bytes of a music file.
 
     Raises:
-        InputError: It is larger than any, or a TFRecord that cannot be one.
-        OSError: It cannot be read, or is no plain file.
+        InputError: It is larger than any music file, or is read as a TFRecord and cannot be one.
+        OSError: It cannot be read, or is not a regular file.
     """
     lower = path.lower()
     with files.opened(path) as f:
         head, size = f.read(12), os.fstat(f.fileno()).st_size
     named = MIDI + MUSICXML + ABC
     if not lower.endswith(named) and not head.startswith(b"MThd"):
-        if head == bytes(12):  # no length is without a checksum: a file of holes, or a disk's empty blocks
+        if head == bytes(12):  # a length's checksum is never 0: this is a sparse file, or empty disk blocks
             raise InputError("%s: the TFRecord is cut off or damaged" % path)
         if size > _MAX_RECORDS_BYTES:
             raise InputError(
@@ -167,7 +167,7 @@ def _head(path: str) -> bytes:
 
 
 def load(source: Source) -> Song:
-    """Reads one song, in a process that is ended if it takes too long or too much memory.
+    """Reads one song, in a process that is ended if it takes too long or uses too much memory.
 
     Raises:
         InputError: It cannot be read.
@@ -188,28 +188,28 @@ def load(source: Source) -> Song:
 
 
 def start_reading() -> None:
-    """Starts the process that reads songs, so that it is ready by the time that this one is."""
+    """Starts the process that reads songs early, so that it is ready when this process needs it."""
     _reader().start()
 
 
 def _reader() -> processes.Worker:
-    """Returns this thread's reading process; none is shared with another thread, or after a fork."""
+    """Returns this thread's reading process; it is not shared with another thread, or after a fork."""
     if getattr(_readers, "owner", None) != os.getpid():
         _readers.owner, _readers.reader = os.getpid(), processes.Worker(["lc_music_vae.music.parsing"], _IDLE)
     return _readers.reader
 
 
 def _limits(source: Source) -> processes.Limits:
-    """Returns what reading a song may take: more if it is large."""
+    """Returns the limits for reading a song: higher ones if it is large."""
     try:
         megabytes = (len(source.content) if source.content else os.path.getsize(source.name)) >> 20
     except OSError:
-        megabytes = 0  # `parsing` finds the same, and says it
+        megabytes = 0  # `parsing` gets the same error, and reports it
     return processes.Limits(_SECONDS + _SECONDS_A_MB * megabytes, _MEGABYTES + _MEGABYTES_A_MB * megabytes)
 
 
 def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
-    """Yields TensorFlow's records of a TFRecord; it would allocate whatever length a record says it has."""
+    """Yields TensorFlow's records of a TFRecord; checks each length first, as TensorFlow would allocate any length."""
     at = 0
     with files.opened(path) as f:
         size = os.fstat(f.fileno()).st_size
@@ -229,7 +229,7 @@ def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _records(path: str) -> Iterator[Source]:
-    """Yields the records of a TFRecord, and at its end why it cannot be read further, if it cannot."""
+    """Yields the records of a TFRecord. If it cannot be read further, the last item says why."""
     import tensorflow.compat.v1 as tf
 
     i = -1
@@ -246,20 +246,20 @@ def _records(path: str) -> Iterator[Source]:
 
 
 def _text(path: str) -> str:
-    """Returns what is in a text file."""
+    """Returns the content of a text file."""
     with files.opened(path) as f:
         content = f.read()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return content.decode("latin-1")  # as most older tunebooks are
+        return content.decode("latin-1")  # the encoding of most older tunebooks
 
 
 def _tunes(path: str) -> Iterator[Source]:
-    """Yields the tunes of an ABC tunebook: what is between empty lines, under the file's own header."""
+    """Yields the tunes of an ABC tunebook: the blocks between empty lines, each with the file's own header."""
     blocks = [block.strip() for block in re.split(r"\n\s*\n", "\n".join(_text(path).splitlines()))]
-    tunes = [block for block in blocks if re.search(r"^\s*[XK]:", block, re.MULTILINE)]  # others are text between them
-    # The file's own header is fields alone; words may stand there, too.
+    tunes = [block for block in blocks if re.search(r"^\s*[XK]:", block, re.MULTILINE)]  # other blocks are text
+    # Only fields belong to the file's own header; that block may also contain text.
     fields = [] if blocks[0] in tunes else re.findall(r"^\s*[A-Za-z]:.*$", blocks[0], re.MULTILINE)
     header = "".join(field + "\n" for field in fields)
     if not tunes:

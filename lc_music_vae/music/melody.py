@@ -1,10 +1,10 @@
-"""Which of a song's tracks is its melody.
+"""Chooses which of a song's tracks is its melody.
 
-A name that says so wins; else the track that most often sounds alone, in most of the bars. A song whose only track is
-polyphonic is searched for its melody line by `note_seq.infer_melody_for_sequence`, and where that fails its highest
-notes are taken, as magenta's converters do.
+A track whose name says that it is the melody is chosen first; else the track whose notes most often sound alone, in
+most of the bars. If the only track of a song is polyphonic, `note_seq.infer_melody_for_sequence` looks for its melody
+line. If that fails, the highest notes are taken, as magenta's converters do.
 
-Measured on POP909 with the names taken away, see `benchmarks/melody_tracks.py`.
+Measured on POP909 with the track names removed, see `benchmarks/melody_tracks.py`.
 """
 
 import bisect
@@ -20,7 +20,7 @@ from lc_music_vae.music.score import Track
 from lc_music_vae.music.source import ALL, AUTO
 
 _NAMED = re.compile(r"melod|vocal|voice|\blead\b|\btune\b|\bsing", re.IGNORECASE)
-_ALONE = 0.5  # a track of which fewer notes than this sound alone is accompaniment, or everything in one
+_ALONE = 0.5  # if a smaller share of its notes sounds alone, a track is accompaniment, or the whole song
 _SAME = 1e-6  # quarters
 _LEGATO = 0.2  # quarters that notes may overlap and still sound alone
 
@@ -33,7 +33,7 @@ def choose(tracks: Sequence[Track], wanted: str = AUTO) -> Tuple[List[Track], st
         wanted: `source.AUTO`, `source.ALL`, or a track's number or name.
 
     Returns:
-        The tracks, and in a few words why them.
+        The tracks, and in a few words why these were chosen.
 
     Raises:
         InputError: There is no track called `wanted`.
@@ -47,7 +47,7 @@ def choose(tracks: Sequence[Track], wanted: str = AUTO) -> Tuple[List[Track], st
 
 
 def _called(wanted: str, tracks: Sequence[Track]) -> Track:
-    """Returns the first track of this number or name."""
+    """Returns the first track with this number or name."""
     for track in tracks:
         if wanted in (str(track.number), track.name):
             return track
@@ -69,7 +69,7 @@ def _most_like_a_melody(tracks: Sequence[Track]) -> Tuple[Track, str]:
 
 
 def alone(track: Track) -> float:
-    """Returns the share of a track's notes with which no other of its notes sounds, but for a little legato."""
+    """Returns the share of a track's notes that sound without other notes of the track; a little legato is allowed."""
     starts = np.array([n.start for n in track.notes])
     ends = np.array([n.end for n in track.notes])
     last_end = np.append(-np.inf, np.maximum.accumulate(ends)[:-1])
@@ -78,18 +78,18 @@ def alone(track: Track) -> float:
 
 
 def _bars_played(track: Track) -> int:
-    """Returns in how many bars of four quarters a note starts."""
+    """Returns the number of bars (of four quarters) in which a note starts."""
     return len({int(n.start // QUARTERS_PER_BAR) for n in track.notes})
 
 
 def _inferred(track: Track) -> Track:
-    """Returns the melody line that note_seq hears in a polyphonic track."""
+    """Returns the melody line that note_seq finds in a polyphonic track."""
     sequence = note_seq.NoteSequence()
     for n in track.notes:
         sequence.notes.add(pitch=n.pitch, velocity=n.velocity, start_time=n.start, end_time=n.end)
     sequence.total_time = max(n.end for n in track.notes)
     instrument = note_seq.infer_melody_for_sequence(sequence)
-    # What it returns has been split and joined: the notes themselves are those that start where it hears one.
+    # note_seq returns notes that it has split and joined. The original notes are those that start where it finds one.
     heard: Dict[int, List[float]] = {}
     for note in sorted((n for n in sequence.notes if n.instrument == instrument), key=lambda n: n.start_time):
         heard.setdefault(note.pitch, []).append(note.start_time)
@@ -98,6 +98,6 @@ def _inferred(track: Track) -> Track:
 
 
 def _holds(times: Sequence[float], time: float) -> bool:
-    """Returns whether `time` is among ascending `times`, up to rounding."""
+    """Returns whether `time` is one of `times` (ascending), up to rounding."""
     i = bisect.bisect_left(times, time - _SAME)
     return i < len(times) and times[i] <= time + _SAME

@@ -1,7 +1,7 @@
-"""MIDI files as they are found: what breaks the standard, or what pretty_midi would lose, is put right first.
+"""Repairs MIDI files before they are read: what breaks the standard, and what pretty_midi would lose.
 
-mido refuses a whole file for one bad byte; pretty_midi looks for tempo and metre in the first track alone, drops notes
-that never end, and makes two instruments of a track whose program changes.
+mido refuses a whole file because of one bad byte. pretty_midi looks for tempo and metre only in the first track, drops
+notes that never end, and makes two instruments of a track whose program changes.
 """
 
 import struct
@@ -10,8 +10,8 @@ from typing import Dict, Iterator, List, Optional, Tuple
 Event = Tuple[int, bytes]  # ticks from the start, and the event with its status byte
 
 _NAME, _END, _TEMPO, _METRE, _KEY = 0x03, 0x2F, 0x51, 0x58, 0x59
-# Beyond these a file is damaged, or no song. pretty_midi keeps 8 bytes for each tick up to the last.
-_MAX_TICK = 2 * 10**7  # 1.9 hours at 960 ticks a quarter and 180 quarters a minute
+# A file that exceeds these is damaged, or not a song. pretty_midi allocates 8 bytes for each tick up to the last.
+_MAX_TICK = 2 * 10**7  # 1.9 hours at 960 ticks per quarter and 180 quarters per minute
 _MAX_EVENTS = 300000
 _MAX_TRACKS = 1000
 
@@ -21,12 +21,12 @@ _META, _NOTE_OFF, _NOTE_ON, _PROGRAM, _PRESSURE, _SYSTEM = 0xFF, 0x80, 0x90, 0xC
 def put_right(content: bytes) -> bytes:
     """Returns a MIDI file that mido and pretty_midi read in full.
 
-    Other chunks than tracks are left out, and events that say nothing of notes; bad values are clipped (data bytes) or
-    left out (tempo 0, keys and metres that are none). Tempo, metre and key are taken from the first track that has
-    them. A note that nothing ends sounds to the end of its track; a track's program is that of its first note.
+    Chunks that are not tracks are left out, and so are events that do not affect notes. Bad values are clipped (data
+    bytes) or left out (tempo 0, invalid keys and metres). Tempo, metre and key are taken from the first track that has
+    them. A note without an end sounds to the end of its track; a track's program is that of its first note.
 
     Raises:
-        ValueError: It is no MIDI file, cut off, or larger than a song.
+        ValueError: It is not a MIDI file, is cut off, or is larger than a song.
     """
     if content[:4] != b"MThd" or len(content) < 14:
         raise ValueError("no MThd at its start")
@@ -38,7 +38,7 @@ def put_right(content: bytes) -> bytes:
     for body in bodies:
         tracks.append(list(_events(body, left)))
         left -= len(tracks[-1])
-    if ticks & 0x8000:  # frames a second (negative) and ticks a frame: no beats, so those of MIDI's own tempo, 120
+    if ticks & 0x8000:  # frames per second (negative) and ticks per frame: no beats, so MIDI's default tempo, 120
         ticks = (256 - (ticks >> 8)) * (ticks & 0xFF) // 2
         tracks = [[event for event in track if _meta_kind(event) != _TEMPO] for track in tracks]
     tracks = [_ended(_one_program(track), ticks) for track in tracks]
@@ -49,7 +49,7 @@ def put_right(content: bytes) -> bytes:
 
 
 def _chunks(content: bytes) -> Iterator[Tuple[bytes, bytes]]:
-    """Yields name and body of each chunk; bytes that are none may follow the last."""
+    """Yields the name and body of each chunk; the last chunk may be followed by other bytes."""
     at = 0
     while at + 8 <= len(content):
         name, size = struct.unpack(">4sI", content[at : at + 8])
@@ -61,8 +61,8 @@ def _chunks(content: bytes) -> Iterator[Tuple[bytes, bytes]]:
 
 
 def _number(body: bytes, at: int) -> Tuple[int, int]:
-    """Returns the number of variable length at `at`, and where what follows it begins."""
-    value, last = 0, at + 9  # the standard has four digits; without an end the number would take for ever
+    """Returns the variable-length number at `at`, and the position after it."""
+    value, last = 0, at + 9  # the standard allows four digits; without a limit, an endless number would take too long
     while at < last:
         (byte,) = _whole(body, at, 1)
         value = value << 7 | byte & 0x7F
@@ -73,14 +73,14 @@ def _number(body: bytes, at: int) -> Tuple[int, int]:
 
 
 def _whole(body: bytes, at: int, size: int) -> bytes:
-    """Returns `size` bytes from `at` on; a `ValueError` where the track is over before."""
+    """Returns `size` bytes from `at` on; raises a `ValueError` if the track ends before that."""
     if at + size > len(body):
         raise ValueError("a track ends inside an event")
     return body[at : at + size]
 
 
 def _events(body: bytes, most: int) -> Iterator[Event]:
-    """Yields the notes, controllers and programs of a track, and its usable metas, up to its end."""
+    """Yields the notes, controllers, programs and usable meta events of a track, up to its end."""
     at = ticks = status = 0
     while at < len(body):
         delta, at = _number(body, at)
@@ -108,7 +108,7 @@ def _events(body: bytes, most: int) -> Iterator[Event]:
 
 
 def _usable(kind: int, data: bytes) -> bool:
-    """Returns whether a meta event says what is used here, and nothing that makes no sense."""
+    """Returns whether a meta event is of a kind that is used here, and has valid values."""
     if kind == _TEMPO:
         return len(data) == 3 and any(data)
     if kind == _METRE:
@@ -119,12 +119,12 @@ def _usable(kind: int, data: bytes) -> bool:
 
 
 def _meta_kind(event: Event) -> Optional[int]:
-    """Returns which meta event this is; None if it is none."""
+    """Returns the kind of a meta event; None if the event is not a meta event."""
     return event[1][1] if event[1][0] == _META else None
 
 
 def _one_program(track: List[Event]) -> List[Event]:
-    """Leaves out changes of program after a channel's first note."""
+    """Leaves out program changes after a channel's first note."""
     kept, playing = [], set()
     for ticks, data in track:
         kind, channel = data[0] & 0xF0, data[0] & 0x0F
@@ -136,7 +136,7 @@ def _one_program(track: List[Event]) -> List[Event]:
 
 
 def _ended(track: List[Event], ticks_per_quarter: int) -> List[Event]:
-    """Ends the notes that nothing ends, where the track does, but after a quarter at the least; and then the track."""
+    """Ends notes without an end at the end of the track (but after at least a quarter), and then ends the track."""
     sounding: Dict[Tuple[int, int], int] = {}
     end = max((ticks for ticks, _ in track), default=0)
     for ticks, data in track:
@@ -166,7 +166,7 @@ def _with_metas_of_all(tracks: List[List[Event]]) -> List[Event]:
 
 
 def _as_number(value: int) -> bytes:
-    """Returns a number of variable length, as `_number` reads it."""
+    """Returns a variable-length number, as `_number` reads it."""
     digits = [value & 0x7F]
     while value > 0x7F:
         value >>= 7
@@ -175,7 +175,7 @@ def _as_number(value: int) -> bytes:
 
 
 def _track(events: List[Event]) -> bytes:
-    """Returns the events as a track's chunk, a status byte with each."""
+    """Returns the events as a track chunk, each with a status byte."""
     body, now = bytearray(), 0
     for ticks, data in events:
         body += _as_number(ticks - now) + data

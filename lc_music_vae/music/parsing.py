@@ -1,6 +1,6 @@
-"""From a file's bytes to a NoteSequence, by note_seq: what the process that reads songs does.
+"""Parses a file's bytes into a NoteSequence with note_seq: this is the work of the process that reads songs.
 
-Nothing in here may be run where it cannot be ended: see `processes`. It needs neither TensorFlow nor magenta.
+The code here may only run in a process that can be ended: see `processes`. It needs neither TensorFlow nor magenta.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from lc_music_vae.music import midi, tempo
 from lc_music_vae.music.source import MAX_FILE_BYTES, Source
 from lc_music_vae.system import files
 
-# What a song may have at most. The notes of a long symphony are fewer, and take 2 MB as MIDI, 3 MB as a NoteSequence
-# and 20 MB as MusicXML.
+# The most that a song may have. A long symphony has fewer notes, which are 2 MB as MIDI, 3 MB as a NoteSequence and
+# 20 MB as MusicXML.
 MAX_NOTES = 50000
 _MAX_CHANGES = 50000  # of each kind: time signatures, keys, tempos ...
 _MAX_ELEMENTS = 1000000
@@ -34,7 +34,7 @@ def parse(source: Source) -> Tuple[Optional[bytes], str]:
     """Reads one song.
 
     Returns:
-        The song as a serialised NoteSequence with what is used of it alone, and ""; or None, and why it cannot be read.
+        The song as a serialised NoteSequence with only what is used of it, and ""; or None, and why it cannot be read.
     """
     try:
         with warnings.catch_warnings():
@@ -43,7 +43,7 @@ def parse(source: Source) -> Tuple[Optional[bytes], str]:
             return tempo.believe(check_notes(_used(read))).SerializeToString(), ""
     except InputError as e:
         return None, str(e)
-    # note_seq lets whatever a damaged file provokes through: KeyError, IndexError, zlib errors ...
+    # note_seq does not catch the errors that a damaged file causes: KeyError, IndexError, zlib errors ...
     except Exception as e:
         _raise_memory_error(e)
         lines = str(e).strip().splitlines() or [type(e).__name__]
@@ -51,7 +51,7 @@ def parse(source: Source) -> Tuple[Optional[bytes], str]:
 
 
 def _raise_memory_error(error: Optional[BaseException]) -> None:
-    """Raises the `MemoryError` that another error was made of: note_seq takes it for damage in the file."""
+    """Raises the `MemoryError` that caused another error: note_seq treats it as damage in the file."""
     while error is not None:
         if isinstance(error, MemoryError):
             raise error
@@ -59,10 +59,10 @@ def _raise_memory_error(error: Optional[BaseException]) -> None:
 
 
 def _used(read: Any) -> Any:
-    """Returns a NoteSequence with what is used of a song alone.
+    """Returns a NoteSequence with only what is used of a song.
 
     Raises:
-        ValueError: It has more of something than any song.
+        ValueError: It has more of something than a song may have.
     """
     kinds = {"time_signatures": "time signatures", "key_signatures": "keys", "tempos": "tempos"}
     kinds["instrument_infos"] = "names of instruments"
@@ -82,10 +82,10 @@ def _used(read: Any) -> Any:
 
 
 def check_notes(note_sequence: Any) -> Any:
-    """Returns a NoteSequence.
+    """Checks the notes of a NoteSequence, and returns it.
 
     Raises:
-        ValueError: Its notes are not of this world.
+        ValueError: The times of a note are not finite, or its pitch, velocity or program is not in 0 to 127.
     """
     for i, note in enumerate(note_sequence.notes):
         if not (math.isfinite(note.start_time) and math.isfinite(note.end_time)):
@@ -101,7 +101,7 @@ def _midi(source: Source) -> Any:
     with files.opened(source.name) as f:
         note_sequence = note_seq.midi_to_note_sequence(midi.put_right(f.read()))
     for info in note_sequence.instrument_infos:
-        with contextlib.suppress(UnicodeError):  # mido takes names for Latin-1; often they are UTF-8
+        with contextlib.suppress(UnicodeError):  # mido decodes names as Latin-1, but they are often UTF-8
             info.name = info.name.encode("latin-1").decode("utf-8")
     return note_sequence
 
@@ -117,9 +117,9 @@ def _musicxml(source: Source) -> Any:
 
 
 def _zipped_anew(path: str, folder: str) -> str:
-    """Copies a zipped MusicXML file to a folder, with a directory that tells the truth, and returns its path.
+    """Copies a zipped MusicXML file to a folder, with a correct zip directory, and returns the path of the copy.
 
-    note_seq would believe what the directory says, unpack whatever comes, and not take `.MXL` for zipped.
+    note_seq would trust the file's own directory, unpack any amount of data, and not recognise `.MXL` as zipped.
     """
     copy = os.path.join(folder, "song.mxl")
     left = MAX_FILE_BYTES
@@ -136,7 +136,7 @@ def _zipped_anew(path: str, folder: str) -> str:
 
 
 def _check_elements(xml: bytes) -> None:
-    """Raises a `ValueError` where MusicXML is larger than any, or would grow when it is read."""
+    """Raises a `ValueError` if MusicXML is larger than any song, or would expand when it is read."""
     left = _MAX_ELEMENTS
 
     def count(name, attributes):
@@ -150,17 +150,17 @@ def _check_elements(xml: bytes) -> None:
 
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EntityDeclHandler = count, refuse
-    with contextlib.suppress(expat.ExpatError):  # note_seq finds the same, and says what it is
+    with contextlib.suppress(expat.ExpatError):  # note_seq gets the same error, and reports it
         parser.Parse(xml, True)
 
 
 def _record(source: Source) -> Any:
-    """Returns the NoteSequence that a TFRecord's record is."""
+    """Returns the NoteSequence in a record of a TFRecord."""
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             note_sequence = note_seq.NoteSequence.FromString(source.content)
-        if said:  # protobuf only warns of a record that goes on after its end
+        if said:  # protobuf only warns about a record with data after its end
             raise message.DecodeError
         return note_sequence
     except message.DecodeError:
@@ -168,7 +168,7 @@ def _record(source: Source) -> Any:
 
 
 def _abc(source: Source) -> Any:
-    """Returns the NoteSequence of a tune, with its repeats and its upbeat at the end of a bar."""
+    """Returns the NoteSequence of a tune, with its repeats, and with its upbeat moved to the end of a bar."""
     tune = abc_parser.ABCTune(source.content.splitlines()).note_sequence
     played = sequences_lib.expand_section_groups(tune)
     _complete_first_bar(played, _first_bar(source.content))
@@ -176,7 +176,7 @@ def _abc(source: Source) -> Any:
 
 
 def _first_bar(tune: str) -> float:
-    """Returns the seconds that the first bar of an ABC tune takes; 0 if that is not clear."""
+    """Returns the length of the first bar of an ABC tune in seconds; 0 if it is not clear."""
     lines = [re.sub("%.*", "", line).strip() for line in tune.splitlines()]
     music = next((i for i, line in enumerate(lines) if line and not re.match(r"[A-Za-z]:", line)), len(lines))
     bar = next(re.finditer(r"[\s|:\]]*([^|:]*)", re.sub(r'"[^"]*"', "", "\n".join(lines[music:])))).group(1)
@@ -187,7 +187,7 @@ def _first_bar(tune: str) -> float:
 
 
 def _complete_first_bar(sequence: Any, first_bar: float) -> None:
-    """Moves a tune that starts with an upbeat to where the upbeat ends a bar: ABC's bars start after it."""
+    """Moves a tune that starts with an upbeat so that the upbeat ends a bar: in ABC, bars start after the upbeat."""
     if not sequence.time_signatures:
         return
     metre = sequence.time_signatures[0]

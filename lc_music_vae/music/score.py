@@ -1,4 +1,4 @@
-"""A song on its own beats: notes, tracks, bars, tempo and time signatures, in quarters. Needs no TensorFlow."""
+"""A song in its own beats: notes, tracks, bars, tempo and time signatures, in quarters. Does not need TensorFlow."""
 
 from typing import Any, Dict, List, NamedTuple, Tuple
 
@@ -9,12 +9,12 @@ from lc_music_vae.music.metre import QUARTERS_PER_BAR, Metre, bars_and_metres
 from lc_music_vae.music.source import Song
 from lc_music_vae.music.tempo import TempoMap
 
-_MAX_BARS = 5000  # 2.8 hours of 4/4 at 120: what ends later is no song, and every bar costs a window
+_MAX_BARS = 5000  # 2.8 hours of 4/4 at 120: a longer file is not a song, and every bar costs a window
 _MAX_NAME = 100
 
 
 class Note(NamedTuple):
-    """A note on the file's own beats: `start` and `end` in quarters from the song's start."""
+    """A note in the file's own beats: `start` and `end` are in quarters from the song's start."""
 
     start: float
     end: float
@@ -26,9 +26,9 @@ class Note(NamedTuple):
 
 
 class Track(NamedTuple):
-    """The notes that make windows together: an instrument's, or all drums, or the whole band.
+    """The notes that form windows together: those of an instrument, of all drums, or of the whole band.
 
-    `octaves` is how many octaves higher than in the song its notes are here, to be in MusicVAE's range.
+    `octaves` is the number of octaves that its notes were moved up, so that they are in MusicVAE's range.
     """
 
     number: int
@@ -43,19 +43,19 @@ class Track(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A song on its own beats.
+    """A song in its own beats.
 
     Attributes:
-        name: Where it is from, as `Song.name`.
+        name: Where it is from, like `Song.name`.
         notes: Its notes, in order of start and then from high to low.
         bars: Starts of its bars in quarters; the last entry is the end of the last bar.
         tempo_map: The map back to the file's seconds.
-        track_names: Names of its tracks by instrument number, where the file has them.
+        track_names: Names of its tracks by instrument number, if the file has them.
         metres: Its time signatures, in order.
         end: The end of its last note, in quarters.
         tracks: The parts that windows are cut from.
-        choice: Why these, in words.
-        remarks: What was made of time signatures other than 4/4, and of notes out of range, in words.
+        choice: Why these were chosen, in words.
+        remarks: How time signatures other than 4/4, and notes out of range, were treated, in words.
     """
 
     name: str
@@ -71,10 +71,10 @@ class Score(NamedTuple):
 
 
 def normalise(song: Song) -> Score:
-    """Puts a song on its own beats: no tempo changes left, bars marked, the map back kept.
+    """Converts a song to its own beats: without tempo changes, with bars marked, and with the map back to seconds.
 
     Raises:
-        InputError: It is longer than any song.
+        InputError: It is longer than a song may be.
     """
     sequence = song.note_sequence
     tempo_map = TempoMap(sequence.tempos)
@@ -91,7 +91,7 @@ def normalise(song: Song) -> Score:
 
 
 def _notes(sequence: Any, tempo_map: TempoMap) -> List[Note]:
-    """Returns the notes of a NoteSequence that sound, in order of start and then from high to low."""
+    """Returns the audible notes of a NoteSequence, in order of start and then from high to low."""
     sounding = [n for n in sequence.notes if n.velocity and n.start_time >= 0]
     starts = tempo_map.quarters(np.array([n.start_time for n in sounding]))
     ends = tempo_map.quarters(np.array([n.end_time for n in sounding]))

@@ -1,12 +1,12 @@
-"""A song before and after it is read, what is believed of one, and what may be asked for of it."""
+"""A song before and after it is read, the tempos that are accepted, and the options for its tracks and metres."""
 
 from typing import Any, NamedTuple
 
 UNREADABLE = "unreadable"
 MAX_FILE_BYTES = 32 << 20
-# Quarters a minute that a song is believed to have, and may be given. Beyond, it is a slip or damage.
+# The range of tempos, in quarters per minute, that a song can have or be given. A tempo outside is a mistake or damage.
 MIN_QPM, MAX_QPM = 10, 1000
-# What may be asked for of a song's tracks, beside a number or a name; and of its time signatures.
+# The options for a song's tracks (other than a number or a name), and for its time signatures.
 AUTO, ALL = "auto", "all"
 ANY, STRICT = METRES = ("any", "4/4")
 
@@ -15,7 +15,7 @@ class Song(NamedTuple):
     """One NoteSequence and where it is from.
 
     Attributes:
-        name: As `Source.name`, printable.
+        name: `Source.name`, made printable.
         note_sequence: A `note_seq.NoteSequence`, times in seconds.
     """
 
@@ -24,13 +24,14 @@ class Song(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A song that is not read yet: small, and fit to be sent to another process.
+    """A song that is not read yet: it is small and can be sent to another process.
 
     Attributes:
-        name: The file's path; in a TFRecord followed by `#` and the number of the record, from 0, in an ABC tunebook
-            by `#` and the tune's reference number (its `X:`).
-        kind: Which of `parsing`'s readers reads it.
-        content: The record's bytes or the tune's text; None if that is the file, and the reason if it is UNREADABLE.
+        name: The file's path. For a TFRecord, `#` and the number of the record (from 0) follow; for an ABC tunebook,
+            `#` and the tune's reference number (its `X:`).
+        kind: The reader in `parsing` that reads it.
+        content: The record's bytes or the tune's text; None if the song is the whole file; the reason if it is
+            UNREADABLE.
     """
 
     name: str
@@ -38,5 +39,5 @@ class Source(NamedTuple):
     content: Any = None
 
     def unreadable(self, why: str) -> str:
-        """Returns what is said of it if it cannot be read."""
+        """Returns the message for a song that cannot be read."""
         return "%s: not readable as %s (%s)" % (self.name, self.kind, why)

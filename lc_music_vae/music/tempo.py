@@ -1,4 +1,4 @@
-"""Seconds and quarters: the tempo map of a song, and which tempos are believed. Needs no TensorFlow."""
+"""Seconds and quarters: the tempo map of a song, and which tempos are accepted. Does not need TensorFlow."""
 
 import math
 from typing import Any, Dict, Iterable, List, Tuple
@@ -7,13 +7,13 @@ import numpy as np
 
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM
 
-QPM = 120.0  # MIDI's tempo until the file gives one, and note_seq's
-# Finer than any file's ticks, coarser than the error of its times: ties between steps stay ties.
+QPM = 120.0  # the tempo of MIDI, and of note_seq, until the file gives one
+# Finer than the ticks of any file, but coarser than the error of its times: ties between steps remain ties.
 _DECIMALS = 6
 
 
 class TempoMap:
-    """The map between a file's seconds and its quarters, both from the song's start."""
+    """Converts between a file's seconds and its quarters, both counted from the song's start."""
 
     def __init__(self, tempos: Iterable):
         changes: Dict[float, float] = {0.0: QPM}  # MIDI's tempo until the file gives one
@@ -34,7 +34,7 @@ class TempoMap:
         return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self.qpms[i]
 
     def main_qpm(self, end: float) -> float:
-        """Returns the tempo that holds for the most quarters up to `end`, all its stretches together."""
+        """Returns the tempo that is used for the most quarters up to `end`, in all parts of the song together."""
         edges = np.append(np.minimum(self._quarters, end), end)
         held: Dict[float, float] = {}
         for qpm, quarters in zip(self.qpms.tolist(), np.diff(edges).tolist()):
@@ -42,7 +42,7 @@ class TempoMap:
         return max(held, key=lambda qpm: held[qpm])
 
     def believed(self) -> "TempoMap":
-        """Returns the map with each tempo that is not believed made the nearest one that is, at the same quarters."""
+        """Returns the map with each unaccepted tempo changed to the nearest accepted one, at the same quarters."""
         result = TempoMap(())
         result.qpms, result._quarters = np.clip(self.qpms, MIN_QPM, MAX_QPM), self._quarters
         result._seconds = np.concatenate([[0], np.cumsum(np.diff(self._quarters) * 60 / result.qpms[:-1])])
@@ -54,7 +54,7 @@ class TempoMap:
 
 
 def believe(note_sequence: Any) -> Any:
-    """Returns a NoteSequence after making each tempo that is not believed the nearest one that is; its beats stay."""
+    """Returns a NoteSequence with each unaccepted tempo changed to the nearest accepted one, at the same beats."""
     if all(MIN_QPM <= tempo.qpm <= MAX_QPM for tempo in note_sequence.tempos):
         return note_sequence
     before = TempoMap(note_sequence.tempos)

@@ -1,1 +1,1 @@
-"""Training and evaluating the small VAE."""
+"""Trains and evaluates the small VAE."""

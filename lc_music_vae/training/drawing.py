@@ -1,6 +1,6 @@
-"""The picture that training ends with: its curves, and a map of the small latent.
+"""Draws the picture at the end of training: the training curves and a map of the small latent.
 
-Drawn with matplotlib's Figure alone, without pyplot: no window, no state, nothing to close.
+Uses only matplotlib's Figure, without pyplot: no window, no state, nothing to close.
 """
 
 from typing import Dict, Sequence
@@ -10,7 +10,7 @@ from matplotlib import figure
 from matplotlib.backends import backend_agg
 
 _BLUE, _ORANGE, _RED, _GRID = "#2a6f97", "#d98e04", "#c1121f", "#e3e3e3"
-_MAX_LABELS = 150  # on a map; more cannot be read
+_MAX_LABELS = 150  # on a map; more labels cannot be read
 
 
 def training(
@@ -21,13 +21,13 @@ def training(
     labels: Sequence[str],
     samples: np.ndarray,
 ) -> figure.Figure:
-    """Draws what training came to: its curves, and a map of the small latent.
+    """Draws the results of training: the training curves and a map of the small latent.
 
-    The map shows two directions of the latent, those along which the windows' means vary most: the windows, named, the
-    density of their posteriors, and a handful of samples from the prior.
+    The map shows the two directions of the latent along which the windows' means vary most. It contains the windows
+    with their names, the density of their posteriors, and a few samples from the prior.
 
     Args:
-        curves: Values by step, of 'loss', 'reconstruction' and 'kl', in nats a window.
+        curves: Values by step, of 'loss', 'reconstruction' and 'kl', in nats per window.
         means: Means of q(z'|z), [n, encoded_z_size].
         scales: Their scales, [n, encoded_z_size].
         labels: n names of the windows.
@@ -53,7 +53,7 @@ def training(
 
 def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str], samples: np.ndarray) -> None:
     center = means.mean(0)
-    axes = np.linalg.svd(means - center, full_matrices=True)[2][:2]  # one row where the latent has one dimension
+    axes = np.linalg.svd(means - center, full_matrices=True)[2][:2]  # one row if the latent has one dimension
     points, drawn = (means - center) @ axes.T, (samples - center) @ axes.T
     deviations = np.sqrt(scales**2 @ axes.T**2)
     if len(axes) == 1:
@@ -77,6 +77,6 @@ def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str
 
 
 def save(sheet: figure.Figure, path: str) -> None:
-    """Writes a picture as PNG to a path, which need not end so."""
-    # Without it, matplotlib writes its version into the file.
+    """Writes a picture as PNG to a path, which does not need to end in `.png`."""
+    # Without this, matplotlib writes its version into the file.
     sheet.savefig(path, format="png", metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""The latents that a run is trained or evaluated on: songs that are not encoded yet are encoded by its MusicVAE."""
+"""The latents that a run is trained or evaluated on. The run's MusicVAE encodes songs that are not encoded yet."""
 
 import logging
 import os
@@ -21,9 +21,9 @@ class Encoding(NamedTuple):
     """How songs are encoded.
 
     Attributes:
-        made_with: What makes other latents of the same songs.
-        weights: MusicVAE's.
-        pretrained: What is recorded of them.
+        made_with: The settings that change the latents of the same songs.
+        weights: MusicVAE's weights.
+        pretrained: What is recorded about the weights.
     """
 
     made_with: shards.MadeWith
@@ -35,13 +35,13 @@ def encoding(settings: Settings, run: Optional[RunJson], checkpoint: Checkpoint)
     """Returns how songs are encoded for a run.
 
     Args:
-        settings: What the run is of.
-        run: What it recorded before, or None.
-        checkpoint: MusicVAE's.
+        settings: The run's settings.
+        run: What the run recorded before, or None.
+        checkpoint: MusicVAE's checkpoint.
 
     Raises:
-        InputError: The checkpoint is not the one that the run was trained on, or is damaged; or `--augment` is not for
-            this config.
+        InputError: The checkpoint is not the one that the run was trained with, or is damaged; or `--augment` does not
+            work with this config.
     """
     transpositions = _transpositions(settings)
     stamp = stamp_of(checkpoint)
@@ -57,7 +57,7 @@ def encoding(settings: Settings, run: Optional[RunJson], checkpoint: Checkpoint)
 def _transpositions(settings: Settings) -> Tuple[int, ...]:
     if not settings.augment:
         return (0,)
-    from lc_music_vae import data  # here, because it loads magenta
+    from lc_music_vae import data  # imported here, because it loads magenta
 
     span = data.WindowConverter(settings.music_vae).transpose_range
     if span is None:
@@ -66,10 +66,10 @@ def _transpositions(settings: Settings) -> Tuple[int, ...]:
 
 
 def for_training(job: Job) -> Tuple[Latents, run_json.Pretrained]:
-    """Returns the latents to train on, encoding what is not encoded yet, and what is recorded of MusicVAE.
+    """Encodes the songs that are not encoded yet. Returns the latents to train on, and what is recorded about MusicVAE.
 
     Raises:
-        InputError: The songs or MusicVAE are not those that the run was trained on, or changed while they were read.
+        InputError: The songs or MusicVAE are not those of the run's training, or changed while they were read.
     """
     run, songs, checkpoint = job.run, job.songs, job.checkpoint
     for path, record in zip(*songs.kept):
@@ -77,7 +77,7 @@ def for_training(job: Job) -> Tuple[Latents, run_json.Pretrained]:
             logger.warning("%s.json is damaged or gone; the songs of that part are encoded again", path)
     made_with, weights, pretrained = encoding(job.settings, run, checkpoint)
     if run is None or run.pretrained.stamp != pretrained.stamp:
-        weights.check_finite(but=ENCODER_SCOPE)  # which says so itself, when it encodes
+        weights.check_finite(but=ENCODER_SCOPE)  # those of the encoder are checked when it encodes
     planned = latents.plan_kept(songs.kept, songs.given) if songs.kept.paths else latents.plan(songs.given)
     if songs.kept.paths and songs.new:
         planned += latents.plan(songs.new, 1 + shards.additions(songs.kept.paths))

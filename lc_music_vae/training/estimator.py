@@ -1,7 +1,7 @@
-"""Training the small VAE with a tf.estimator.Estimator.
+"""Trains the small VAE with a tf.estimator.Estimator.
 
-Everything random is a function of (seed, global step), drawn by stateless ops: training that was killed and goes on
-from its last checkpoint ends with the weights of one that was not.
+All random values are a function of (seed, global step), drawn by stateless ops. So a training that was killed and
+continues from its last checkpoint ends with the same weights as a training that was not interrupted.
 """
 
 import contextlib
@@ -33,31 +33,31 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 512
 _SHUFFLE_BYTES = 64 * 2**20
 _SECONDS_A_CHECKPOINT = 10
-_SECONDS_A_REFRESH = 0.1  # of the bar
+_SECONDS_A_REFRESH = 0.1  # of the progress bar
 
-# Streams of random numbers; 0 is the initial kernels'.
+# Streams of random numbers; stream 0 is for the initial kernels.
 _TRANSPOSITION, _Z, _Z_SMALL = 1, 2, 3
 
 
 def batch_size(hparams: HParams, num_windows: int) -> int:
-    """Returns the windows of a step: as many as asked for, at most all of them."""
+    """Returns the number of windows in a step: as many as requested, at most all of them."""
     return min(hparams.batch_size or MAX_BATCH, num_windows)
 
 
 def _as_it_is(input_fn: Callable) -> Callable:
-    """Keeps AutoGraph out: it has nothing to convert here, and loads all of TensorFlow 1.15's contrib on its way.
+    """Turns AutoGraph off: it has nothing to convert here, but it loads all of TensorFlow 1.15's contrib.
 
-    That takes longer than to train on a song, and magenta cannot be imported any more afterwards.
+    Loading it takes longer than training on a song, and magenta cannot be imported afterwards.
     """
     return tf.autograph.experimental.do_not_convert(input_fn)
 
 
 def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: int = 0, threads: int = 1) -> Callable:
-    """Returns an input_fn of batches from `first_step` on; step s gets the same one wherever training starts.
+    """Returns an input_fn of batches from `first_step` on; step s gets the same batch wherever training starts.
 
     Args:
         found: The latents.
-        size: Windows of a batch.
+        size: Number of windows in a batch.
         seed: The run's seed.
         first_step: The global step of the first batch.
         threads: Threads that read latents.
@@ -84,7 +84,7 @@ def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: 
 
 
 def eval_input_fn(found: latents.Latents, size: int) -> Callable:
-    """Returns an input_fn that gives every window once, the last batch as small as it comes."""
+    """Returns an input_fn that gives every window once; the last batch may be smaller."""
 
     def batches():
         records = tf.data.TFRecordDataset(list(found.shards)).batch(size)
@@ -94,7 +94,7 @@ def eval_input_fn(found: latents.Latents, size: int) -> Callable:
 
 
 def draw_z(features: Dict[str, tf.Tensor], seed: int, step: tf.Tensor) -> tf.Tensor:
-    """Draws z ~ q(z|x) anew for each window, at one of its transpositions.
+    """Draws a new z ~ q(z|x) for each window, at one of its transpositions.
 
     Args:
         features: As `latents.parse` returns them.
@@ -114,9 +114,9 @@ def draw_z(features: Dict[str, tf.Tensor], seed: int, step: tf.Tensor) -> tf.Ten
 
 
 class _Saver(tf.train.Saver):
-    """Writes checkpoints without a `.meta` file (which no other TensorFlow could read) and with relative paths.
+    """Writes checkpoints without a `.meta` file (which no other TensorFlow version could read) and with relative paths.
 
-    Variables alone are restored, by name, and a run's folder can be moved.
+    Only variables are restored, by name, and a run's folder can be moved.
     """
 
     def __init__(self, to_keep: int, every_n_hours: float):
@@ -125,14 +125,15 @@ class _Saver(tf.train.Saver):
     def save(self, sess, save_path, *args, **kwargs):
         try:
             return super().save(sess, save_path, *args, **dict(kwargs, write_meta_graph=False))
-        except ValueError as e:  # so it says that the folder is gone
+        except ValueError as e:  # this is how it reports that the folder is gone
             raise files.cannot_write(plain_paths.shown(os.path.dirname(save_path)), e) from e
 
 
 class _CheckpointHook(tf.train.CheckpointSaverHook):
-    """Saves as Estimator's own hook does, without describing the graph in text and a second time in the events first.
+    """Saves like Estimator's own hook, but does not write the graph as text and a second time to the events first.
 
-    That takes as long as a hundred steps of a song, and nothing reads it; TensorBoard has the graph from the events.
+    Writing them takes as long as a hundred steps on a song, and nothing reads them. TensorBoard gets the graph from the
+    events.
     """
 
     def after_create_session(self, session, coord):
@@ -147,7 +148,7 @@ def model_fn_builder(hparams: HParams, z_size: int, seed: int, *, options: Train
     """Returns the Estimator's model_fn for a small VAE over z.
 
     Args:
-        hparams: The small VAE's.
+        hparams: The small VAE's hyperparameters.
         z_size: Dimensions of z.
         seed: The run's seed.
         options: How checkpoints are kept.
@@ -163,7 +164,7 @@ def model_fn_builder(hparams: HParams, z_size: int, seed: int, *, options: Train
         )
         reconstruction, kl = base_model.LatentVAE(hparams, z_size, seed).losses(z, noise)
         beta = base_model.beta(hparams, step)
-        # Named, so that the progress hook finds them.
+        # These have names so that the progress hook finds them.
         mean_reconstruction = tf.reduce_mean(reconstruction, name="mean_reconstruction")
         mean_kl = tf.reduce_mean(kl, name="mean_kl")
         loss = tf.add(mean_reconstruction, beta * mean_kl, name="mean_loss")
@@ -189,7 +190,7 @@ def model_fn_builder(hparams: HParams, z_size: int, seed: int, *, options: Train
 
 
 def _train_op(loss: tf.Tensor, rate: tf.Tensor, grad_clip: float) -> tf.Operation:
-    """Returns the step of Adam; `grad_clip` is the global norm that gradients are clipped to, 0 none."""
+    """Returns the training step with Adam; `grad_clip` is the global norm to clip gradients to, 0 means no clipping."""
     optimizer = tf.train.AdamOptimizer(rate)
     gradients, variables = zip(*optimizer.compute_gradients(loss))
     if grad_clip:
@@ -198,7 +199,7 @@ def _train_op(loss: tf.Tensor, rate: tf.Tensor, grad_clip: float) -> tf.Operatio
 
 
 class Numbers(NamedTuple):
-    """A batch's means, in nats a window."""
+    """The means of a batch, in nats per window."""
 
     loss: float
     reconstruction: float
@@ -209,12 +210,13 @@ class Numbers(NamedTuple):
 
 
 class _Progress(tf.train.SessionRunHook):
-    """Shows the loss and its parts: on the bar, or in some ten log lines a run.
+    """Shows the loss and its parts: on the progress bar, or in about ten log lines per run.
 
-    They are fetched at every step: each other set of tensors to fetch costs TensorFlow as much as thirty steps, once.
+    They are fetched at every step, because each different set of fetched tensors costs TensorFlow as much as thirty
+    steps, once.
 
     Attributes:
-        numbers: Those of the last step, when training has ended.
+        numbers: The numbers of the last step, when training has ended.
     """
 
     def __init__(self, first_step: int, num_steps: int, bar: tqdm.tqdm):
@@ -252,7 +254,7 @@ class _Progress(tf.train.SessionRunHook):
 
 @contextlib.contextmanager
 def _writing_to(folder: str) -> Iterator[None]:
-    """Makes an `InputError` of what cannot be written there: an OpError, or any other by TensorFlow 2's events."""
+    """Raises an `InputError` if writing there fails (with an OpError, or another error from TensorFlow 2's events)."""
     try:
         yield
     except (tf.errors.OpError, OSError, RuntimeError, IndexError) as e:
@@ -264,7 +266,7 @@ def _writing_to(folder: str) -> Iterator[None]:
 class _StopWhenAsked(tf.train.SessionRunHook):
     """Ends training after the step in which a signal came; Estimator then writes a last checkpoint.
 
-    Before the first step signals interrupt as ever: building the graph takes a second, and there is nothing to keep.
+    Before the first step, signals interrupt as usual: building the graph takes a second, and there is nothing to save.
     """
 
     def __init__(self, until_the_end: contextlib.ExitStack):
@@ -281,7 +283,7 @@ class _StopWhenAsked(tf.train.SessionRunHook):
 
 
 class _Meanwhile(tf.train.SessionRunHook):
-    """Does something else while TensorFlow trains, which takes Python little time."""
+    """Does other work while TensorFlow trains, because training needs little of Python's time."""
 
     def __init__(self, work: Callable[[], Any]):
         self._thread = threading.Thread(target=work, daemon=True)
@@ -295,7 +297,7 @@ def check_weights(checkpoint: Checkpoint, hparams: HParams, z_size: int) -> Weig
     """Returns the tensors of a run's checkpoint.
 
     Raises:
-        InputError: It is damaged, holds NaN, or is not of a small VAE of these sizes.
+        InputError: It is damaged, contains NaN, or is not that of a small VAE with these sizes.
     """
     weights = Weights(checkpoint)
     with tf.Graph().as_default():
@@ -308,7 +310,7 @@ def check_weights(checkpoint: Checkpoint, hparams: HParams, z_size: int) -> Weig
 
 
 def check_resumable(prefix: str, step: int, *, hparams: HParams, z_size: int) -> None:
-    """Raises an `InputError` unless training can go on from the checkpoint: all of it is there, and of that step."""
+    """Raises an `InputError` unless training can continue from the checkpoint: it must be complete and of that step."""
     try:
         weights = check_weights(finding.find(prefix, "--run_dir"), hparams, z_size)
         for name in sorted(weights.shapes):
@@ -325,7 +327,7 @@ def check_resumable(prefix: str, step: int, *, hparams: HParams, z_size: int) ->
 
 @contextlib.contextmanager
 def _plainly(found: latents.Latents, folder: str) -> Iterator[Tuple[latents.Latents, str]]:
-    """Yields latents and a folder to write to, under names that TensorFlow takes; see `plain_paths`."""
+    """Yields the latents and the folder to write to, under names that TensorFlow accepts; see `plain_paths`."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_writing_to(folder))
         plain = stack.enter_context(plain_paths.named(folder))
@@ -346,19 +348,18 @@ def train(
 
     Args:
         found: The latents to train on.
-        settings: The run's; hyperparameters and seed count.
+        settings: The run's settings; only hyperparameters and seed are used.
         options: How training is done.
         model_dir: Folder of its checkpoints and events.
-        first_step: The global step of the last checkpoint in there, or 0.
-        meanwhile: Is called in a thread of its own, and not waited for.
+        first_step: The global step of the last checkpoint in that folder, or 0.
+        meanwhile: A function that is called in its own thread; training does not wait for it.
 
     Returns:
         The numbers of the last step.
 
     Raises:
-        InputError: The loss is not a number any more, or something cannot be written; the last checkpoint is from
-            before that.
-        KeyboardInterrupt: A signal asked for it; the last checkpoint is of the step that was reached.
+        InputError: The loss became NaN, or something cannot be written; the last checkpoint is from before that.
+        KeyboardInterrupt: A signal stopped training; the last checkpoint is of the step that was reached.
     """
     hparams, seed, num_steps = settings.hparams, settings.seed, options.num_steps
     config = tf.estimator.RunConfig(
@@ -396,17 +397,17 @@ def evaluate(
 
     Args:
         found: The latents to evaluate on.
-        settings: The run's; hyperparameters and seed count.
+        settings: The run's settings; only hyperparameters and seed are used.
         checkpoint: Prefix of the checkpoint.
-        num_batches: Batches to evaluate; None is all.
+        num_batches: Number of batches to evaluate; None means all.
 
     Returns:
-        loss, reconstruction and kl in nats a window, and global_step.
+        loss, reconstruction and kl in nats per window, and global_step.
     """
     hparams = settings.hparams
     config = tf.estimator.RunConfig(session_config=sessions.config())
     model_fn = model_fn_builder(hparams, found.z_size, settings.seed)
-    # Estimator insists on writing events of its own.
+    # Estimator always writes its own events.
     with contextlib.ExitStack() as stack:
         found, scratch = stack.enter_context(_plainly(found, stack.enter_context(tempfile.TemporaryDirectory())))
         folder, name = os.path.split(checkpoint)
@@ -414,7 +415,7 @@ def evaluate(
         metrics = tf.estimator.Estimator(model_fn, scratch, config).evaluate(
             eval_input_fn(found, batch_size(hparams, found.num_windows)), num_batches, checkpoint_path=checkpoint
         )
-    # Estimator's own "loss" is a mean over batches, of which the last may be smaller.
+    # Estimator's own "loss" is a mean over batches, and the last batch may be smaller.
     return {
         "loss": float(metrics["total"]),
         "reconstruction": float(metrics["reconstruction"]),

@@ -1,6 +1,6 @@
-"""Evaluating: what `midime_train.py --mode=eval` calls, and notebooks.
+"""Evaluates the small VAE: `midime_train.py --mode=eval` and notebooks call this module.
 
-Everything that can be wrong without a model is checked before TensorFlow is imported.
+Everything that can be checked without a model is checked before TensorFlow is imported.
 """
 
 import logging
@@ -38,17 +38,17 @@ def evaluate(
 
     Args:
         run_dir: The run's folder.
-        examples_path: Songs, as for `train`; None is those that it was trained on.
-        eval_num_batches: Batches to evaluate; None is all.
-        eval_dir_suffix: The scalars go to `{run_dir}/eval{eval_dir_suffix}`.
-        pretrained_path: MusicVAE's checkpoint; None is the one that training used.
-        config: None, or the name of the config that it was trained with.
+        examples_path: Songs, as for `train`; None means the training songs.
+        eval_num_batches: Number of batches to evaluate; None means all.
+        eval_dir_suffix: The scalars are written to `{run_dir}/eval{eval_dir_suffix}`.
+        pretrained_path: MusicVAE's checkpoint; None means the one that training used.
+        config: None, or the name of the config that the run was trained with.
 
     Returns:
-        loss, reconstruction and kl, in nats a window, and global_step.
+        loss, reconstruction and kl, in nats per window, and global_step.
 
     Raises:
-        InputError: There is nothing to evaluate, or something contradicts what `run_dir` holds.
+        InputError: There is nothing to evaluate, or something contradicts the contents of `run_dir`.
     """
     options = Evaluation(eval_num_batches, eval_dir_suffix)
     folder = jobs.folder_of(run_dir)
@@ -68,7 +68,7 @@ def evaluate(
 
 
 class _Run(NamedTuple):
-    """What is evaluated: a run, with which MusicVAE; and the folder that is written to."""
+    """What is evaluated: a run and its MusicVAE; and the folder to write to."""
 
     folder: RunDir
     recorded: RunJson
@@ -82,7 +82,7 @@ def _check_suffix(folder: RunDir, suffix: str) -> None:
 
 
 def _evaluate(run: _Run, kept: shards.Kept, others: List[str], num_batches: Optional[int]) -> Dict[str, Any]:
-    """Does what `evaluate` has checked."""
+    """Evaluates, after `evaluate` has checked everything."""
     from lc_music_vae.training import estimator, summaries
 
     found = _latents(run, kept, others)
@@ -100,7 +100,7 @@ def _evaluate(run: _Run, kept: shards.Kept, others: List[str], num_batches: Opti
 
 
 def _latents(run: _Run, kept: shards.Kept, others: List[str]) -> Any:
-    """Returns the latents to evaluate on: those that were trained on, or of other songs; says what they are of."""
+    """Returns the latents to evaluate on, those of the training songs or of other songs; says which songs they are."""
     from lc_music_vae.encoding import latents
     from lc_music_vae.training import encoded, report
 
@@ -116,9 +116,9 @@ def _latents(run: _Run, kept: shards.Kept, others: List[str]) -> Any:
 
 
 def _show(run: _Run, prefix: str, found: Any) -> Dict[str, Any]:
-    """Puts the windows' latents into TensorBoard's projector, and returns pictures of what the model makes.
+    """Puts the windows' latents into TensorBoard's projector, and returns pictures of the model's output.
 
-    These are of samples, and of some windows beside their reconstructions.
+    The pictures show samples, and some windows next to their reconstructions.
     """
     import numpy as np
 

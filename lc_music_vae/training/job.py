@@ -1,4 +1,4 @@
-"""What a training is to do: put together and checked before TensorFlow is loaded."""
+"""The description of a training: collected and checked before TensorFlow is loaded."""
 
 import dataclasses
 import logging
@@ -23,10 +23,10 @@ class Job(NamedTuple):
     Attributes:
         folder: The run's folder.
         run: What the run recorded before; None if this is its first training.
-        settings: What it is of.
-        songs: What it learns from.
-        checkpoint: MusicVAE's.
-        options: How it is done.
+        settings: The run's settings.
+        songs: The songs that it learns from.
+        checkpoint: MusicVAE's checkpoint.
+        options: How training is done.
     """
 
     folder: RunDir
@@ -38,10 +38,10 @@ class Job(NamedTuple):
 
 
 def folder_of(path: Path) -> RunDir:
-    """Returns the run in a folder that was given, which need not be there yet.
+    """Returns the run in a given folder, which may not exist yet.
 
     Raises:
-        InputError: None was given, or it is no path.
+        InputError: No folder was given, or it is not a path.
     """
     if path is None or path == "":
         raise InputError("--run_dir is needed: the folder that training writes to")
@@ -49,10 +49,10 @@ def folder_of(path: Path) -> RunDir:
 
 
 def config_of(config: Optional[str], run: Optional[RunJson], pretrained_path: Optional[str]) -> str:
-    """Returns the config to train: the one that is named, else the run's own, else the only one that ships.
+    """Returns the config to train: the named one, else the run's own, else the only one that ships.
 
     Raises:
-        InputError: It is not known, or none is named where there is a choice.
+        InputError: The config is not known, or no config is named although there are several.
     """
     if config:
         get_config(config)
@@ -70,19 +70,19 @@ def config_of(config: Optional[str], run: Optional[RunJson], pretrained_path: Op
 def settings_of(
     folder: RunDir, run: Optional[RunJson], config: str, *, options: Training, reading: Dict[str, Any]
 ) -> Settings:
-    """Returns what a training is of: what was recorded of it before, else what is given.
+    """Returns the settings of a training: what the run recorded before, else what is given.
 
     Args:
         folder: The run's folder.
-        run: What it recorded before, or None.
+        run: What the run recorded before, or None.
         config: Name in the registry.
-        options: How it is to be done; what is None there is as before.
-        reading: How songs are to be read, as far as that is given: fields of a `Reading`, by name.
+        options: How training is done; a field that is None is as before.
+        reading: How songs are read: the fields of a `Reading` that are given, by name.
 
     Raises:
-        InputError: Something given is not usable, or contradicts what was recorded.
+        InputError: A given value is not usable, or contradicts what was recorded.
     """
-    read = Reading(**reading)  # checks it
+    read = Reading(**reading)  # this checks the values
     before = run.settings.hparams if run else get_config(config).hparams
     values = hparams.override(before, options.hparams)
     if run:

@@ -1,4 +1,4 @@
-"""What training and evaluation say of the songs that they read: how many windows, which tracks, what was left out."""
+"""Reports on the songs that training and evaluation read: how many windows, which tracks, what was left out."""
 
 import logging
 from typing import List, Sequence
@@ -10,11 +10,11 @@ from lc_music_vae.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-_MAX_SAID = 5  # songs of a kind: a path and a reason may fill several lines of a screen
+_MAX_SAID = 5  # songs listed per kind: a path and a reason may fill several lines of a screen
 
 
 def write(found: Latents, path: str) -> None:
-    """Writes `examples.tsv` to `path`, and says what was left out and why.
+    """Writes `examples.tsv` to `path`, and reports what was left out and why.
 
     Raises:
         InputError: No song gave a window.
@@ -26,7 +26,7 @@ def write(found: Latents, path: str) -> None:
 
 
 def say(found: Latents, path: str) -> None:
-    """Says how many windows there are, and what was left out and why: at most a screenful; all of it is in `path`."""
+    """Reports how many windows there are, and what was left out and why: at most one screen; `path` has everything."""
     logger.info(counted(found))
     for row in _used(found)[:_MAX_SAID]:
         logger.info("  %s: track %s%s", row.path, row.melody, "; " + row.reason if row.reason else "")
@@ -38,7 +38,7 @@ def say(found: Latents, path: str) -> None:
 
 
 def counted(found: Latents) -> str:
-    """Returns how many windows of how many songs there are, in words."""
+    """Returns the number of windows and the number of songs that they are from, in words."""
     songs = len(_used(found))
     return "%d distinct windows from %d song%s" % (found.num_windows, songs, "" if songs == 1 else "s")
 
@@ -48,7 +48,7 @@ def _used(found: Latents) -> List[Row]:
 
 
 def _why_not(row: Row) -> str:
-    # A file that cannot be read is named in the reason already.
+    # If a file cannot be read, the reason already contains its name.
     return row.reason if row.path in row.reason else "%s: %s" % (row.path, row.reason)
 
 

@@ -1,6 +1,6 @@
-"""Which songs a run learns from, and which it learned from: known by what is in their files, wherever these lie.
+"""Finds which songs a run will learn from and has learned from. Files are identified by content, not by path.
 
-Needs no TensorFlow.
+Does not need TensorFlow.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 class Songs(NamedTuple):
-    """What a training is to learn from.
+    """What a training learns from.
 
     Attributes:
-        path: What it was given as `--examples_path`, absolute, and before that.
-        given: The files there.
-        kept: The shards that the run was trained on already; none if it is new.
-        new: Those of the files that no shard is of.
+        path: The absolute paths that were given as `--examples_path`, now and, if songs are added, earlier.
+        given: The music files in the paths that are given now.
+        kept: The shards that the run was already trained on; none if the run is new.
+        new: The given files that no shard was made from.
     """
 
     path: List[str]
@@ -33,21 +33,21 @@ class Songs(NamedTuple):
     new: List[shards.File]
 
     def contents(self) -> str:
-        """Returns what all of them are known by; see `shards.contents`."""
+        """Returns the value that identifies all of the songs together; see `shards.contents`."""
         return shards.contents(self.kept.songs + self.new if self.kept.is_known else self.given)
 
 
 def find(folder: RunDir, run: Optional[RunJson], paths: Sequence[str], *, add_songs: bool) -> Songs:
-    """Returns the songs that were given, and those that a run was trained on.
+    """Returns the given songs, and those that a run was trained on.
 
     Args:
         folder: The run's folder.
-        run: What it records; None before its first training.
+        run: What the run recorded; None before its first training.
         paths: Music files, TFRecords, globs or folders.
-        add_songs: Whether they may be others than those that it was trained on.
+        add_songs: Whether the given songs may differ from those that the run was trained on.
 
     Raises:
-        InputError: They are others, and were not said to be added.
+        InputError: They differ, and `add_songs` is not set.
     """
     path = [os.path.abspath(os.path.expanduser(one)) for one in paths]
     given = shards.hashed(_files(paths))
@@ -79,10 +79,10 @@ def _files(paths: Sequence[str]) -> List[str]:
 
 
 def _check_instead(folder: RunDir, run: RunJson, songs: Songs, add_songs: bool) -> None:
-    """Refuses other songs than were trained on, where it is not known of each shard which songs it is of.
+    """Refuses songs that differ from the training songs, if it is not known for every shard which songs it holds.
 
     Raises:
-        InputError: They are others, or some are to be added.
+        InputError: The songs differ, or `add_songs` is set.
     """
     contents = run.examples.contents
     if contents == shards.contents(songs.given) and not add_songs:
@@ -97,17 +97,17 @@ def _check_instead(folder: RunDir, run: RunJson, songs: Songs, add_songs: bool) 
 
 
 def find_others(kept: shards.Kept, paths: Sequence[str]) -> List[str]:
-    """Returns the files of the songs that were given, or none if they are those that were trained on."""
+    """Returns the files of the given songs, or none if these are the training songs."""
     given = shards.hashed(_files(paths))
     same = kept.is_known and not any(shards.difference(given, kept.songs))
     return [] if same else [song.path for song in given]
 
 
 def say_what_changed(folder: RunDir, run: RunJson, kept: shards.Kept) -> None:
-    """Says if the songs on disk are others now than those that the run was trained on."""
+    """Warns if the songs on disk now differ from those that the run was trained on."""
     there: List[str] = []
     for path in run.examples.path:
-        with contextlib.suppress(InputError):  # where nothing is left there
+        with contextlib.suppress(InputError):  # raised if no songs are left at this path
             there += _files([path])
     other = shards.difference(shards.hashed(there), kept.songs)
     if any(other):

@@ -1,4 +1,4 @@
-"""What TensorBoard shows: scalars, pictures, and the latents in its projector."""
+"""Writes and reads what TensorBoard shows: scalars, pictures, and the latents in its projector."""
 
 import contextlib
 import io
@@ -21,9 +21,9 @@ _LATENTS, _WINDOWS, _CONFIG = "projector_latents.tsv", "projector_windows.tsv", 
 
 
 def read_scalars(folder: str) -> Dict[str, Dict[int, float]]:
-    """Returns all scalars of the events in `folder`: values by step, by name.
+    """Returns all scalars of the events in `folder`: for each name, the values by step.
 
-    A file of events that ends in the middle of one, as a killed training leaves it, is read as far as it goes.
+    An event file that ends in the middle of an event, because training was killed, is read up to that event.
     """
     found: Dict[str, Dict[int, float]] = {}
     with plain_paths.named(folder) as plain:
@@ -41,7 +41,7 @@ def write(folder: str, step: int, *, scalars: Dict[str, float], pictures: Dict[s
     """Writes scalars and pictures, by name, where TensorBoard finds them."""
     values = [tf.Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
     values += [tf.Summary.Value(tag=name, image=_image(sheet)) for name, sheet in pictures.items()]
-    # Not by FileWriter, which says nothing where a disk is full.
+    # FileWriter is not used, because it reports nothing when the disk is full.
     now = time.time()
     path = os.path.join(folder, "events.out.tfevents.%d.%s.%d" % (now, platform.node(), os.getpid()))
     head = tf.Event(wall_time=now, file_version="brain.Event:2")
@@ -61,9 +61,9 @@ def write_projector(folder: str, points: np.ndarray, rows: Sequence[Sequence[str
     """Writes points for TensorBoard's projector.
 
     Args:
-        folder: The folder of the events beside which they are shown.
+        folder: The folder of the events with which the points are shown.
         points: float [n, size].
-        rows: What is known of each point, as columns of text; before them a row with the columns' names.
+        rows: Information about each point, as columns of text; the first row has the names of the columns.
     """
     config = projector.ProjectorConfig()
     config.embeddings.add(tensor_name="small_latent", tensor_path=_LATENTS, metadata_path=_WINDOWS)

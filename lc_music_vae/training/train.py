@@ -1,6 +1,6 @@
-"""Training: what `midime_train.py` calls, and notebooks.
+"""Trains the small VAE: `midime_train.py` and notebooks call this module.
 
-Everything that can be wrong without a model is checked before TensorFlow is imported.
+Everything that can be checked without a model is checked before TensorFlow is imported.
 """
 
 import dataclasses
@@ -36,30 +36,30 @@ def train(
     add_songs: bool = False,
     **named: Any,
 ) -> str:
-    """Trains the small VAE of `config` on songs; goes on where an earlier call on the same `run_dir` stopped.
+    """Trains the small VAE of `config` on songs; continues where an earlier call with the same `run_dir` stopped.
 
-    Going on needs the songs that it was trained on, under whatever names, unless `add_songs`.
+    To continue, give the songs that the run was trained on (file names may differ), unless `add_songs` is set.
 
     Example:
         >>> train("lc-cat-mel_2bar_small", "my_songs/", "my_run", num_steps=200, hparams={"encoded_z_size": 8})
 
     Args:
-        config: Name in the registry; None is the run's own, else the only one whose MusicVAE ships with the toolkit.
+        config: Name in the registry; None means the run's own, else the only one whose MusicVAE ships with the toolkit.
         examples_path: A music file, a TFRecord of NoteSequences, a glob or a folder; or several of them.
         run_dir: The run's folder; see `run_dir.RunDir`.
-        pretrained_path: MusicVAE's checkpoint (tar, prefix or folder); None is the one that ships.
+        pretrained_path: MusicVAE's checkpoint (tar, prefix or folder); None means the one that ships with the toolkit.
         options: How training is done.
-        reading: How songs are read; None is as before, else as a `Reading` has it.
-        add_songs: Whether to go on with the songs of `examples_path` and all that were trained on before.
-        named: Fields of `Training` and `Reading` by themselves, such as `num_steps`, in place of those in the records.
+        reading: How songs are read; None means as before, or the defaults of `Reading` if the run is new.
+        add_songs: Whether to continue with the songs of `examples_path` and all songs that were trained on before.
+        named: Single fields of `Training` and `Reading`, such as `num_steps`; they replace those in the records.
 
     Returns:
         Path of the bundle `{run_dir}/{config}.tar`: the small VAE and `run.json`.
 
     Raises:
-        InputError: Something given is not usable, or contradicts what `run_dir` holds; another training is in there; or
-            something cannot be written.
-        KeyboardInterrupt: It was stopped; the same call goes on.
+        InputError: A given value is not usable, or contradicts the contents of `run_dir`; another training is using
+            `run_dir`; or something cannot be written.
+        KeyboardInterrupt: Training was stopped; the same call continues it.
     """
     options, read = _put_in(named, options, reading)
     check_kind("add_songs", add_songs, bool)
@@ -79,7 +79,7 @@ def train(
 
 
 def _put_in(named: Dict[str, Any], options: Training, reading: Optional[Reading]) -> Tuple[Training, Dict[str, Any]]:
-    """Returns the options, and what is given of how songs are read, with values that were given by their names.
+    """Returns the options, and the given fields of `Reading`, with the values that were given by name put in.
 
     Raises:
         InputError: A value is not usable.
@@ -94,7 +94,7 @@ def _put_in(named: Dict[str, Any], options: Training, reading: Optional[Reading]
 
 
 def _begin(job: Job) -> str:
-    """Trains, unless that is done already, in a folder that no other training is in; returns the bundle."""
+    """Trains, unless that is done already, in a folder that no other training is using; returns the bundle."""
     folder, run, num_steps = job.folder, job.run, job.options.num_steps
     bundle = folder.bundle(job.settings.config)
     prefix, step = folder.latest()
@@ -110,7 +110,7 @@ def _begin(job: Job) -> str:
             logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
             return bundle
     folder.make()
-    if run is None:  # else what was read of the songs is kept, as a rule
+    if run is None:  # else the songs are usually encoded already
         examples.start_reading()  # it is ready before TensorFlow is
     with folder.held(), interrupts.saying(lambda: "at step %d of %d" % (folder.latest()[1], num_steps)):
         if folder.read() != run or folder.latest()[0] != prefix:
@@ -119,7 +119,7 @@ def _begin(job: Job) -> str:
 
 
 def _train(job: Job) -> str:
-    """Does what `train` has checked; returns the bundle."""
+    """Trains, after `train` has checked everything; returns the bundle."""
     from lc_music_vae.training import encoded, report
 
     with interrupts.saying(lambda: "while songs were read"):
@@ -144,7 +144,7 @@ def _train(job: Job) -> str:
 
 
 def _go_on(job: Job, found: Any) -> int:
-    """Returns the step that training goes on from, of a checkpoint that is whole; 0 at the beginning."""
+    """Returns the step that training continues from, that of a complete checkpoint; 0 at the beginning."""
     from lc_music_vae.training import estimator
 
     prefix, step = job.folder.latest()
@@ -169,19 +169,19 @@ def _learn(job: Job, found: Any, step: int) -> str:
         job.options,
         model_dir=job.folder.train,
         first_step=step,
-        # For the picture afterwards: it is slow to load.
+        # This module is for the picture after training: it is slow to load.
         meanwhile=lambda: importlib.import_module("lc_music_vae.training.drawing"),
     )
     return ": %s" % (numbers,)
 
 
 def _finish(job: Job, found: Any, began: RunJson) -> str:
-    """Writes what a training ends with, once its last checkpoint is safe; returns the bundle."""
+    """Writes the final files of a training after its last checkpoint is on disk; returns the bundle."""
     folder, config = job.folder, job.settings.config
     prefix, step = folder.latest()
     if (
         prefix is None or step < job.options.num_steps
-    ):  # a limit on the size of files looks to Estimator like the end of the data
+    ):  # Estimator treats a limit on the size of files like the end of the data
         raise files.cannot_write(folder.train, EOFError("its last checkpoint is of step %d" % step))
     folder.flush_checkpoint(prefix)
     done = began._replace(latent=_look_back(job, prefix, found), step=step)
@@ -192,7 +192,7 @@ def _finish(job: Job, found: Any, began: RunJson) -> str:
 
 
 def _look_back(job: Job, prefix: str, found: Any) -> run_json.Latent:
-    """Draws the picture of a training, and returns where the songs lie in the small latent."""
+    """Draws the picture of a training, and returns where the songs are in the small latent."""
     import numpy as np
 
     from lc_music_vae.encoding import latents
