@@ -1,1 +1,1 @@
-"""Measurements, each run by hand through `make`; none of them is a test."""
+"""Measurements. Each is run by hand with `make`, and none of them is a test."""

@@ -1,6 +1,6 @@
-"""Personalising as the older programs do: the frozen encoder runs at every step of training.
+"""Trains a small VAE as the older programs do: the frozen encoder runs at every step of training.
 
-The plain way that `side_by_side.py` compares with. It encodes through the same function as the toolkit.
+`side_by_side.py` compares the toolkit with this simple method. It encodes with the same function as the toolkit.
 
     python benchmarks/in_the_loop.py song.mid checkpoint folder [steps [windows a step]]
 """

@@ -1,8 +1,8 @@
-"""Reading many songs: seconds from files to windows by the number of worker processes, and the memory that it takes.
+"""Measures reading many songs: seconds from files to windows for each number of worker processes, and the memory used.
 
-The files are small MIDI files, all different: two or three tracks, 32 to 64 bars. 0 workers is this process alone. Runs
-alternate, each in a process of its own; medians are printed. "from start" includes all imports, "reading" begins with
-the first song that is there.
+The files are small MIDI files, all different: two or three tracks, 32 to 64 bars. 0 workers means this process only.
+Runs alternate, each in a separate process, and medians are printed. "from start" includes all imports. "reading" starts
+when the first song has been read.
 
     python benchmarks/many_files.py [--files=1000] [--runs=3]
 """
@@ -21,7 +21,7 @@ SECONDS_A_SAMPLE = 0.05
 
 
 def write_songs(folder, count):
-    """Writes `count` songs and returns nothing: a melody by its name, a bass, and in each second one chords."""
+    """Writes `count` songs. Each has a track named as the melody and a bass, and every second song has chords."""
     import note_seq
     import numpy as np
 
@@ -47,7 +47,7 @@ def write_songs(folder, count):
 
 
 def read(folder, count, workers):
-    """Reads the first `count` songs, and prints the seconds from the first one on and the number of windows."""
+    """Reads the first `count` songs. Prints the seconds since the first song and the number of windows."""
     from lc_music_vae.checkpoints.shards import MadeWith
     from lc_music_vae.encoding import songs
     from lc_music_vae.music import examples
@@ -62,7 +62,7 @@ def read(folder, count, workers):
 
 
 def resident(pid):
-    """Returns the resident memory of a process and of it and all that it started, in MB."""
+    """Returns the resident memory in MB of a process, and of the process with all processes that it started."""
     parents, sizes = {}, {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -81,7 +81,7 @@ def resident(pid):
 
 
 def measure(folder, count, workers):
-    """Returns seconds from start, seconds of reading, windows, and peak MB of the process and of its tree."""
+    """Returns seconds from start, seconds of reading, windows, and peak MB of the process and of its process tree."""
     command = [sys.executable, "-W", "ignore", os.path.abspath(__file__), folder, str(count), str(workers)]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)

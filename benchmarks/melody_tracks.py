@@ -1,7 +1,8 @@
-"""How well the melody is found: precision and recall of the notes chosen, against the track called MELODY.
+"""Measures how well the melody is found: precision and recall of the chosen notes against the track called MELODY.
 
-For a folder of MIDI files with a track of that name (as POP909 has), its names taken away: once with the tracks kept
-apart, once with all of them merged into one, which then is searched for a line.
+Needs a folder of MIDI files with a track of that name (as in POP909). The track names are removed before the search.
+Each file is measured twice: with separate tracks, and with all tracks merged into one, in which a melody line is
+searched.
 
     python benchmarks/melody_tracks.py folder
 """
@@ -15,7 +16,7 @@ sys.path.insert(0, REPO)
 
 
 def precision_and_recall(sequence, expected):
-    """Returns both for the notes of the track that is chosen, by start and pitch."""
+    """Returns precision and recall of the notes of the chosen track, compared by start and pitch."""
     from lc_music_vae import data
     from lc_music_vae.music.examples import Song
 
@@ -25,7 +26,7 @@ def precision_and_recall(sequence, expected):
 
 
 def main():
-    """Prints one row a file, and the means."""
+    """Prints one row per file, and the means."""
     from lc_music_vae import data
     from lc_music_vae.music import examples
     from lc_music_vae.options import Reading

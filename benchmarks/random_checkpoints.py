@@ -1,4 +1,4 @@
-"""Checkpoints with true names, shapes and layout, and random weights: the published ones cannot be shipped."""
+"""Makes checkpoints with real names, shapes and layout and random weights: the published ones cannot be shipped."""
 
 import copy
 
@@ -8,14 +8,14 @@ from magenta.models.music_vae import configs
 
 
 def save_random_checkpoint(name, prefix, seed, slots=True, deviation=0.4):
-    """Builds a MusicVAE with magenta's own code and saves it with random weights, as its Saver lays it out.
+    """Builds a MusicVAE with magenta's own code and saves it with random weights, in the layout of its Saver.
 
     Args:
         name: Name in magenta's `CONFIG_MAP`.
         prefix: Where to save it.
         seed: Seed of the weights.
-        slots: Whether Adam's slots are in it too, as in the published checkpoints.
-        deviation: Of the weights; large enough, by default, that outputs differ from window to window.
+        slots: Whether to save Adam's slots too, as in the published checkpoints.
+        deviation: Standard deviation of the weights. The default is large enough that outputs differ between windows.
     """
     config = copy.deepcopy(configs.CONFIG_MAP[name])
     config.hparams.batch_size = 2

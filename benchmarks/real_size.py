@@ -1,8 +1,8 @@
-"""The published models at their true size: train 10 steps, sample 5, interpolate 5; wall time and peak memory.
+"""Measures the published models at full size: train 10 steps, sample 5, interpolate 5; wall time and peak memory.
 
-The checkpoints have true names, shapes and Adam's slots (1.6 and 2.1 GB), and random weights. What is held in memory is
-compared with the weights of the half that the work needs: training may hold the encoder's and 700 MB, sampling the
-decoder's and 700 MB.
+The checkpoints have real names, shapes and Adam's slots (1.6 and 2.1 GB), and random weights. The peak memory is
+compared with the weights of the half that the work needs. Training may use the size of the encoder's weights plus
+700 MB, and sampling the size of the decoder's weights plus 700 MB.
 
     python benchmarks/real_size.py [folder for the checkpoints, kept for the next time]
 """
@@ -20,7 +20,7 @@ ALLOWED_MB = 700
 
 
 def run(*arguments):
-    """Runs a script of the checkout; returns (wall seconds, peak resident memory in MB)."""
+    """Runs a script of the checkout, and returns (wall seconds, peak resident memory in MB)."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable] + list(arguments), cwd=REPO)
     _, status, usage = os.wait4(process.pid, 0)
@@ -30,7 +30,7 @@ def run(*arguments):
 
 
 def make_checkpoint(name, prefix):
-    """Makes the checkpoint in a process of its own, whose memory is then free again."""
+    """Makes the checkpoint in a separate process, so that its memory is free afterwards."""
     code = "from benchmarks.random_checkpoints import save_random_checkpoint as save; save(%r, %r, 0, deviation=0.02)"
     run("-W", "ignore", "-c", code % (name, prefix))
 
@@ -51,7 +51,7 @@ def half_sizes(prefix):
 
 
 def main():
-    """Prints one row a command."""
+    """Prints one row per command."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     folder = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="lc_music_vae_bench")
     song = os.path.join(REPO, "examples", "ode_to_joy.mid")

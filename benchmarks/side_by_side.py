@@ -1,7 +1,8 @@
-"""What the toolkit takes beside what else does the same work, and beside the machine's own limits.
+"""Compares the toolkit's time and memory with other programs for the same work, and with the machine's limits.
 
-Each row is a ratio of medians, taken alternately in one run. The checkpoint has the true names, shapes and Adam's slots
-of cat-mel_2bar_big, and random weights. Some ten minutes on two cores, which nothing else should use meanwhile.
+Each row is a ratio of medians, measured alternately in one run. The checkpoint has the real names, shapes and Adam's
+slots of cat-mel_2bar_big, and random weights. It takes about ten minutes on two cores. No other program should use
+them during that time.
 
     python benchmarks/side_by_side.py [folder for the checkpoint, kept for the next time]
 """
@@ -37,7 +38,7 @@ def seconds(command, cache=None, status=0):
 
 
 def alternate(ours, theirs, repeats=REPEATS):
-    """Returns the medians of two functions that give seconds, called in turn."""
+    """Returns the medians of two functions that return seconds. They are called alternately."""
     both = [(ours(), theirs()) for _ in range(repeats)]
     return tuple(map(statistics.median, zip(*both)))
 
@@ -50,7 +51,7 @@ def row(what, against, ours, theirs, target, unit="s"):
 
 
 def whole_processes(folder, prefix):
-    """The rows that start processes."""
+    """Prints the rows that start processes."""
     run_dir = os.path.join(folder, "run")
     shutil.rmtree(run_dir, ignore_errors=True)
     train = PY + ["midime_train.py", "--config=lc-" + NAME, "--examples_path=" + SONG, "--pretrained_path=" + prefix]
@@ -117,7 +118,7 @@ def whole_processes(folder, prefix):
 
 
 def peak(sample, prefix):
-    """The row of memory."""
+    """Prints the row for memory."""
     code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL); "
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
     done = subprocess.run(PY + ["-c", code] + sample, cwd=REPO, stdout=subprocess.PIPE, check=True)
@@ -138,7 +139,7 @@ def product(shape):
 
 
 def median_of(run, repeats=5):
-    """Returns the median seconds of a function, once called beforehand."""
+    """Returns the median seconds of a function, after one call that is not measured."""
     run()
     times = []
     for _ in range(repeats):
@@ -149,15 +150,15 @@ def median_of(run, repeats=5):
 
 
 def in_process(prefix):
-    """Prints the rows that run in one process, beside what the machine can do at all."""
+    """Prints the rows that run in one process, compared with the machine's limits."""
     import numpy as np
     import tensorflow.compat.v1 as tf
 
     from lc_music_vae.system import light_imports
 
-    light_imports.install()  # as the commands do
+    light_imports.install()  # as in the commands
     start = time.process_time()
-    from lc_music_vae import trained_model  # noqa: F401 - its time is what is measured
+    from lc_music_vae import trained_model  # noqa: F401 - the import time is measured
 
     imports = time.process_time() - start
     code = "import time, tensorflow; a = time.process_time(); import note_seq; print(time.process_time() - a)"

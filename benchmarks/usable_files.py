@@ -1,7 +1,7 @@
-"""How many songs give windows: with magenta's own converter, with --metre=4/4 and with --metre=any.
+"""Counts songs that give windows: with magenta's own converter, with --metre=4/4 and with --metre=any.
 
-Magenta's reads every track and cuts songs at each change of tempo; ours read the track that is the melody. The first
-row is for files as note_seq reads them, the others for files that were put right first (`midi.py`).
+Magenta's converter reads every track and splits songs at each tempo change. The toolkit reads the melody track. The
+first row is for files as note_seq reads them, the others for files that were repaired first (`midi.py`).
 
     python benchmarks/usable_files.py folder [folder ...]
 """
@@ -18,7 +18,7 @@ CONFIG = "cat-mel_2bar_small"
 
 
 def magentas(paths):
-    """Returns the number of windows that magenta's converter makes of each song."""
+    """Returns the number of windows that magenta's converter makes from each song."""
     import note_seq
     from magenta.models.music_vae import configs
 
@@ -56,7 +56,7 @@ def ours(paths, metre):
 
 
 def rows(folder):
-    """Returns a row each: folder, how it is read, songs, songs that give windows, windows."""
+    """Returns one row per method: folder, how it is read, songs, songs that give windows, windows."""
     from lc_music_vae.music import examples
 
     paths = examples.find(folder)
@@ -67,7 +67,7 @@ def rows(folder):
 
 
 def main():
-    """Prints three rows a folder."""
+    """Prints three rows per folder."""
     warnings.simplefilter("ignore")
     print("| folder | read by | songs | give windows | windows |")
     print("| --- | --- | --- | --- | --- |")

@@ -1,1 +1,1 @@
-"""Checkpoints and run folders: found, unbundled, read, recorded."""
+"""Finds, unpacks, reads and records checkpoints and run folders."""

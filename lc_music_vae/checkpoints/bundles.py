@@ -1,6 +1,6 @@
-"""Bundles: a checkpoint and its `run.json` in one tar. Checked, read, unpacked into the cache, and written.
+"""Checks, reads, unpacks and writes bundles: a checkpoint and its `run.json` in one tar.
 
-A bundle may come from a stranger. Nothing in it is unpacked, or read whole, before its headers have been checked.
+A bundle may come from an unknown person. Nothing in it is unpacked or fully read before its headers are checked.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ from lc_music_vae.system import cache, files, plain_paths
 # Limits of what a bundle may claim. The largest published one holds 2.1 GB in five members.
 MAX_BYTES = 16 << 30
 _MAX_MEMBERS = 1000
-_MAX_TIMES = 100  # what gzip saves: of weights a tenth, of Adam's slots before the first step all
-_MAX_HEADER_BYTES = 4 << 20  # long names and the like are read whole before anything is known of them
+_MAX_TIMES = 100  # largest gzip ratio: gzip saves a tenth of the weights, and all of Adam's slots before the first step
+_MAX_HEADER_BYTES = 4 << 20  # long names and similar headers are read completely before they can be checked
 _MAX_RUN_BYTES = 4 << 20
 _MAX_NAME = 1000
 _BLOCK = 1 << 20
@@ -29,7 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def find(bundle: str, path: str, flag: str) -> Checkpoint:
-    """Finds the checkpoint in a bundle. Reads the headers and `run.json`, of a gzip file all up to the last header.
+    """Finds the checkpoint in a bundle. Reads the headers and `run.json`; in a gzip file, all up to the last header.
 
     Args:
         bundle: The tar.
@@ -37,7 +37,7 @@ def find(bundle: str, path: str, flag: str) -> Checkpoint:
         flag: The flag that named it, for error messages.
 
     Raises:
-        InputError: It holds none, or several, or is damaged or not safe to unpack.
+        InputError: The bundle holds no checkpoint or several, or is damaged or not safe to unpack.
     """
     run = None
     names = []
@@ -62,7 +62,7 @@ def find(bundle: str, path: str, flag: str) -> Checkpoint:
 
 
 def why_not_whole(bundle: str) -> str:
-    """Returns why a file is no whole bundle with one checkpoint in it; empty if it is. Reads headers, of gzip all.
+    """Returns why a file is not a complete bundle with one checkpoint; empty if it is. Reads headers, or all of a gzip.
 
     Raises:
         OSError: It cannot be read.
@@ -74,7 +74,7 @@ def why_not_whole(bundle: str) -> str:
             data.seek(last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
             if data.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 return "it is cut off"
-            if isinstance(data, gzip.GzipFile):  # which checks what it was made from at its end
+            if isinstance(data, gzip.GzipFile):  # it has a checksum of the contents at its end
                 for _ in range(0, MAX_BYTES, _BLOCK):
                     if not data.read(_BLOCK):
                         break
@@ -84,11 +84,11 @@ def why_not_whole(bundle: str) -> str:
 
 
 class _UnsafeError(Exception):
-    """The bundle is not safe to use; the text says why."""
+    """The bundle is not safe to use. The text says why."""
 
 
 class _Headers:
-    """The bytes of a tar for `tarfile`, which reads the members' headers here and nothing else."""
+    """The bytes of a tar for `tarfile`, which reads only the members' headers through this class."""
 
     def __init__(self, data: BinaryIO):
         self.data = data
@@ -104,11 +104,11 @@ class _Headers:
 
 @contextlib.contextmanager
 def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfile.TarInfo], BinaryIO]]:
-    """Yields a bundle's members, each looked at before it is passed over, and the tar's bytes.
+    """Yields a bundle's members, each checked before it is skipped, and the tar's bytes.
 
     Raises:
-        InputError: It is unsafe or damaged, as far as it was read.
-        OSError: It cannot be read, or what the caller did failed.
+        InputError: The part of the bundle that was read is unsafe or damaged.
+        OSError: The bundle cannot be read, or the caller's block failed.
     """
     try:
         with files.opened(bundle) as f:
@@ -120,7 +120,7 @@ def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfil
                 yield _checked(tar, max_bytes), headers.data
     except _UnsafeError as e:
         raise InputError("%s=%s: the bundle %s; do not use it" % (flag, path, e)) from None
-    # tarfile and gzip let whatever damage provokes through: IndexError, EOFError, zlib.error, RecursionError ...
+    # With damaged files, tarfile and gzip raise many errors: IndexError, EOFError, zlib.error, RecursionError ...
     except Exception as e:
         if isinstance(e, InputError) or (isinstance(e, OSError) and e.errno is not None):
             raise
@@ -131,7 +131,7 @@ def _opened(bundle: str, path: str, flag: str) -> Iterator[Tuple[Iterator[tarfil
 
 
 def _checked(tar: tarfile.TarFile, max_bytes: int) -> Iterator[tarfile.TarInfo]:
-    """Yields the members of a tar up to the first that is not what a bundle may hold."""
+    """Yields the members of a tar up to the first one that is not allowed in a bundle."""
     unpacked = 0
     for number, member in enumerate(tar, 1):
         unpacked += member.size
@@ -170,14 +170,14 @@ def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
 
 @contextlib.contextmanager
 def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
-    """Yields a prefix that TensorFlow can open until the block ends, unpacking a bundle into the cache the first time.
+    """Yields a prefix that TensorFlow can open until the block ends. Unpacks a bundle into the cache the first time.
 
-    The cache is keyed by the bundle's path and `stamp`; what an earlier version of the same file left there is removed.
-    Of Adam's slots, two thirds of a published bundle, it holds no data.
+    The cache key is the bundle's path and `stamp`. Cache entries of earlier versions of the same file are removed.
+    The cache holds no data of Adam's slots, which are two thirds of a published bundle.
 
     Raises:
         InputError: The bundle is damaged, or the cache cannot be written.
-        OSError: The checkpoint is gone.
+        OSError: The checkpoint no longer exists.
         ValueError: The checkpoint's index is damaged.
     """
     if checkpoint.bundle is None:
@@ -196,7 +196,7 @@ def unbundled(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _hold_unpacked(checkpoint: Checkpoint, bundle: str, stem: str) -> Tuple[str, int]:
-    """Returns where a bundle's checkpoint lies unpacked, called `stem`, and what keeps it there: see `cache.hold`."""
+    """Returns the folder of the unpacked checkpoint `stem`, and the descriptor that keeps it: see `cache.hold`."""
     before = stamp(checkpoint)
 
     def make(folder: str) -> None:
@@ -217,9 +217,9 @@ def _hold_unpacked(checkpoint: Checkpoint, bundle: str, stem: str) -> Tuple[str,
 
 
 def _unpack(checkpoint: Checkpoint, bundle: str, folder: str, stem: str) -> None:
-    """Copies the checkpoint's own members, less the data of Adam's slots, into `folder`, as a checkpoint called `stem`.
+    """Copies the checkpoint's members into `folder`, as a checkpoint called `stem`, without the data of Adam's slots.
 
-    Each tensor stays where it is in its file; between them are holes, which take no room.
+    Each tensor keeps its position in its file. Between tensors are holes, which take no disk space.
     """
     os.makedirs(folder)
     inside = {checkpoint.prefix + ".index": stem + ".index"}
@@ -239,7 +239,7 @@ def _unpack(checkpoint: Checkpoint, bundle: str, folder: str, stem: str) -> None
         for member in members:
             of_member = [place for place in kept if checkpoint.prefix + place.suffix == member.name]
             for place in of_member:
-                if place.start + place.size > member.size:  # its name is there twice
+                if place.start + place.size > member.size:  # two members have this name
                     raise EOFError("%s is past the end of the data" % place.name)
                 with open(os.path.join(folder, inside[member.name]), "r+b") as f:
                     f.seek(place.start)
@@ -247,7 +247,7 @@ def _unpack(checkpoint: Checkpoint, bundle: str, folder: str, stem: str) -> None
 
 
 def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
-    """Copies bytes of `source` to where `target` is."""
+    """Copies bytes of `source` to the current position of `target`."""
     source.seek(start)
     for done in range(0, size, _BLOCK):
         expected = min(_BLOCK, size - done)
@@ -272,7 +272,7 @@ def write(path: str, prefix: str, *, name: str, run: dict) -> None:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leaves out who packed it and when, so that the same run gives the same bytes."""
+    """Removes the owner and the time of packing, so that the same run gives the same bytes."""
     member.uid = member.gid = member.mtime = 0
     member.uname = member.gname = ""
     member.mode = 0o644

@@ -1,4 +1,4 @@
-"""A checkpoint as it lies on disk or in a bundle, its files, and what tells whether they are still the same."""
+"""A checkpoint on disk or in a bundle, its files, and values that show whether they have changed."""
 
 import glob
 import os
@@ -9,7 +9,7 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.system import files
 
 RUN_JSON = "run.json"
-# A file of a checkpoint's data; what stands before `.data` is its prefix.
+# A file of a checkpoint's data; the part before `.data` is its prefix.
 SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})$")
 # The slots of Adam for a variable.
 SLOT = re.compile(r"/Adam(_\d+)?$")
@@ -22,7 +22,7 @@ class Checkpoint(NamedTuple):
         path: The path as the user gave it.
         prefix: Where its `.index` and `.data-*` files are, or their name inside `bundle`.
         bundle: The tar that holds it, or None.
-        run: What training recorded in the bundle's `run.json`, or None.
+        run: The contents of the bundle's `run.json`, which training wrote, or None.
         flag: The flag that named it, for error messages.
     """
 
@@ -34,10 +34,10 @@ class Checkpoint(NamedTuple):
 
 
 def stamp(checkpoint: Checkpoint) -> List[Union[int, str]]:
-    """Returns the `files.identity` of each of a checkpoint's files: while it is the same, so are its weights.
+    """Returns the `files.identity` of each of a checkpoint's files. While they are the same, the weights are the same.
 
     Raises:
-        InputError: One cannot be read.
+        InputError: A file cannot be read.
     """
     paths = own_files(checkpoint.prefix) if checkpoint.bundle is None else [checkpoint.bundle]
     found: List[Union[int, str]] = []
@@ -66,6 +66,6 @@ def check_shards(prefix: str, names: Iterable[str], *, path: str, flag: str) -> 
 
 
 def cannot_read(found: str, path: str, flag: str, *, error: OSError) -> InputError:
-    """Returns the error to raise where the file `found` of the checkpoint at `path` cannot be read."""
+    """Returns the error to raise if the file `found` of the checkpoint at `path` cannot be read."""
     what = "" if found == path else ": %s" % os.path.basename(found)
     return InputError("%s=%s%s cannot be read (%s); give another checkpoint" % (flag, path, what, error.strerror))

@@ -1,9 +1,9 @@
-"""Downloading a published checkpoint once, into the cache.
+"""Downloads a published checkpoint once, into the cache.
 
-When a connection breaks off or stalls, the download goes on where it stopped. The file gets its name only when it is
-whole: it has the length that the server says and the MD5 that Google's servers say, and it is a bundle with an end.
-Its SHA-256 is kept beside it, and from then on the file is compared with it. Nothing is downloaded unless the user
-names a checkpoint by its name.
+If a connection fails or stalls, the download continues where it stopped. The file gets its final name only when it is
+complete: it has the length that the server reports and the MD5 that Google's servers report, and it is a bundle with an
+end. Its SHA-256 is stored next to it, and from then on the file is compared with it. Nothing is downloaded unless the
+user gives the name of a published checkpoint.
 """
 
 import base64
@@ -25,7 +25,7 @@ from lc_music_vae.system import files, progress
 logger = logging.getLogger(__name__)
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and without a byte
-TRIES = 5  # in a row, without a byte more than before
+TRIES = 5  # in a row, without a new byte
 _PAUSE = 1.0  # seconds before the second try; it doubles
 _BLOCK = 1 << 20
 _MAX_REDIRECTS = 10
@@ -34,25 +34,25 @@ _MD5 = re.compile(r"\bmd5=(?P<md5>[A-Za-z0-9+/]{22}==)")
 
 
 class _RefusedError(Exception):
-    """What the server says or sends is of no use, and another try would not help."""
+    """The server's answer cannot be used, and another try would not help."""
 
 
 class _AnewError(Exception):
-    """The part of the file that is there is of no use: the download begins again."""
+    """The downloaded part of the file cannot be used, and the download starts again."""
 
 
 def fetch(url: str, folder: str, flag: str, *, sha256: Optional[str] = None) -> str:
-    """Returns the path of the file at `url` in `folder`, after downloading what is missing of it.
+    """Downloads the missing part of the file at `url`, and returns its path in `folder`.
 
     Args:
-        url: Where it is.
-        folder: Where to keep it, under the last part of the URL.
+        url: The URL of the file.
+        folder: The folder to store it in. The file's name is the last part of the URL.
         flag: The flag that asked for it, for error messages.
-        sha256: Its SHA-256 in hexadecimal, where that is known.
+        sha256: Its SHA-256 in hexadecimal, if that is known.
 
     Raises:
-        InputError: It cannot be downloaded, or only a part of it. That part is kept, and the next call goes on from
-            there. Or a file is there, but it is not the one that was downloaded, or not the one that is known.
+        InputError: The file cannot be downloaded, or only a part of it. That part is kept, and the next call continues
+            from there. Or a file exists, but it has changed since the download, or its SHA-256 is not `sha256`.
     """
     path = os.path.join(folder, url.rsplit("/", 1)[-1])
     try:
@@ -125,7 +125,7 @@ def _size(path: str) -> int:
 
 
 def _read_record(path: str) -> Dict[str, Any]:
-    """Returns what is recorded of a file; nothing where that is damaged."""
+    """Returns the record of a file; empty if the record is damaged."""
     try:
         record = files.read_json(_record(path))
     except (OSError, ValueError):
@@ -134,14 +134,14 @@ def _read_record(path: str) -> Dict[str, Any]:
 
 
 def _download(url: str, partial: str) -> bool:
-    """Adds to `partial` what the server sends; returns whether it is all of the file, as far as the server says."""
+    """Appends the server's data to `partial`. Returns whether the file is complete, as far as the server reports it."""
     have = _size(partial)
     known = _read_record(partial)
     headers = {"Accept-Encoding": "identity"}
     tag: Any = known.get("tag")
     asked = bool(have and isinstance(tag, str) and tag)
     if asked:
-        # If the file has changed since, If-Range has the server send all of the new one.
+        # If the file has changed since, If-Range makes the server send all of the new one.
         headers.update({"Range": "bytes=%d-" % have, "If-Range": tag})
     with _get(url, headers) as response:
         if response.status_code == 416 and asked:
@@ -167,7 +167,7 @@ def _download(url: str, partial: str) -> bool:
 
 
 def _get(url: str, headers: Dict[str, str]) -> requests.Response:
-    """Asks for a URL, and for where it leads; from https to https alone."""
+    """Requests a URL and follows redirects; from https only to https."""
     for _ in range(_MAX_REDIRECTS):
         response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False)
         if not response.is_redirect:
@@ -181,7 +181,7 @@ def _get(url: str, headers: Dict[str, str]) -> requests.Response:
 
 
 def _offset_and_total(response: requests.Response, asked: int) -> Tuple[int, Optional[int]]:
-    """Returns where what is sent begins in the file, and the file's length if the server says it."""
+    """Returns the position in the file where the sent data begins, and the file's length if the server reports it."""
     if response.status_code == 206:
         said = _RANGE.match(response.headers.get("Content-Range", ""))
         if said is None or int(said.group("start")) != asked:
@@ -192,7 +192,7 @@ def _offset_and_total(response: requests.Response, asked: int) -> Tuple[int, Opt
 
 
 def _check_whole(partial: str, sha256: Optional[str]) -> None:
-    """Raises an error unless what came is a whole bundle and the one that the server, and the registry, speak of."""
+    """Raises an error unless the file is a complete bundle and the one that the server and the registry describe."""
     why = bundles.why_not_whole(partial)
     if why:
         raise _AnewError(why)
@@ -204,8 +204,8 @@ def _check_whole(partial: str, sha256: Optional[str]) -> None:
 
 
 def _md5(path: str) -> str:
-    """Returns a file's MD5 in base64, as Google's servers say it."""
-    digest = hashlib.md5()  # noqa: S324 - the servers say no other but CRC-32C
+    """Returns a file's MD5 in base64, as Google's servers report it."""
+    digest = hashlib.md5()  # noqa: S324 - the only other checksum of the servers is CRC-32C
     with files.opened(path) as f:
         for block in iter(lambda: f.read(_BLOCK), b""):
             digest.update(block)
@@ -213,14 +213,14 @@ def _md5(path: str) -> str:
 
 
 def _check_unchanged(path: str, flag: str, sha256: Optional[str]) -> None:
-    """Holds a downloaded file against its SHA-256, which is recorded and shown the first time.
+    """Compares a downloaded file with its SHA-256, which is recorded and shown the first time.
 
-    It is read again only where `files.identity` is not that of the file whose SHA-256 was recorded.
+    The file is read again only if its `files.identity` has changed since its SHA-256 was recorded.
     """
     record, identity = _read_record(path), files.identity(path)
     found = recorded = record.get("sha256")
     if record.get("identity") != identity or not isinstance(recorded, str):
-        logger.info("checking %s", path)  # which takes seconds a gigabyte
+        logger.info("checking %s", path)  # this takes seconds per gigabyte
         found = files.sha256(path)
         if isinstance(recorded, str) and found != recorded:
             raise InputError(
@@ -235,5 +235,5 @@ def _check_unchanged(path: str, flag: str, sha256: Optional[str]) -> None:
             % (flag, path, found, sha256)
         )
     if record.get("identity") != identity:
-        with contextlib.suppress(InputError):  # where it cannot be written, the file is read each time
+        with contextlib.suppress(InputError):  # if the record cannot be written, the file is read each time
             files.write_json(_record(path), {"sha256": found, "identity": identity})

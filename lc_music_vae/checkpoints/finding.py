@@ -1,4 +1,4 @@
-"""Finding the checkpoint that a path means, without TensorFlow.
+"""Finds the checkpoint that a path means, without TensorFlow.
 
 A checkpoint is given as a bundle (`.tar`, `.tar.gz`), as a prefix (`model/cat-mel_2bar_big.ckpt`) or as a folder (its
 latest one). Names and headers are checked here; the tensors are read later.
@@ -15,7 +15,7 @@ from lc_music_vae.system import files, plain_paths
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pretrained")
 STATE = "checkpoint"  # TensorFlow's list of the checkpoints that it keeps in a folder
-_MAX_STATE_BYTES = 1 << 20  # a line for each checkpoint that is kept
+_MAX_STATE_BYTES = 1 << 20  # one line for each checkpoint that is kept
 _NEWEST = re.compile(r'^model_checkpoint_path:\s*"([^"]*)"', re.MULTILINE)
 _ALL = re.compile(r'^all_model_checkpoint_paths:\s*"([^"]*)"', re.MULTILINE)
 
@@ -29,7 +29,7 @@ def find(path: str, flag: str) -> Checkpoint:
     """Finds the checkpoint that `path` means. Reads file names and tar headers, never tensors.
 
     Raises:
-        InputError: There is none, or several, or the bundle is not safe to unpack.
+        InputError: There is no checkpoint, or several, or the bundle is not safe to unpack.
     """
     expanded = os.path.expanduser(path)
     if os.path.isdir(expanded):
@@ -50,7 +50,7 @@ def find(path: str, flag: str) -> Checkpoint:
 
 
 def _on_disk(prefix: str, path: str, flag: str) -> Checkpoint:
-    """Returns the checkpoint at `prefix`, whose files must all be there and be plain files."""
+    """Returns the checkpoint at `prefix`. All its files must exist and be regular files."""
     folder, name = os.path.split(prefix)
     if not plain_paths.is_plain(name):
         raise InputError(
@@ -67,10 +67,10 @@ def _on_disk(prefix: str, path: str, flag: str) -> Checkpoint:
 
 
 def listed(folder: str) -> List[str]:
-    """Returns the names that TensorFlow's list of a folder's checkpoints has, the newest first, then all in order.
+    """Returns the names in TensorFlow's list of a folder's checkpoints: first the newest, then all in order.
 
     Raises:
-        OSError: The list is not there, or cannot be read.
+        OSError: The list does not exist, or cannot be read.
     """
     with files.opened(os.path.join(folder, STATE)) as f:
         text = f.read(_MAX_STATE_BYTES).decode("utf-8", "replace")
@@ -80,7 +80,7 @@ def listed(folder: str) -> List[str]:
 
 
 def _latest(folder: str, path: str, flag: str) -> str:
-    """Returns the prefix of the checkpoint that a folder's `checkpoint` file names, or of its only one."""
+    """Returns the prefix of the checkpoint that a folder's `checkpoint` file names, or of its only checkpoint."""
     names = _names_in(folder, path, flag)
     prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
     if STATE in names:

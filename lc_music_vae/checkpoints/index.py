@@ -1,8 +1,8 @@
-"""What a checkpoint's `.index` claims, held against its `.data-*` files before TensorFlow sees it.
+"""Compares a checkpoint's `.index` with its `.data-*` files before TensorFlow reads it.
 
-TensorFlow ends the whole process, without an exception, at shapes that are negative or too large to count. The file is
-a table of LevelDB's format: blocks of sorted keys, and a footer that says where their own index is. Its checksums are
-TensorFlow's to check; here it is read, and no number in it is trusted.
+TensorFlow ends the whole process, without an exception, if a shape is negative or too large to count. The file is a
+table in LevelDB's format: blocks of sorted keys, and a footer that says where the index of the blocks is. TensorFlow
+checks the checksums. This module only reads the file and trusts no number in it.
 """
 
 import os
@@ -11,16 +11,16 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
-# Of the published ones, the largest has some 15 kB: an entry of 60 bytes for each variable and each of Adam's slots.
+# The largest published one has about 15 kB: an entry of 60 bytes for each variable and each of Adam's slots.
 _MAX_BYTES = 1 << 20
 _MAX_SHARDS = 1000
 _MAX_KEY = 1024
-_DTYPES = {"half": "float16", "float": "float32", "double": "float64"}  # by their names in TensorFlow's files
+_DTYPES = {"half": "float16", "float": "float32", "double": "float64"}  # keys are the names in TensorFlow's files
 _SUFFIX = ".data-%05d-of-%05d"
 
 
 class Place(NamedTuple):
-    """Where a tensor is: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size.
+    """The place of a tensor: the end of the name of its file, such as `.data-00000-of-00001`; its first byte and size.
 
     `dtype` is its name in lower case, such as `float32`.
     """
@@ -34,10 +34,10 @@ class Place(NamedTuple):
 
 
 def places(prefix: str) -> List[Place]:
-    """Returns the shape of each tensor of a checkpoint, and where it is.
+    """Returns the shape of each tensor of a checkpoint, and its place.
 
     Raises:
-        ValueError: One has an impossible shape, or does not lie within the checkpoint's data; or they overlap.
+        ValueError: A tensor has an impossible shape or is not within the checkpoint's data, or tensors overlap.
     """
     from google.protobuf import message
     from tensorflow.core.framework import types_pb2
@@ -71,7 +71,7 @@ def places(prefix: str) -> List[Place]:
         dtype = dtypes.get(entry.dtype, "dtype %d" % entry.dtype)
         suffix = _SUFFIX % (entry.shard_id, len(sizes))
         found.append(Place(name, _DTYPES.get(dtype, dtype), shape, suffix, entry.offset, entry.size))
-    if sum(place.size for place in found) > sum(sizes):  # copied one by one, they would be any size
+    if sum(place.size for place in found) > sum(sizes):  # copied one by one, overlapping tensors could take any size
         raise ValueError("its tensors overlap")
     return found
 
@@ -87,11 +87,11 @@ def _shard_sizes(prefix: str, shards: int) -> List[int]:
 
 
 def _is_possible(shape: Sequence[int], data_bytes: int) -> bool:
-    """Returns whether so much data may hold a tensor of this shape: no element takes less than a byte."""
+    """Returns whether `data_bytes` bytes can hold a tensor of this shape. Each element takes at least one byte."""
     count = 1
     for size in shape:
         count *= size
-        # At each step, as TensorFlow counts: what a 0 comes after may be too large already.
+        # Checked at each step, as TensorFlow counts: the product before a 0 may already be too large.
         if size < 0 or count > data_bytes:
             return False
     return True
@@ -108,20 +108,20 @@ def _entries(table: bytes) -> Iterator[Tuple[bytes, bytes]]:
     for _, handle in _block(table, start, size):
         start, size, _ = _handle(handle, 0)
         read += size
-        if read > len(table):  # blocks that are one another would unfold to any size
+        if read > len(table):  # blocks that overlap could expand to any size
             raise ValueError("its index is damaged")
         yield from _block(table, start, size)
 
 
 def _handle(data: bytes, at: int) -> Tuple[int, int, int]:
-    """Returns where a block starts, its size, and where what follows them in `data` begins."""
+    """Returns the start of a block, its size, and the position in `data` after these two numbers."""
     start, at = _number(data, at)
     size, at = _number(data, at)
     return start, size, at
 
 
 def _number(data: bytes, at: int) -> Tuple[int, int]:
-    """Returns the number of variable length at `at`, and where what follows it begins."""
+    """Returns the variable-length number at `at`, and the position after it."""
     value = shift = 0
     while at < len(data) and shift < 64:
         value |= (data[at] & 0x7F) << shift
@@ -132,10 +132,10 @@ def _number(data: bytes, at: int) -> Tuple[int, int]:
 
 
 def _block(table: bytes, start: int, size: int) -> Iterator[Tuple[bytes, bytes]]:
-    """Yields the keys and values of a block; each key begins with so many bytes of the one before."""
+    """Yields the keys and values of a block. Each key reuses a number of bytes from the start of the key before it."""
     if size < 4 or start + size >= len(table):
         raise ValueError("its index is damaged")
-    if table[start + size]:  # TensorFlow writes no others since 1.2
+    if table[start + size]:  # TensorFlow has written only uncompressed blocks since 1.2
         raise ValueError("its index is compressed")
     (restarts,) = struct.unpack("<I", table[start + size - 4 : start + size])
     at, end, key = start, start + size - 4 * (restarts + 1), b""

@@ -1,6 +1,6 @@
-"""Which files a trained model is made of: the small VAE's checkpoint and the MusicVAE that it was trained on.
+"""Finds the files of a trained model: the small VAE's checkpoint and the MusicVAE that it was trained on.
 
-Needs no TensorFlow: wrong names and paths are found in no time.
+Needs no TensorFlow, so wrong names and paths are reported at once.
 """
 
 import os
@@ -16,21 +16,21 @@ from lc_music_vae.system import cache
 
 
 class ModelFiles(NamedTuple):
-    """What `TrainedModel` loads.
+    """The files and values that `TrainedModel` loads.
 
     Attributes:
         config: Name in the registry.
         music_vae: Name of the MusicVAE config.
         small: The small VAE's checkpoint.
         pretrained: MusicVAE's checkpoint.
-        fingerprint: What the fingerprint of MusicVAE's encoder must be; None is not known, or known to be right.
-        qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 where that is not known.
-        program: Their program; 0 where that is not known.
-        latent_mean: Mean of their windows' small latents; None where that is not known.
-        latent_residual: Root mean square distance of their windows' z from what the small VAE makes of it; None where
-            that is not known.
-        octaves: How many octaves up they were moved to be in MusicVAE's range; 0 where that is not known.
-        run_path: Folder of the training, if it was found by that.
+        fingerprint: The required fingerprint of MusicVAE's encoder; None if it is not known, or known to be right.
+        qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 if not known.
+        program: MIDI program of the songs; 0 if not known.
+        latent_mean: Mean of the small latents of the songs' windows; None if not known.
+        latent_residual: Root mean square distance between the z of the songs' windows and the small VAE's
+            reconstruction of z; None if not known.
+        octaves: Number of octaves that the songs were moved up to be in MusicVAE's range; 0 if not known.
+        run_path: Folder of the training, if the model was found by this folder.
     """
 
     config: str
@@ -50,7 +50,7 @@ def find(source: ModelSource) -> ModelFiles:
     """Finds a model's files.
 
     Raises:
-        InputError: Something is missing, or contradicts what training recorded.
+        InputError: Something is missing, or contradicts the record of the training.
     """
     config, vae_config = source.config, source.vae_config
     if source.run_dir is not None and source.checkpoint_file is None:
@@ -80,7 +80,7 @@ def _in_run_dir(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
 
 
 def _in_checkpoint(path: str) -> Tuple[Checkpoint, Optional[RunJson], str]:
-    """Returns a small VAE's checkpoint, and what the run.json in its bundle or in its run's folder says."""
+    """Returns a small VAE's checkpoint, and the contents of the run.json in its bundle or in its run's folder."""
     small = finding.find(path, "--checkpoint_file")
     if small.bundle is not None:
         value, recorded_in = small.run, small.path
@@ -116,16 +116,16 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], sou
 
 
 def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optional[RunJson]) -> Checkpoint:
-    """Finds MusicVAE's checkpoint: the one named, else the one that training used, else the one that ships.
+    """Finds MusicVAE's checkpoint: the one in `path`, else the one that training used, else the shipped one.
 
     Args:
         flag: The flag that names it.
-        path: What the user gave for that flag, or None.
+        path: The value that the user gave for that flag, or None.
         config: Name in the registry.
-        run: What training recorded, or None.
+        run: The record of the training, or None.
 
     Raises:
-        InputError: None of them is there.
+        InputError: None of them exists.
     """
     if path:
         return finding.find(_downloaded(path, flag) or path, flag)
@@ -149,7 +149,7 @@ def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optiona
 
 
 def _downloaded(name: str, flag: str) -> Optional[str]:
-    """Returns the downloaded checkpoint if `name` is that of a published MusicVAE and no file is called so."""
+    """Returns the downloaded checkpoint if `name` is the name of a published MusicVAE and no file has this name."""
     published = {
         entry.music_vae: (entry.checkpoint_url, entry.checkpoint_sha256)
         for entry in CONFIG_MAP.values()
@@ -157,7 +157,7 @@ def _downloaded(name: str, flag: str) -> Optional[str]:
     }
     if name not in published or os.path.exists(name) or os.path.exists(name + ".index"):
         return None
-    from lc_music_vae.checkpoints import downloads  # here, because who downloads nothing need not wait for it
+    from lc_music_vae.checkpoints import downloads  # here: only downloads need to wait for it
 
     url, sha256 = published[name]
     return downloads.fetch(url, os.path.join(cache.cache_dir(), "downloads"), flag, sha256=sha256)

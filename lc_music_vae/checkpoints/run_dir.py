@@ -1,4 +1,4 @@
-"""What is in a run's folder: who may write there, which checkpoint and which latents count. Needs no TensorFlow."""
+"""A run's folder: which process may write to it, and which checkpoint and latents are valid. Needs no TensorFlow."""
 
 import contextlib
 import errno
@@ -19,10 +19,10 @@ from lc_music_vae.system import files
 
 logger = logging.getLogger(__name__)
 
-_LOCK = ".lc_music_vae.lock"  # a name that nobody else has: its file is written to
+_LOCK = ".lc_music_vae.lock"  # a name that no other program uses, because this file is written to
 _CHECKPOINT = re.compile(r"model\.ckpt-(\d{1,15})$")
-_MAX_TRIES = 20  # of copying a checkpoint that a training may replace meanwhile
-# What it writes first is called as the file will be, and so on.
+_MAX_TRIES = 20  # attempts to copy a checkpoint that a training may replace at the same time
+# TensorFlow's temporary files: each name starts with the name of the final file.
 _LEFT_BY_TENSORFLOW = re.compile(r"(checkpoint|model\.ckpt-\d+\.\S+)\.(tmp[0-9a-f]{32}|tempstate\d+)$")
 
 
@@ -62,7 +62,7 @@ class RunDir(NamedTuple):
         return os.path.join(self.path, RUN_JSON)
 
     def eval(self, suffix: str) -> str:
-        """Folder of an evaluation's events, and of its songs' latents where they are others."""
+        """Folder of an evaluation's events, and of its songs' latents if they differ from the training's."""
         return os.path.join(self.path, "eval" + suffix)
 
     def bundle(self, config: str) -> str:
@@ -70,10 +70,10 @@ class RunDir(NamedTuple):
         return os.path.join(self.path, config + ".tar")
 
     def shards(self) -> List[str]:
-        """Returns the files of the latents that the run was trained on, in order; none where none are recorded.
+        """Returns the files of the latents that the run was trained on, in order; empty if none are recorded.
 
         Raises:
-            InputError: One is damaged or gone.
+            InputError: A file is damaged or missing.
         """
         run = self.read()
         if run is None:
@@ -84,11 +84,11 @@ class RunDir(NamedTuple):
         return list(kept.paths)
 
     def kept(self, run: RunJson) -> Kept:
-        """Returns the shards that the run was trained on, whether they are there or not."""
+        """Returns the shards that the run was trained on, even if they no longer exist."""
         return shards.kept(self.latents, run.examples.shards, run.examples.windows)
 
     def check_whole(self, kept: Kept) -> None:
-        """Raises an `InputError` if a shard is damaged or gone, by its size, or if none is known."""
+        """Raises an `InputError` if the size of a shard is wrong, if a shard is missing, or if no shard is known."""
         for path, record in zip(*kept):
             if record is None or not record.has_size(path):
                 raise damaged_latents(path)
@@ -96,17 +96,17 @@ class RunDir(NamedTuple):
             raise damaged_latents(self.latents)
 
     def make(self) -> None:
-        """Makes the folder, if it is not there."""
+        """Makes the folder if it does not exist."""
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as e:
             raise InputError("--run_dir=%s cannot be made: %s" % (self.path, e.strerror)) from e
 
     def check_free(self, config: str) -> None:
-        """Refuses to begin a first training where files of a run's names are somebody else's.
+        """Refuses to start a first training if the folder has files with a run's names that come from elsewhere.
 
-        Songs are read before there is a run.json. So a training that was stopped then has left latents and their table,
-        and the lock shows that they are its own.
+        Songs are read before run.json is written. A training that was stopped at that point has left latents and their
+        table, and the lock file shows that they belong to it.
 
         Raises:
             InputError: There are such files.
@@ -123,10 +123,10 @@ class RunDir(NamedTuple):
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other trainings out while its block runs. A process that has ended keeps nobody out.
+        """Blocks other trainings in this folder while its block runs. A process that has ended blocks nothing.
 
         Raises:
-            InputError: Another training is in there, or nothing can be written there.
+            InputError: Another training uses the folder, or nothing can be written there.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -140,13 +140,13 @@ class RunDir(NamedTuple):
                 os.write(file, b"%d" % os.getpid())
             except OSError as e:
                 raise files.cannot_write("--run_dir=" + self.path, e) from e
-            stack.callback(self._tidy)  # of what a full disk leaves
+            stack.callback(self._tidy)  # removes files that a full disk left incomplete
             self._tidy()
             yield
 
     @contextlib.contextmanager
     def evaluating(self, suffix: str) -> Iterator[str]:
-        """Yields the folder of evaluations with this suffix, which no other writes to meanwhile; waits for it."""
+        """Waits for the folder of evaluations with this suffix, and yields it. No other process writes to it then."""
         folder = self.eval(suffix)
         with contextlib.ExitStack() as stack:
             try:
@@ -161,7 +161,7 @@ class RunDir(NamedTuple):
             yield folder
 
     def _tidy(self) -> None:
-        """Removes what killed trainings left half-written here."""
+        """Removes incomplete files that killed trainings left here."""
         for folder in (self.path, self.train, self.latents):
             files.tidy(folder)
         for name in _names_in(self.train):
@@ -170,19 +170,19 @@ class RunDir(NamedTuple):
                     os.remove(os.path.join(self.train, name))
 
     def read(self) -> Optional[RunJson]:
-        """Returns what `run.json` records, or None before the first training.
+        """Returns the contents of `run.json`, or None before the first training.
 
         Raises:
-            InputError: It is damaged, or of another version of the toolkit.
+            InputError: It is damaged, or from another version of the toolkit.
         """
         value = read_json(self.run_json, "train into another --run_dir")
         return None if value is None else run_json.parse(value, self.run_json)
 
     def read_trained(self) -> RunJson:
-        """Returns what `run.json` records of a run that has ended.
+        """Returns the contents of `run.json` for a run that has ended.
 
         Raises:
-            InputError: As `read` does; or there is no run, or the checkpoint that it ended with is not there.
+            InputError: As for `read`; or there is no run, or its last checkpoint is missing.
         """
         run = self.read()
         if run is None:
@@ -195,14 +195,14 @@ class RunDir(NamedTuple):
         files.write_json(self.run_json, run.to_json())
 
     def _stated(self) -> List[str]:
-        """Returns `finding.listed` of the folder of checkpoints; nothing where there is no list."""
+        """Returns `finding.listed` of the folder of checkpoints; empty if there is no list."""
         try:
             return finding.listed(self.train)
         except OSError:
             return []
 
     def _has(self, name: str) -> bool:
-        """Returns whether the checkpoint is one of a training's, with all its files."""
+        """Returns whether the checkpoint is from a training and has all its files."""
         if not _CHECKPOINT.match(name):
             return False
         try:
@@ -212,14 +212,15 @@ class RunDir(NamedTuple):
         return True
 
     def latest(self) -> Tuple[Optional[str], int]:
-        """Returns prefix and global step of the newest checkpoint of the small VAE; (None, 0) where there is none.
+        """Returns prefix and global step of the newest checkpoint of the small VAE; (None, 0) if there is none.
 
-        That is the one that TensorFlow's list says is the newest; where it is gone, the one of the largest step.
+        The newest is the one that TensorFlow's list names as the newest. If it is missing, it is the one with the
+        largest step.
         """
         for name in self._stated()[:1]:
             if self._has(name):
                 return os.path.join(self.train, name), _step(name)
-        # Listed only now: a training that goes on writes a newer one before it removes any.
+        # Listed only now, because a running training writes a newer checkpoint before it removes any.
         there = [name[: -len(".index")] for name in _names_in(self.train) if name.endswith(".index")]
         for name in sorted(filter(_CHECKPOINT.match, there), key=_step, reverse=True):
             if self._has(name):
@@ -227,14 +228,14 @@ class RunDir(NamedTuple):
         return None, 0
 
     def reached(self, run: Optional[RunJson]) -> int:
-        """Returns the global step that the run's records say it reached."""
+        """Returns the global step that the run has reached according to its records."""
         return max([run.step if run else 0] + [_step(name) for name in self._stated()[:1] if _CHECKPOINT.match(name)])
 
     def trained(self, run: Optional[RunJson]) -> Tuple[str, int]:
-        """Returns prefix and global step of the checkpoint that the run ended with.
+        """Returns prefix and global step of the run's last checkpoint.
 
         Raises:
-            InputError: There is no run, or that checkpoint is not there.
+            InputError: There is no run, or that checkpoint is missing.
         """
         prefix, step = self.latest()
         reached = self.reached(run)
@@ -263,9 +264,9 @@ class RunDir(NamedTuple):
         return InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
 
     def list_own(self, prefix: Optional[str]) -> None:
-        """Makes TensorFlow go on from a checkpoint, and know only of checkpoints in `train/`.
+        """Makes TensorFlow continue from a checkpoint, and list only checkpoints in `train/`.
 
-        TensorFlow removes the oldest of those in its list, wherever they are.
+        TensorFlow removes the oldest checkpoints in its list, in any folder.
         """
         state = os.path.join(self.train, finding.STATE)
         if prefix is None:
@@ -283,7 +284,7 @@ class RunDir(NamedTuple):
             f.writelines('all_model_checkpoint_paths: "%s"\n' % name for name in [*older, newest])
 
     def flush_checkpoint(self, prefix: str) -> None:
-        """Makes sure that a checkpoint is on the disk, before anything is done that relies on it."""
+        """Makes sure that a checkpoint is stored on the disk, before other steps rely on it."""
         name = os.path.basename(prefix)
         try:
             for file in _names_in(self.train):
@@ -295,9 +296,9 @@ class RunDir(NamedTuple):
 
     @contextlib.contextmanager
     def copied(self, run: RunJson) -> Iterator[Checkpoint]:
-        """Yields a copy of the newest checkpoint, for as long as its block runs; `path` is the checkpoint's own.
+        """Yields a copy of the newest checkpoint while its block runs. Its `path` is the original checkpoint's path.
 
-        A training that is going on may remove that checkpoint at any moment. run.json lies where it belongs to it.
+        A running training may remove the original at any moment. run.json is written to the matching place.
         """
         with tempfile.TemporaryDirectory() as folder:
             copy = RunDir(folder)
@@ -311,7 +312,7 @@ class RunDir(NamedTuple):
                             shutil.copy(os.path.join(self.train, file), copy.train)
                     finding.find(os.path.join(copy.train, os.path.basename(prefix)), "--run_dir")
                     break
-                except (FileNotFoundError, InputError):  # removed while it was copied: there is a newer one
+                except (FileNotFoundError, InputError):  # removed during the copy: there is a newer one
                     if not left:
                         raise
                 except OSError as e:
@@ -322,7 +323,7 @@ class RunDir(NamedTuple):
 
 @contextlib.contextmanager
 def _lock_file(folder: str) -> Iterator[int]:
-    """Yields the descriptor of a folder's lock, open as long as its block runs."""
+    """Yields the descriptor of a folder's lock file, which is open while its block runs."""
     path = os.path.join(folder, _LOCK)
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     file = os.open(path, flags, 0o666)
@@ -346,7 +347,7 @@ def _step(name: str) -> int:
 
 
 def damaged_latents(path: str) -> InputError:
-    """Returns the error to raise where a run's latents are not what its training left."""
+    """Returns the error to raise if a run's latents have changed since its training."""
     return InputError(
         "%s is damaged or gone; to have it made again from its songs, train with the same command (with a larger "
         "--num_steps or not)" % path
@@ -354,10 +355,10 @@ def damaged_latents(path: str) -> InputError:
 
 
 def read_json(path: str, otherwise: str) -> Optional[Any]:
-    """Returns the JSON value in a run.json, or None where there is none.
+    """Returns the JSON value in a run.json, or None if the file does not exist.
 
     Raises:
-        InputError: It cannot be read; `otherwise` is what to do if it cannot be restored.
+        InputError: It cannot be read. `otherwise` says what to do if it cannot be restored.
     """
     try:
         value = files.read_json(path)
@@ -372,12 +373,12 @@ def read_json(path: str, otherwise: str) -> Optional[Any]:
 
 
 def at(path: str) -> RunDir:
-    """Returns the run in the folder `path`, which need not be there yet."""
+    """Returns the run in the folder `path`, which may not exist yet."""
     return RunDir(os.path.abspath(os.path.expanduser(path)))
 
 
 def check_same(path: str, recorded: Dict[str, Any], given: Dict[str, Any]) -> None:
-    """Raises an `InputError` for the first flag in `given` (None is not given) that contradicts `recorded`."""
+    """Raises an `InputError` for the first flag in `given` that contradicts `recorded`. None means not given."""
     for flag, value in given.items():
         if value is not None and value != recorded[flag]:
             raise InputError(

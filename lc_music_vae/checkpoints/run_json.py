@@ -1,6 +1,7 @@
-"""`run.json`: what a training records, in its folder and in its bundle. Needs no TensorFlow.
+"""`run.json`: the record of a training, in its folder and in its bundle. Needs no TensorFlow.
 
-The file may come from a stranger, or be edited or damaged. So it is read with `parse` only, which checks every value.
+The file may come from an unknown person, or be edited or damaged. So it is read only with `parse`, which checks every
+value.
 """
 
 import math
@@ -19,14 +20,14 @@ FORMAT = 1
 
 
 class Settings(NamedTuple):
-    """What the user chose; a training that goes on keeps all of it.
+    """The user's choices. A training that is continued keeps all of them.
 
     Attributes:
         config: Name in the registry.
         music_vae: Name of the MusicVAE config.
         hparams: Hyperparameters of the small VAE.
-        augment: Whether it is trained on transpositions too.
-        seed: Seed of everything random.
+        augment: Whether the small VAE is trained on transpositions too.
+        seed: Seed of all random numbers.
         melody_track: Which track of each song is read.
         metre: Which time signatures are read.
     """
@@ -46,7 +47,7 @@ class Settings(NamedTuple):
 
 
 class Pretrained(NamedTuple):
-    """MusicVAE's checkpoint: where it was, `checkpoint.stamp` of it then, and its encoder's fingerprint."""
+    """MusicVAE's checkpoint: its path and its `checkpoint.stamp` at training time, and its encoder's fingerprint."""
 
     path: str
     stamp: List[Union[int, str]]
@@ -57,9 +58,9 @@ class Examples(NamedTuple):
     """The songs.
 
     Attributes:
-        path: What `--examples_path` was.
+        path: The value of `--examples_path`.
         windows: Number of their windows.
-        shards: Names of the files of their latents, in order; None in runs of 0.1.0: all that are there.
+        shards: Names of the files of their latents, in order; None in runs of 0.1.0, which means all files that exist.
         contents: `shards.contents` of the songs' files; None in runs of 0.1.0.
     """
 
@@ -70,7 +71,7 @@ class Examples(NamedTuple):
 
 
 class Music(NamedTuple):
-    """How the songs sound: tempo in quarters a minute, program, and octaves up to be in MusicVAE's range."""
+    """Sound of the songs: tempo in quarters per minute, program, and octaves moved up to be in MusicVAE's range."""
 
     qpm: float = 120.0
     program: int = 0
@@ -78,11 +79,11 @@ class Music(NamedTuple):
 
 
 class Latent(NamedTuple):
-    """Where the songs lie in the small latent; None where that is not known.
+    """Position of the songs in the small latent; None if not known.
 
     Attributes:
-        mean: Mean of their windows.
-        residual: Root mean square distance of their windows' z from what the small VAE makes of it.
+        mean: Mean of the small latents of their windows.
+        residual: Root mean square distance between the z of their windows and the small VAE's reconstruction of z.
     """
 
     mean: Optional[List[float]] = None
@@ -90,7 +91,7 @@ class Latent(NamedTuple):
 
 
 class RunJson(NamedTuple):
-    """All that `run.json` holds; `step` is the global step of the last training that came to its end."""
+    """All values of `run.json`. `step` is the global step of the last training that finished."""
 
     settings: Settings
     pretrained: Pretrained
@@ -100,7 +101,7 @@ class RunJson(NamedTuple):
     step: int = 0
 
     def to_json(self) -> Dict[str, Any]:
-        """Returns what `parse` takes, as JSON has it."""
+        """Returns the JSON value that `parse` reads."""
         value: Dict[str, Any] = dict(self.settings._asdict(), format=FORMAT, step=self.step)
         value["hparams"] = self.settings.hparams._asdict()
         for name in ("pretrained", "examples", "music", "latent"):
@@ -109,7 +110,7 @@ class RunJson(NamedTuple):
 
 
 class _Field(NamedTuple):
-    """What a value must be, in words too; what it is where older runs lack it, unless they all have it."""
+    """The check of a value, its description in words, and the default for older runs that do not have it, if any."""
 
     is_right: Callable[[Any], bool]
     words: str
@@ -179,14 +180,14 @@ _FIELDS.update(
 
 
 def parse(value: Any, path: str) -> RunJson:
-    """Returns what a run.json says.
+    """Returns the contents of a run.json.
 
     Args:
-        value: What JSON made of it.
-        path: The run.json, or the bundle that it is in: for error messages.
+        value: The decoded JSON.
+        path: The run.json, or the bundle that contains it, for error messages.
 
     Raises:
-        InputError: It is of another version of the toolkit, or something in it is not of its kind.
+        InputError: It is from another version of the toolkit, or a value in it is not valid.
     """
     if not isinstance(value, dict) or value.get("format") != FORMAT or isinstance(value["format"], bool):
         found = value.get("format") if isinstance(value, dict) else None
@@ -208,7 +209,7 @@ def parse(value: Any, path: str) -> RunJson:
 
 
 def _checked(value: Dict[str, Any], names: Tuple[str, ...], field: _Field, path: str) -> Any:
-    """Returns the value at `names`, or what it is in runs that are older than it."""
+    """Returns the value at `names`, or the default for older runs that do not have it."""
     outer: Any = value.get(names[0])
     if len(names) > 1 and not isinstance(outer, dict):
         if outer is not None or names[0] != "latent":

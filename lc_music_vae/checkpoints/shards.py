@@ -1,8 +1,8 @@
-"""Which songs' latents a folder holds: shards, and the JSON beside each. Needs no TensorFlow.
+"""The songs' latents in a folder: shards, each with a JSON file next to it. Needs no TensorFlow.
 
-A shard is a TFRecord of latents. The JSON says from which files it was made, how, and with which result. Songs are
-identified by the content of their files, wherever these are: a file that was moved or renamed is the same song, and a
-file that was edited is another.
+A shard is a TFRecord of latents. The JSON file says from which files it was made, how, and with which result. Songs are
+identified by the content of their files, not by path: a file that was moved or renamed is the same song, and a file
+that was edited is a different song.
 """
 
 import collections
@@ -14,19 +14,19 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tu
 from lc_music_vae.music import examples
 from lc_music_vae.system import files
 
-FORMAT = 2  # of the records in a shard; a with a new number old shards are encoded again
+FORMAT = 2  # of the records in a shard; with a new number, the songs of old shards are encoded again
 _NAME = re.compile(r"latents(\+\d{3,6})?-\d{5,7}-of-\d{5,7}\.tfrecord$")
-_MAX_JSON = 1 << 30  # some 150 bytes a song, and a TFRecord may hold a million
-_MAX_NAMED = 2  # songs of a kind in one line
+_MAX_JSON = 1 << 30  # about 150 bytes per song, and a TFRecord may hold a million
+_MAX_NAMED = 2  # songs of one kind in one line
 
 
 def is_name(value: Any) -> bool:
-    """Returns whether this is the name of a shard."""
+    """Returns whether the value is the name of a shard."""
     return isinstance(value, str) and len(value) < 100 and _NAME.match(value) is not None
 
 
 def name(number: int, count: int, addition: int) -> str:
-    """Returns the name of a shard: which of how many of the songs that came first (0) or with a later addition."""
+    """Returns the name of shard `number` of `count`, for the first songs (`addition` 0) or for a later addition."""
     return "latents%s-%05d-of-%05d.tfrecord" % ("+%03d" % addition if addition else "", number, count)
 
 
@@ -37,14 +37,14 @@ def additions(paths: Sequence[str]) -> int:
 
 
 class File(NamedTuple):
-    """A file with songs, and the SHA-256 of its bytes; "" where it cannot be read, as its row then says."""
+    """A file with songs, and the SHA-256 of its bytes: "" if the file cannot be read, which its row says."""
 
     path: str
     sha256: str
 
 
 def hashed(paths: Iterable[str]) -> List[File]:
-    """Returns the files with what they are known by."""
+    """Returns the files with their SHA-256."""
     return [File(path, examples.fingerprint(path)) for path in paths]
 
 
@@ -56,18 +56,18 @@ def _sha256(path: str) -> str:
 
 
 def contents(songs: Sequence[File]) -> str:
-    """Returns the SHA-256 of the songs' own, in whatever order and under whatever names they are."""
+    """Returns one SHA-256 over those of all songs. It does not depend on their order or names."""
     return hashlib.sha256("\n".join(sorted(song.sha256 for song in songs)).encode()).hexdigest()
 
 
 class Difference(NamedTuple):
-    """Files that are new, and files that are not there any more."""
+    """Files that are new, and files that no longer exist."""
 
     new: List[File]
     gone: List[File]
 
     def text(self) -> str:
-        """Returns it in words: at most two names of a kind."""
+        """Returns the difference in words, with at most two names of each kind."""
         new, gone = ([os.path.basename(song.path) for song in songs] for songs in self)
         edited = set(new) & set(gone)
         kinds = {
@@ -84,7 +84,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def without(songs: Sequence[File], others: Sequence[File]) -> List[File]:
-    """Returns the songs that are not among the others. A song that is there twice must be among the others twice."""
+    """Returns the songs that are not among the others. Each of the others removes one equal song."""
     left = collections.Counter(song.sha256 for song in others)
     found = []
     for song in songs:
@@ -96,18 +96,18 @@ def without(songs: Sequence[File], others: Sequence[File]) -> List[File]:
 
 
 def difference(given: Sequence[File], before: Sequence[File]) -> Difference:
-    """Returns how `given` differs from the songs before, by the content of the files."""
+    """Returns how `given` differs from the songs `before`, by the content of the files."""
     return Difference(without(given, before), without(before, given))
 
 
 class Row(NamedTuple):
-    """What became of one song.
+    """The result for one song.
 
     Attributes:
         path: The song's name.
         slices: Number of its distinct windows.
-        melody: The tracks that they are from.
-        reason: Why there are none, or what was done to make them; else empty.
+        melody: The tracks that the windows are from.
+        reason: Why there are no windows, or which changes were needed to make them; else empty.
     """
 
     path: str
@@ -117,14 +117,14 @@ class Row(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """What is in a shard.
+    """The contents of a shard.
 
     Attributes:
         windows: Number of records.
-        rows: One a song.
-        qpms: How many windows there are at each tempo, rounded to hundredths; the keys are text, as in JSON.
-        programs: The same of each program.
-        octaves: The same of each number of octaves that tracks were moved up.
+        rows: One row per song.
+        qpms: Number of windows at each tempo, rounded to hundredths; the keys are text, as in JSON.
+        programs: Number of windows of each program.
+        octaves: Number of windows for each number of octaves that tracks were moved up.
     """
 
     windows: int
@@ -135,15 +135,15 @@ class Shard(NamedTuple):
 
 
 class MadeWith(NamedTuple):
-    """How latents are made: with another value here, the same songs have other latents.
+    """How latents are made. If a value here differs, the same songs have different latents.
 
     Attributes:
         music_vae: Name of the MusicVAE config.
         fingerprint: Fingerprint of its encoder.
-        transpositions: Semitones that each window is encoded at.
-        melody_track: Which tracks of a song are read, as `melody.choose` takes it.
-        metre: Which time signatures are read, as `data.WindowConverter` takes it.
-        format: Of the records.
+        transpositions: Transpositions of each window, in semitones, that are encoded.
+        melody_track: Which tracks of a song are read: the argument of `melody.choose`.
+        metre: Which time signatures are read: the argument of `data.WindowConverter`.
+        format: Format of the records.
     """
 
     music_vae: str
@@ -155,14 +155,14 @@ class MadeWith(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The JSON beside a shard.
+    """The JSON file of a shard.
 
     Attributes:
-        made_with: How it was made.
-        songs: The files that it was made from.
-        made: What came of it.
-        size: Bytes of the shard; None in those of 0.1.0.
-        sha256: SHA-256 of the shard; None in those of 0.1.0.
+        made_with: How the shard was made.
+        songs: The files that the shard was made from.
+        made: The contents of the shard.
+        size: Size of the shard in bytes; None in records of 0.1.0.
+        sha256: SHA-256 of the shard; None in records of 0.1.0.
     """
 
     made_with: MadeWith
@@ -172,7 +172,7 @@ class Record(NamedTuple):
     sha256: Optional[str] = None
 
     def has_size(self, shard: str) -> bool:
-        """Returns whether the shard is there and has the size that it had, as far as that is known."""
+        """Returns whether the shard exists and has its recorded size, if that is known."""
         try:
             size = os.stat(shard).st_size
         except OSError:
@@ -180,22 +180,22 @@ class Record(NamedTuple):
         return size == self.size if self.size is not None else (size > 0) == (self.made.windows > 0)
 
     def is_of(self, shard: str) -> bool:
-        """Returns whether the shard is unchanged, by its checksum; False where its checksum is not known."""
+        """Returns whether the shard is unchanged, by its checksum; False if its checksum is not known."""
         return self.has_size(shard) and self.sha256 == _sha256(shard)
 
     def with_checksum(self, shard: str) -> "Record":
-        """Returns the same with the shard's size and checksum as they are now."""
+        """Returns a copy with the shard's current size and checksum."""
         return self._replace(size=os.path.getsize(shard), sha256=_sha256(shard))
 
     def write(self, shard: str) -> None:
-        """Writes it beside the shard."""
+        """Writes the record next to the shard."""
         made_from = dict(self.made_with._asdict(), files=self.songs)
         value = {"made_from": made_from, "made": self.made, "size": self.size, "sha256": self.sha256}
         files.write_json(shard + ".json", value)
 
 
 def read_record(shard: str) -> Optional[Record]:
-    """Returns what stands beside a shard; None where that is missing, damaged, or of another program."""
+    """Returns the record of a shard; None if it is missing, damaged, or from another program."""
     try:
         value = files.read_json(shard + ".json", _MAX_JSON)
         made_from, made = value["made_from"], Shard(*value["made"])
@@ -215,7 +215,7 @@ def read_record(shard: str) -> Optional[Record]:
 
 
 def _is_right(record: Record) -> bool:
-    """Returns whether all values that JSON gave are of their kind."""
+    """Returns whether all values from the JSON file are valid."""
     made = record.made
 
     def is_count(value) -> bool:
@@ -247,7 +247,7 @@ class Kept(NamedTuple):
 
     Attributes:
         paths: Their files, in order.
-        records: What stands beside each; None where that is damaged or gone.
+        records: The record of each; None if it is damaged or missing.
     """
 
     paths: Tuple[str, ...]
@@ -255,16 +255,16 @@ class Kept(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known of all which songs they are from."""
+        """Whether the songs of all shards are known."""
         return bool(self.paths) and None not in self.records
 
     @property
     def songs(self) -> List[File]:
-        """Returns the files that they are from, as far as that is known."""
+        """Returns the files that the shards are from, as far as they are known."""
         return [song for record in self.records if record for song in record.songs]
 
     def is_whole(self) -> bool:
-        """Returns whether all shards are there, by their checksums."""
+        """Returns whether all shards exist and match their checksums."""
         pairs = zip(self.paths, self.records)
         return bool(self.paths) and all(record is not None and record.is_of(path) for path, record in pairs)
 
@@ -274,14 +274,14 @@ def kept(folder: str, names: Optional[Sequence[str]], windows: int) -> Kept:
 
     Args:
         folder: The folder of latents.
-        names: Their names, as run.json has them; None in runs of 0.1.0.
-        windows: Number of windows that run.json has. In runs of 0.1.0 what is there counts if it holds as many.
+        names: Their names in run.json; None in runs of 0.1.0.
+        windows: Number of windows in run.json. In runs of 0.1.0, the existing shards are used if they hold this number.
     """
     there = names
     if there is None:
         listed = os.listdir(folder) if os.path.isdir(folder) else []
         named = {re.sub(r"\.json$", "", one) for one in listed}
-        there = sorted(one for one in named if is_name(one) and "+" not in one)  # it made no additions
+        there = sorted(one for one in named if is_name(one) and "+" not in one)  # version 0.1.0 made no additions
     paths = tuple(os.path.join(folder, one) for one in there)
     records = tuple(map(read_record, paths))
     if names is None and sum(record.made.windows for record in records if record) != windows:

@@ -1,1 +1,1 @@
-"""What a run leaves to look at and listen to: MIDI, sheet, sound, page."""
+"""The files of a run to look at and listen to: MIDI files, sheet, sound, page."""

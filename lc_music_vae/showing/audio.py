@@ -1,6 +1,6 @@
-"""Sound: a NoteSequence as a WAV file, by FluidSynth where it is installed, else by note-seq's plain synthesiser.
+"""Renders a NoteSequence as a WAV file, with FluidSynth if it is installed, else with note-seq's simple synthesiser.
 
-Nothing heavy is imported before something is rendered: `find_engine` answers at once.
+Large packages are imported only when a file is rendered, so `find_engine` answers at once.
 """
 
 import glob
@@ -16,7 +16,7 @@ from lc_music_vae.system import files, requirements
 
 logger = logging.getLogger(__name__)
 
-RATE = 44100  # samples a second
+RATE = 44100  # samples per second
 VARIABLE = "LC_MUSIC_VAE_SOUNDFONT"
 _PLACES = (
     "/usr/share/sounds/sf2/default*.sf2",
@@ -24,20 +24,20 @@ _PLACES = (
     "/usr/share/sounds/sf2/*.sf2",
     "/usr/share/soundfonts/*.sf2",
 )
-_PEAK = 0.9  # of full scale: MP3 and AAC encoders overshoot what they are given
-_SLACK = 0.1  # seconds by which FluidSynth may end before the last note, in MIDI's own rounding
+_PEAK = 0.9  # of full scale: MP3 and AAC encoders may exceed the peak of their input
+_SLACK = 0.1  # seconds that FluidSynth may end before the last note, because MIDI rounds times
 _MAX_SECONDS = 3600
-_BLOCK = 1 << 20  # samples that are written at once
-_FADE = 0.02  # seconds at the end, where a note that still rings would click
+_BLOCK = 1 << 20  # samples per write
+_FADE = 0.02  # seconds of fade-out at the end, because a note that still sounds would click
 _BASS_DRUMS = (35, 36)
 
 
 class Engine(NamedTuple):
-    """What renders: FluidSynth, or note-seq's synthesiser if both are empty.
+    """The synthesiser: FluidSynth, or note-seq's synthesiser if both attributes are empty.
 
     Attributes:
         program: Path of the `fluidsynth` program.
-        soundfont: Path of the soundfont that it plays.
+        soundfont: Path of the soundfont that it uses.
     """
 
     program: str = ""
@@ -48,7 +48,7 @@ def find_engine() -> Engine:
     """Returns the best engine on this machine, and logs which it is.
 
     Raises:
-        InputError: $LC_MUSIC_VAE_SOUNDFONT names no soundfont.
+        InputError: $LC_MUSIC_VAE_SOUNDFONT is not the path of a soundfont.
     """
     soundfont = os.environ.get(VARIABLE)
     if soundfont:
@@ -72,7 +72,7 @@ def _usual_soundfont() -> str:
         for path in sorted(glob.glob(place)):
             if _is_soundfont(path):
                 return path
-    # pretty_midi, which note-seq needs, brings a General MIDI one of 6 MB.
+    # pretty_midi, which note-seq needs, includes a General MIDI soundfont of 6 MB.
     return os.path.join(requirements.folder_of("pretty_midi"), "TimGM6mb.sf2")
 
 
@@ -86,15 +86,15 @@ def _is_soundfont(path: str) -> bool:
 
 
 def render(sequence: Any, path: str, engine: Engine) -> None:
-    """Writes a NoteSequence as a 16-bit WAV at 44.1 kHz, as long as the sequence, its peak just below full scale.
+    """Writes a NoteSequence as a 16-bit WAV at 44.1 kHz, as long as the sequence, with its peak just below full scale.
 
     Args:
         sequence: A `note_seq.NoteSequence`, times in seconds.
         path: The file to create.
-        engine: What `find_engine` found.
+        engine: The result of `find_engine`.
 
     Raises:
-        FileExistsError: There is a file already.
+        FileExistsError: The file already exists.
         InputError: FluidSynth fails.
     """
     import numpy as np
@@ -120,7 +120,7 @@ def render(sequence: Any, path: str, engine: Engine) -> None:
         out.setnchannels(sound.shape[1])
         out.setsampwidth(2)
         out.setframerate(RATE)
-        for start in range(0, length, _BLOCK):  # an hour as floats of 64 bits would take 3 GB at each step
+        for start in range(0, length, _BLOCK):  # one hour as 64-bit floats would take 3 GB at each step
             block = np.zeros((min(_BLOCK, length - start), sound.shape[1]))
             part = sound[start : start + _BLOCK]
             block[: len(part)] = part
@@ -130,14 +130,14 @@ def render(sequence: Any, path: str, engine: Engine) -> None:
 
 
 def _by_fluidsynth(sequence: Any, engine: Engine, folder: str) -> Any:
-    """Returns [samples, 2], floats; longer than the sequence, as its last notes ring on. Works in `folder`."""
+    """Returns floats [samples, 2], longer than the sequence because its last notes fade out. Works in `folder`."""
     import note_seq
     import numpy as np
 
     with files.scratch_folder(folder) as scratch:
         midi, raw = os.path.join(scratch, "in.mid"), os.path.join(scratch, "out.raw")
         note_seq.note_sequence_to_midi_file(sequence, midi)
-        # The user's own configuration file could load other soundfonts or effects: none is read.
+        # The user's own configuration file could load other soundfonts or effects, so it is not read.
         command = [engine.program, "-f", os.devnull, "-n", "-i", "-r", str(RATE)]
         command += ["-T", "raw", "-O", "float", "-E", "little", "-F", raw, engine.soundfont, midi]
         done = subprocess.run(  # noqa: S603 - a list of arguments, no shell
@@ -153,7 +153,7 @@ def _by_fluidsynth(sequence: Any, engine: Engine, folder: str) -> Any:
 
 
 def _by_note_seq(sequence: Any, length: int) -> Any:
-    """Returns [samples, 1]. note-seq's synthesiser is silent for drums, so these are short noises of our own."""
+    """Returns [samples, 1]. note-seq's synthesiser is silent for drums, so this function adds short noises for them."""
     import note_seq
     import numpy as np
 

@@ -1,8 +1,8 @@
-"""`index.json`: what was generated to a folder, run by run, the oldest first. Needs no TensorFlow.
+"""`index.json`: the list of outputs in a folder, run by run, the oldest first. Needs no TensorFlow.
 
-A folder may come from a stranger, be shared, or be edited by hand. So every value of its index is checked before it is
-used, and no name in it may lead out of the folder. What is not right is left out, with a message. It stays in the file,
-as do values that are unknown here: they belong to the user.
+A folder may come from an unknown person, be shared, or be edited by hand. So every value of its index is checked before
+it is used, and no name in it may lead out of the folder. Values that are not valid are skipped, with a message. They
+stay in the file, as do unknown values, because they belong to the user.
 """
 
 import json
@@ -17,11 +17,11 @@ INDEX = "index.json"
 _FORMAT = 1
 _MAX_TEXT, _MAX_NAME = 1000, 255
 _MAX_INPUTS, _MAX_DIMENSIONS, _MAX_BARS = 10, 10000, 10**6
-_NEEDED = object()  # in place of a default
+_NEEDED = object()  # instead of a default
 
 
 class _Field(NamedTuple):
-    """A value of a record: what it must be, that in words, and what it is where it is missing or something else."""
+    """A value of a record: its check, the description of the check, and the default if it is missing or not valid."""
 
     is_right: Callable[[Any], bool]
     expected: str
@@ -29,7 +29,7 @@ class _Field(NamedTuple):
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= 1e9  # which NaN is not
+    return type(value) in (int, float) and abs(value) <= 1e9  # false for NaN
 
 
 def _is_text(value: Any) -> bool:
@@ -37,7 +37,7 @@ def _is_text(value: Any) -> bool:
 
 
 def text(value: str) -> str:
-    """Returns as much of a text as a record takes."""
+    """Returns the text, shortened to the length limit of a record."""
     return value if _is_text(value) else value[: _MAX_TEXT - 1] + "…"
 
 
@@ -54,7 +54,7 @@ def _is_share(value: Any) -> bool:
 
 
 def _is_file(ending: str) -> Callable[[Any], bool]:
-    """Returns what says whether a value names a file in the index's own folder."""
+    """Returns a function that checks whether a value names a file in the index's own folder."""
 
     def is_file(value: Any) -> bool:
         if not isinstance(value, str) or "\0" in value or not value.lower().endswith(ending):
@@ -101,7 +101,7 @@ _RUN = {
 
 
 def _read(fields: Dict[str, _Field], value: Any, where: str, faults: List[str]) -> Optional[Dict[str, Any]]:
-    """Returns what `value` has of `fields`, or None if it is no such record; says what is wrong in `faults`."""
+    """Returns the `fields` of `value`, or None if it is not such a record. Adds a text to `faults` for each error."""
     if not isinstance(value, dict):
         faults.append("%s is %.60r, not an object" % (where, value))
         return None
@@ -123,19 +123,19 @@ def _read(fields: Dict[str, _Field], value: Any, where: str, faults: List[str]) 
 
 
 def _known(record: Any) -> Dict[str, Any]:
-    """Returns a record's values, without those that it may do without and has not."""
+    """Returns a record's values, without optional ones that are not set."""
     return {key: v for key, v in record._asdict().items() if v is not None or key not in record._field_defaults}
 
 
 class OutputRecord(NamedTuple):
-    """An output, as the index lists it.
+    """An output in the index.
 
     Attributes:
         file: Name of its MIDI file.
-        title: What it is called.
-        latent: The point of the small latent that it was decoded from, if it is one.
-        nearest: The training window that is nearest to it, as a dict of `nearness.Nearest`, where that is known.
-        audio: Name of its sound, if it has one.
+        title: Its title.
+        latent: The point of the small latent that it was decoded from, if there is one.
+        nearest: The training window that is nearest to it, as a dict of `nearness.Nearest`, if known.
+        audio: Name of its sound file, if there is one.
     """
 
     file: str
@@ -158,17 +158,17 @@ class OutputRecord(NamedTuple):
 
 
 class RunRecord(NamedTuple):
-    """A run, as the index lists it.
+    """A run in the index.
 
     Attributes:
         mode: The generate mode.
         config: Name in the registry.
-        written: When, as in the names of its files.
-        seed: Seed of everything random in it.
+        written: Time of writing, as in the names of its files.
+        seed: Seed of all its random numbers.
         temperature: Softmax temperature of the decoder.
-        outputs: What came of it, in order.
-        inputs: What it was made from.
-        similarity: How near to them it was to be, if that was asked for.
+        outputs: Its outputs, in order.
+        inputs: The inputs that it was made from.
+        similarity: The requested similarity to the inputs, if there was one.
         picture: Name of its sheet of piano rolls.
     """
 
@@ -198,15 +198,15 @@ class RunRecord(NamedTuple):
 
 
 def _content(folder: str) -> Dict[str, Any]:
-    """Returns the JSON of a folder's index, that of an empty one if there is none.
+    """Returns the JSON of a folder's index, or of an empty index if there is none.
 
     Raises:
-        InputError: It is not an index of this toolkit's.
+        InputError: It is not an index of this toolkit.
     """
     path = os.path.join(folder, INDEX)
     advice = "move it away or choose another --output_dir"
     try:
-        content = {} if os.path.islink(path) else files.read_json(path)  # what is written replaces it, not its target
+        content = {} if os.path.islink(path) else files.read_json(path)  # writing replaces the link, not its target
     except ValueError:
         content = {}
     except OSError as e:
@@ -219,7 +219,7 @@ def _content(folder: str) -> Dict[str, Any]:
 
 
 def check(folder: str) -> None:
-    """Raises an `InputError` if there is an `index.json` in `folder` that is somebody else's."""
+    """Raises an `InputError` if `folder` has an `index.json` that is not from this toolkit."""
     _content(folder)
 
 
@@ -227,10 +227,10 @@ def read(folder: str) -> Tuple[List[RunRecord], List[str]]:
     """Reads the index of a folder.
 
     Returns:
-        The runs that it lists, the oldest first; and what in it is not right and was left out, a text each.
+        The runs that it lists, the oldest first; and one text for each value that is not valid and was skipped.
 
     Raises:
-        InputError: It is not an index of this toolkit's.
+        InputError: It is not an index of this toolkit.
     """
     faults: List[str] = []
     where = os.path.join(folder, INDEX) + ": run %d"
@@ -239,15 +239,15 @@ def read(folder: str) -> Tuple[List[RunRecord], List[str]]:
 
 
 def add(folder: str, run: RunRecord) -> None:
-    """Lists one more run; all that the index holds stays as it is.
+    """Adds one run to the index. All other contents of the index stay as they are.
 
     Raises:
-        InputError: It is not an index of this toolkit's, or cannot be written.
+        InputError: It is not an index of this toolkit, or cannot be written.
     """
     content = _content(folder)
     content["runs"].append(run.to_json())
     with files.replacing(os.path.join(folder, INDEX)) as temporary, open(temporary, "w", encoding="utf-8") as f:
-        # An output a line, by the fast encoder: `indent` has Python write each number by itself, seconds for 10,000.
+        # One output per line, with the fast encoder. With `indent`, Python needs seconds for 10,000 outputs.
         f.write(_lines(content, "runs", lambda run: _lines(run, "outputs", _line)) + "\n")
 
 
@@ -256,7 +256,7 @@ def _line(value: Any) -> str:
 
 
 def _lines(value: Any, key: str, write: Callable[[Any], str]) -> str:
-    """Returns an object as JSON with the items of its list `key` last, each on a line of its own."""
+    """Returns an object as JSON. The items of its list `key` come last, each on its own line."""
     if not isinstance(value, dict) or not isinstance(value.get(key), list):
         return _line(value)
     rest = _line({name: other for name, other in value.items() if name != key})[1:-1]

@@ -1,6 +1,6 @@
-"""What a generate run leaves in its folder: MIDI files, their sound, one sheet of piano rolls, and an index of it all.
+"""Writes the files of a generate run: MIDI files, their sound, one sheet of piano rolls, and an index of all of them.
 
-Needs no TensorFlow until something is written. MIDI files, sound and pictures are never overwritten; `index.json` lists
+Needs no TensorFlow until a file is written. MIDI files, sound and pictures are never overwritten. `index.json` lists
 all runs that wrote to the folder, the oldest first, and `index.html` shows them.
 """
 
@@ -18,18 +18,18 @@ from lc_music_vae.system import files, interrupts
 
 logger = logging.getLogger(__name__)
 
-_STAMP, _STAMP_LENGTH = "%Y-%m-%d_%H%M%S", len("2020-12-31_235959")  # when it was written, in a file's name
-_MIN_QPM, _MAX_QPM = 3.6, 60_000_000  # quarters a minute: MIDI has 24 bits for the microseconds of one
+_STAMP, _STAMP_LENGTH = "%Y-%m-%d_%H%M%S", len("2020-12-31_235959")  # time of writing, in a file's name
+_MIN_QPM, _MAX_QPM = 3.6, 60_000_000  # quarters per minute: MIDI has 24 bits for the microseconds of a quarter
 
 
 class Output(NamedTuple):
-    """Something that was generated.
+    """A generated output.
 
     Attributes:
-        title: What it is called on the sheet.
+        title: Its title on the sheet.
         note_sequence: Its notes.
-        latent: The point of the small latent that it was decoded from, if it is one.
-        nearest: The `nearness.Nearest` training window, where that is known.
+        latent: The point of the small latent that it was decoded from, if there is one.
+        nearest: The `nearness.Nearest` training window, if known.
     """
 
     title: str
@@ -44,7 +44,7 @@ class Run(NamedTuple):
     Attributes:
         config: Name in the registry.
         mode: The generate mode.
-        settings: What else an `index.RunRecord` has of the run.
+        settings: Other values of the run in its `index.RunRecord`.
     """
 
     config: str
@@ -53,28 +53,29 @@ class Run(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A form in which an output can be written beside its MIDI file.
+    """A format in which an output can be written in addition to its MIDI file.
 
     Attributes:
-        ending: What its file's name ends with.
-        write: Is given the NoteSequence, the path of the file to create, and how to write it, as `write` has it.
+        ending: The ending of its file's name.
+        write: Function of the NoteSequence, the path of the file to create, and how to write it: the value in the
+            `formats` argument of the function `write`.
     """
 
     ending: str
     write: Callable[[Any, str, Any], None]
 
 
-# By the name of the field that `index.OutputRecord` has for it.
+# Keys are the names of the fields of `index.OutputRecord`.
 FORMATS = {"audio": Format(".wav", audio.render)}
 
 
 def make_folder(path: str) -> str:
-    """Makes the folder `path` if it is not there, and returns it as an absolute path.
+    """Makes the folder `path` if it does not exist, and returns its absolute path.
 
-    What killed commands left half-written in it is removed.
+    Incomplete files that killed commands left in it are removed.
 
     Raises:
-        InputError: It cannot be made or written to, or holds an index or a page that is somebody else's.
+        InputError: It cannot be made or written to, or has an index or a page that is not from this toolkit.
     """
     folder = os.path.abspath(os.path.expanduser(path))
     try:
@@ -97,21 +98,21 @@ def write(
     sheet: Any,
     formats: Optional[Mapping[str, Any]] = None,
 ) -> List[str]:
-    """Writes the MIDI files of a run, what else they are wanted as, its sheet, its entry in the index, and the page.
+    """Writes the MIDI files of a run, the files in other formats, its sheet, its entry in the index, and the page.
 
     Args:
-        folder: As `make_folder` returned it.
-        run: What they come from.
-        outputs: What was generated, in order.
-        sheet: Its picture, a `PIL.Image.Image`.
-        formats: What each output is written as beside MIDI: names in `FORMATS`, and how; for "audio" the engine.
+        folder: The path that `make_folder` returned.
+        run: The run that the outputs come from.
+        outputs: The generated outputs, in order.
+        sheet: Their picture, a `PIL.Image.Image`.
+        formats: The other formats to write: names in `FORMATS`, and how to write each; for "audio" the engine.
 
     Returns:
         Paths of the MIDI files, and of the picture.
     """
     formats = formats or {}
     png = io.BytesIO()
-    with interrupts.postponed():  # a large one is one long call
+    with interrupts.postponed():  # a large picture is one long call
         sheet.save(png, format="PNG")
     with files.all_or_none() as created:
         created += _create([o.note_sequence for o in outputs], folder, "%s_%s" % (run.config, run.mode), png.getvalue())
@@ -126,7 +127,7 @@ def write(
         )
         with _alone_in(folder):
             index.add(folder, record)
-    # From here on the run is listed: nothing of it is taken back.
+    # From here on the run is in the index, so none of its files is removed.
     for name, how in formats.items():
         for output, path in zip(outputs, paths):
             FORMATS[name].write(output.note_sequence, _beside(path, FORMATS[name]), how)
@@ -136,7 +137,7 @@ def write(
 
 
 def _alone_in(folder: str) -> ContextManager[None]:
-    """Keeps other commands from writing to the folder's index and page meanwhile."""
+    """Prevents other commands from writing to the folder's index and page while the block runs."""
     said = "waiting for another command that writes to %s; Ctrl-C stops this one"
     return files.locked(folder, lambda: logger.info(said, folder))
 
@@ -149,21 +150,21 @@ def _record(output: Output, path: str, formats: Iterable[str]) -> index.OutputRe
 
 
 def _beside(path: str, other: Format) -> str:
-    """Returns the path of the file in another format that belongs to a MIDI file."""
+    """Returns the path of a MIDI file's version in another format."""
     return os.path.splitext(path)[0] + other.ending
 
 
 def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
-    """Writes MIDI files named as Magenta names them, all or none, and returns their paths.
+    """Writes MIDI files with Magenta's file names, all or none, and returns their paths.
 
     Raises:
-        InputError: They cannot be written, or one is nothing that MIDI could say.
+        InputError: They cannot be written, or MIDI cannot represent one of them.
     """
     return _create(sequences, folder, stem)
 
 
 def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[bytes] = None) -> List[str]:
-    """Writes MIDI files, and their picture; moves on by a second where anything of these names is."""
+    """Writes MIDI files and their picture. Uses a time one second later if a file with one of the names exists."""
     contents = [_midi(sequence) for sequence in sequences]
     n = len(contents)
     now = time.time()
@@ -175,7 +176,7 @@ def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[byte
             new[stamped + ".png"] = png
         others = [_beside(path, other) for other in FORMATS.values() for path in paths]
         if not any(map(os.path.exists, [*new, *others])):
-            # Another command may take one of the names in this very moment.
+            # Another command may take one of the names at the same moment.
             with contextlib.suppress(FileExistsError), files.all_or_none() as created:
                 for path, content in new.items():
                     with files.creating(path) as temporary, open(temporary, "wb") as f:
@@ -195,7 +196,7 @@ def _midi(sequence: Any) -> bytes:
                 "a tempo of %g quarters a minute cannot be written: MIDI has %s to %d; give music with another"
                 % (tempo.qpm, _MIN_QPM, _MAX_QPM)
             )
-    written = io.BytesIO()  # note_seq's own function leaves the file to be closed by chance
+    written = io.BytesIO()  # note_seq's own function does not close the file itself
     note_seq.note_sequence_to_pretty_midi(sequence).write(written)
     return written.getvalue()
 

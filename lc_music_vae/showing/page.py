@@ -1,7 +1,7 @@
-"""The page to look at and listen to what was generated: `index.html`, one file, made from `index.json`.
+"""The page that shows and plays the outputs: `index.html`, one file, made from `index.json`.
 
-Pictures and notes are inside it, so that it works offline, opened as a file. The code of the page is in `page.html`.
-Only values that `index` accepts come into it, and plain files of the folder whose content fits their names.
+It contains the pictures and notes, so that it works offline, opened as a file. The code of the page is in `page.html`.
+It includes only values that `index` accepts, and regular files of the folder whose content matches their names.
 """
 
 import base64
@@ -27,16 +27,16 @@ _MARK = b'<meta name="generator" content="lc_music_vae">'
 _TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html")
 _DATA = re.compile(rb'<script type="application/json" id="runs">([^<]*)</script>')
 _MAX_SHOWN = 1000  # outputs; a browser draws them in less than a second
-_MAX_MARKS = 200_000  # notes and bars of all of them
-_MAX_BARS = 5000  # of one of them
-_MAX_PICTURES = 32 << 20  # bytes, of all of them
-_MAX_SECONDS = 20  # for reading MIDI files; what the page has once it need not read again
-_MAX_TOLD = 3  # of what is left out
+_MAX_MARKS = 200_000  # notes and bars of all outputs
+_MAX_BARS = 5000  # of one output
+_MAX_PICTURES = 32 << 20  # bytes, of all pictures
+_MAX_SECONDS = 20  # for reading MIDI files; files that are already in the page are not read again
+_MAX_TOLD = 3  # messages about skipped files
 _MAX_PAGE = 64 << 20
 
 
 class _Kind(NamedTuple):
-    """A kind of file: what it is called, how it begins, and how many bytes it may have."""
+    """A kind of file: its name, its first bytes, and its largest size in bytes."""
 
     name: str
     begins: "re.Pattern"
@@ -50,11 +50,11 @@ _HEAD = 12
 
 
 class _Heard(NamedTuple):
-    """What an output sounds like.
+    """The sound of an output.
 
     Attributes:
-        notes: Start and end in seconds, pitch, velocity, and whether it is a drum's; of each, in order.
-        bars: The seconds at which bars begin, and at which the last one ends.
+        notes: For each note, in order: start and end in seconds, pitch, velocity, and whether it is a drum.
+        bars: The times in seconds at which bars begin, and at which the last bar ends.
     """
 
     notes: List[List[Any]]
@@ -62,7 +62,7 @@ class _Heard(NamedTuple):
 
 
 def check(folder: str) -> None:
-    """Raises an `InputError` if there is an `index.html` in `folder` that is somebody else's."""
+    """Raises an `InputError` if `folder` has an `index.html` that is not from this toolkit."""
     path = os.path.join(folder, PAGE)
     try:
         with files.opened(path, follow=False) as f:
@@ -78,15 +78,15 @@ def check(folder: str) -> None:
 def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
     """Writes `index.html` of a folder of generated files, newest run first, and returns its path.
 
-    Files that `index.json` lists and that are gone are left out. So is what is damaged, too large or no plain file of
-    this folder, with one line that says so.
+    Files that `index.json` lists but that no longer exist are skipped. Files that are damaged, too large or not regular
+    files of this folder are skipped too, with a one-line message.
 
     Args:
-        folder: Where the files are.
-        played: NoteSequences that were written just now, by the names of their files: these need not be read.
+        folder: The folder of the files.
+        played: NoteSequences that were just written, by the names of their files. These files need not be read.
 
     Raises:
-        InputError: The index or the page that is there is somebody else's, or the page cannot be written.
+        InputError: The existing index or page is not from this toolkit, or the page cannot be written.
     """
     check(folder)
     runs, faults = index.read(folder)
@@ -102,13 +102,13 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
         template = f.read()
     path = os.path.join(folder, PAGE)
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
-        # Without a `<`, nothing in a name can end the script element that the JSON stands in.
+        # Without a `<`, no text in a name can end the script element that contains the JSON.
         f.write(template.replace("@LEFT@", said if left else "").replace("@RUNS@", data.replace("<", "\\u003c")))
     return path
 
 
 class _Maker:
-    """Collects what the page shows, run by run, the newest first, as long as there is room."""
+    """Collects the contents of the page, run by run, the newest first, up to the limits above."""
 
     def __init__(self, folder: str, played: Dict[str, Any], faults: List[str]):
         self._folder, self._played, self._faults = folder, played, faults
@@ -118,7 +118,7 @@ class _Maker:
         self.looked_at = self.shown = self._faulty = 0
 
     def run(self, run: RunRecord) -> Dict[str, Any]:
-        """Returns what is shown of a run; no outputs where there is no room left."""
+        """Returns the page's data for a run, without outputs if a limit is reached."""
         outputs = []
         for record in run.outputs:
             if self.shown + self._faulty == _MAX_SHOWN or self._marks <= 0:
@@ -136,7 +136,7 @@ class _Maker:
         return dict(shown, outputs=outputs, picture=self._picture(run.picture) if outputs else None)
 
     def _output(self, record: OutputRecord) -> List[Dict[str, Any]]:
-        """Returns what is shown of an output; nothing if its file is gone."""
+        """Returns the page's data for an output; empty if its file no longer exists."""
         content = self._read(record.file, _MIDI)
         if content is None:
             return []
@@ -161,7 +161,7 @@ class _Maker:
         return _heard(song.note_sequence, path)
 
     def _picture(self, name: Optional[str]) -> Optional[str]:
-        """Returns a PNG as a data URI, None if it is gone."""
+        """Returns a PNG as a data URI, or None if it no longer exists."""
         content = self._if_right(name, _PNG)
         if name is None or content is None:
             return None
@@ -172,7 +172,7 @@ class _Maker:
         return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
 
     def _if_right(self, name: Optional[str], kind: _Kind, whole: bool = True) -> Optional[bytes]:
-        """Returns what is in a file, None if there is none; or if it is not right, which is said."""
+        """Returns the contents of a file. Returns None if it does not exist, or, with a message, if it is not valid."""
         try:
             return self._read(name, kind, whole) if name else None
         except InputError as e:
@@ -180,10 +180,10 @@ class _Maker:
             return None
 
     def _read(self, name: str, kind: _Kind, whole: bool = True) -> Optional[bytes]:
-        """Returns what is in a plain file of the folder, None if it is gone.
+        """Returns the contents of a regular file of the folder, or None if it no longer exists.
 
         Raises:
-            InputError: It is no plain file, too large, or of another kind.
+            InputError: It is not a regular file, too large, or of another kind.
         """
         path = os.path.join(self._folder, name)
         try:
@@ -202,7 +202,7 @@ class _Maker:
 
 
 def _heard(sequence: Any, path: str) -> _Heard:
-    """Returns what the page plays of a NoteSequence."""
+    """Returns the notes and bars of a NoteSequence for the page."""
     import numpy as np
 
     from lc_music_vae.music.metre import QUARTERS_PER_BAR
@@ -219,16 +219,16 @@ def _heard(sequence: Any, path: str) -> _Heard:
 
 
 def _known(folder: str) -> Dict[str, _Heard]:
-    """Returns what the page that is there has of MIDI files, by their SHA-256: to read one takes a millisecond."""
+    """Returns the existing page's data of MIDI files, by their SHA-256, because reading one takes a millisecond."""
     try:
         with files.opened(os.path.join(folder, PAGE), follow=False) as f:
             data = _DATA.search(f.read(_MAX_PAGE))
         if data is None:
-            return {}  # there is none
+            return {}  # the page has no data
         outputs = [output for run in json.loads(data.group(1).decode("ascii")) for output in run["outputs"]]
         found = {output["sha256"]: _Heard(output["notes"], output["bars"]) for output in outputs}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return {}  # it was written by another version, or by hand
+        return {}  # the page was written by another version, or by hand
     return {digest: heard for digest, heard in found.items() if _is_heard(heard)}
 
 

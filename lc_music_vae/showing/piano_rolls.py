@@ -1,7 +1,7 @@
-"""Piano rolls of what was generated, on one sheet.
+"""Draws piano rolls of the outputs on one sheet.
 
-Drawn with Pillow: matplotlib, which draws what training came to, would take longer to import and to draw a sheet of 64
-than MusicVAE to sample them.
+Uses Pillow. matplotlib, which draws the picture of the training, would take longer to import and to draw a sheet of 64
+outputs than MusicVAE takes to sample them.
 """
 
 import math
@@ -35,7 +35,7 @@ def pitch_name(pitch: int) -> str:
 
 
 class Panel(NamedTuple):
-    """Where a roll is on its sheet, in pixels, and what it shows: so many bars, pitches from `low` to `high`."""
+    """A roll's place on its sheet, in pixels, and what it shows: the number of bars, and pitches `low` to `high`."""
 
     left: int
     top: int
@@ -45,11 +45,11 @@ class Panel(NamedTuple):
     high: int
 
     def x(self, quarter: float) -> int:
-        """Returns where a time is."""
+        """Returns the x position of a time."""
         return self.left + round(quarter / (self.bars * QUARTERS_PER_BAR) * self.width)
 
     def y(self, pitch: float) -> int:
-        """Returns where a pitch is."""
+        """Returns the y position of a pitch."""
         return self.top + round((self.high - pitch) / (self.high - self.low) * _HEIGHT)
 
 
@@ -61,7 +61,7 @@ def _roll(sequence: note_seq.NoteSequence) -> Roll:
 
 
 def _font(size: int) -> ImageFont.ImageFont:
-    """Returns DejaVu Sans, which matplotlib brings and which has most alphabets' letters; does not load matplotlib."""
+    """Returns DejaVu Sans from matplotlib's files. It has letters of most alphabets. Does not load matplotlib."""
     folder = requirements.folder_of("matplotlib")
     return ImageFont.truetype(
         os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"), size, layout_engine=ImageFont.Layout.BASIC
@@ -69,7 +69,7 @@ def _font(size: int) -> ImageFont.ImageFont:
 
 
 def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
-    """Returns where `draw` puts each roll: row by row, all to one scale."""
+    """Returns the place of each roll in `draw`: row by row, all at the same scale."""
     pitches = [pitch for roll in rolls for _, _, pitch in roll] or [60]
     low, high = min(pitches) - _MARGIN, max(pitches) + _MARGIN
     end = max((end for roll in rolls for _, end, _ in roll), default=0)
@@ -83,12 +83,12 @@ def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
 
 
 def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = COLUMNS) -> Image.Image:
-    """Draws NoteSequences as piano rolls on one sheet, row by row, all to one scale.
+    """Draws NoteSequences as piano rolls on one sheet, row by row, all at the same scale.
 
     Args:
-        sequences: What to draw, at least one.
-        titles: One a sequence.
-        columns: Rolls in a row.
+        sequences: The NoteSequences to draw, at least one.
+        titles: One title per sequence.
+        columns: Number of rolls in a row.
     """
     rolls = [_roll(sequence) for sequence in sequences]
     placed = panels(rolls, columns)
@@ -96,7 +96,7 @@ def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], colu
     sheet = Image.new("RGB", (right + _RIGHT, bottom + _BOTTOM), "white")
     pen = ImageDraw.Draw(sheet)
     label_font, title_font = _font(_LABEL_SIZE), _font(_TITLE_SIZE)
-    lowest = {panel.left: panel.top for panel in placed}  # of each column: the last one of a column wins
+    lowest = {panel.left: panel.top for panel in placed}  # per column: the last panel remains
     pen.text((_LEFT - 4, bottom + 4), "bar", fill=_TEXT, font=label_font, anchor="rt")
     for panel, roll, title in zip(placed, rolls, titles):
         _draw_roll(pen, panel, roll)
@@ -113,7 +113,7 @@ def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], colu
 
 
 def _named(panel: Panel) -> List[int]:
-    """Returns the pitches that have a line: every C, or E and G too where there is room; if none, the lowest note."""
+    """Returns the pitches that have a line: every C, and E and G too if there is room; if none, the lowest note."""
     named = (0,) if panel.high - panel.low > 36 else (0, 4, 7)
     found = [pitch for pitch in range(panel.low + 1, panel.high) if pitch % 12 in named]
     return found or [panel.low + _MARGIN]
@@ -129,13 +129,13 @@ def _draw_roll(pen: ImageDraw.ImageDraw, panel: Panel, roll: Roll) -> None:
             pen.line((panel.x(quarter), top, panel.x(quarter), bottom), fill=_BAR if is_bar else _GRID)
     pen.rectangle((panel.left, top, panel.left + panel.width, bottom), outline=_TEXT)
     for start, end, pitch in roll:
-        # A white pixel is left before what comes next, unless that is all there is.
+        # One white pixel separates a note from the next one, unless the note is only one pixel wide.
         left, right = panel.x(start) + 1, max(panel.x(start) + 1, panel.x(end) - 1)
         pen.rectangle((left, panel.y(pitch + 0.45), right, panel.y(pitch - 0.45)), fill=NOTE)
 
 
 def _shortened(title: str, font: ImageFont.ImageFont, width: int) -> str:
-    """Returns as much of a title as there is room for."""
+    """Returns the title, shortened to the width."""
     shown = title
     while shown and font.getlength(shown) > width:
         shown = shown[:-2].rstrip() + "…" if len(shown) > 2 else ""

@@ -1,8 +1,8 @@
-"""What is kept between commands, in `~/.cache/lc_music_vae`: folders that are made once and then only read.
+"""The cache between commands, in `~/.cache/lc_music_vae`: folders that are made once and then only read.
 
 An entry has versions, one for each state of its source. A version is made in a scratch folder and then renamed, so it
-is complete or absent, and it never changes. A reader holds a shared lock on it. When a new version has been made, older
-ones are removed, unless somebody reads them. Where the file system has no locks, nothing is removed.
+is complete or absent, and it never changes. A reader holds a shared lock on it. When a new version is made, older
+versions are removed, unless a process is reading them. If the file system has no locks, nothing is removed.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from lc_music_vae.system import files
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 10  # to make a version while other processes remove it
+_TRIES = 10  # attempts to make a version while other processes remove it
 _THERE = (errno.EEXIST, errno.ENOTEMPTY)
 
 
@@ -27,14 +27,14 @@ def cache_dir() -> str:
 
 
 def key(text: str) -> str:
-    """Returns a name for what `text` says: 16 hexadecimal digits of its SHA-256."""
+    """Returns a name for the content of `text`: 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
 
 
 def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -> Tuple[str, int]:
-    """Returns the folder of a version, and a descriptor: until it is closed, nobody removes the version.
+    """Returns the folder of a version, and a descriptor. No process removes the version until the descriptor is closed.
 
-    If the version is not there, it is made first. Where several processes want it at once, one makes it and the others
+    If the version does not exist, it is made first. If several processes want it at once, one makes it and the others
     wait.
 
     Args:
@@ -60,7 +60,7 @@ def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -
 
 
 def _hold(place: str, whole: str) -> Optional[int]:
-    """Returns a descriptor that keeps the version from being removed until it is closed, or None if it is not there."""
+    """Returns a descriptor that protects the version from removal until it is closed; None if there is no version."""
     files.tidy(os.path.dirname(place))
     try:
         descriptor = os.open(place, os.O_RDONLY)
@@ -92,7 +92,7 @@ def _make(place: str, whole: str, make: Callable[[str], None]) -> None:
                 try:
                     os.rename(made, place)
                 except OSError as e:
-                    # Where there are no locks, another process may have been faster.
+                    # If there are no locks, another process may have been faster.
                     if e.errno not in _THERE or not os.path.isfile(os.path.join(place, whole)):
                         raise
             files.flush(entry)
@@ -104,7 +104,7 @@ def _make(place: str, whole: str, make: Callable[[str], None]) -> None:
 
 
 def forget(place: str) -> None:
-    """Removes a version that nobody reads, and its entry if it has no other."""
+    """Removes a version that no process is reading, and its entry if the entry has no other version."""
     _discard(place)
     _remove_if_empty(os.path.dirname(place))
 

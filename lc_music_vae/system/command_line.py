@@ -1,7 +1,7 @@
-"""What both scripts share: flags are parsed, errors are one line, TensorFlow is quiet.
+"""Code that both scripts share: it parses flags, prints errors as one line and keeps TensorFlow quiet.
 
-Flags are in a `FlagValues` of their own, not in absl's global one. So a notebook can import both scripts, and no
-library adds flags to them. Nothing in here imports TensorFlow.
+Each script has its own `FlagValues` instead of absl's global one. So a notebook can import both scripts, and no library
+adds flags to them. Nothing in this module imports TensorFlow.
 """
 
 import atexit
@@ -21,7 +21,7 @@ from lc_music_vae import __version__
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import interrupts, light_imports, requirements, results
 
-requirements.check()  # before anything is imported that may not be there
+requirements.check()  # before importing packages that may not be installed
 
 from absl import flags  # noqa: E402
 
@@ -29,7 +29,7 @@ _LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: it ends the work as Ctrl-C does."""
+    """SIGTERM arrived. It stops the work in the same way as Ctrl-C."""
 
 
 class FlagSet:
@@ -41,13 +41,13 @@ class FlagSet:
 
     def __init__(self, program: str) -> None:
         self.values = flags.FlagValues()
-        self._program = program  # stands above the flags in the help
+        self._program = program  # printed above the flags in the help
         self.add("log", str, "INFO", text="Threshold of what is logged; DEBUG also shows tracebacks.", choices=_LEVELS)
         self.add("help", bool, False, text="Show this help.", short_name="h")
         self.add("version", bool, False, text="Show the toolkit's version.")
 
     def add(self, name: str, kind: type, default: Any, *, text: str, choices: Sequence[str] = (), **more: Any) -> None:
-        """Adds a flag: its kind is str, int, float or bool."""
+        """Adds a flag. Its kind is str, int, float or bool."""
         define = flags.DEFINE_enum if choices else _DEFINE[kind]
         define(
             name,
@@ -60,7 +60,7 @@ class FlagSet:
         )
 
     def add_all(self, defined: Iterable[Any]) -> None:
-        """Adds flags as `options.flags_of` has them."""
+        """Adds flags in the form that `options.flags_of` returns."""
         for flag in defined:
             self.add(flag.name, flag.kind, flag.default, text=flag.text, choices=flag.choices)
 
@@ -84,20 +84,20 @@ def run(
 ) -> None:
     """Parses flags and runs `main`.
 
-    Ends the process with status 1 on an error, with 130 when SIGINT (Ctrl-C) stopped it and with 143 when SIGTERM did.
-    When all went well it ends the process with 0, unless `argv` is given.
+    Ends the process with status 1 on an error, with 130 if SIGINT (Ctrl-C) stopped it and with 143 if SIGTERM stopped
+    it. If there was no error, it ends the process with 0, unless `argv` is given.
 
     Args:
-        program: Name that error lines start with.
-        description: What `--help` starts with.
+        program: The name at the start of error lines.
+        description: The text at the start of `--help`.
         values: The script's flags.
-        main: Is given the parsed flags.
-        argv: Command line, program first; None is the process's own.
-        when_stopped: What the message says about the work when a signal stopped it.
+        main: The function to call with the parsed flags.
+        argv: Command line, program first; None means the command line of the process.
+        when_stopped: What the message says about the work if a signal stopped it.
     """
 
     def stopped(number: int, where: str = "") -> None:
-        with contextlib.suppress(OSError):  # the reader of stderr may be gone
+        with contextlib.suppress(OSError):  # the process that reads stderr may have ended
             print("%s: stopped%s; %s" % (program, where and " " + where, when_stopped), file=sys.stderr)
         _leave(128 + number)
 
@@ -114,7 +114,7 @@ def run(
         return
     _set_up_logging(values.log)
     light_imports.install()
-    # TensorFlow and magenta make a million objects while they are imported and build graphs. Few of them are garbage.
+    # TensorFlow and magenta make a million objects during import and while building graphs. Few of them are garbage.
     gc.set_threshold(100_000)
     try:
         with contextlib.ExitStack() as stack:
@@ -129,13 +129,13 @@ def run(
             traceback.print_exc()
         _fail(program, e)
     if argv is None:
-        with contextlib.suppress(Exception):  # errors in a library's clean-up do not matter any more
+        with contextlib.suppress(Exception):  # errors in a library's clean-up no longer matter
             atexit._run_exitfuncs()
         _leave(0)
 
 
 def _leave(status: int) -> None:
-    """Ends the process at once: an orderly end takes TensorFlow up to two seconds."""
+    """Ends the process at once, because a normal exit takes TensorFlow up to two seconds."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
@@ -147,7 +147,7 @@ def _terminate(number, frame) -> None:
 
 
 def other_command(program: str, other: str, *arguments: str) -> str:
-    """Returns the command that runs the `other` script as the user ran this `program`, ready to paste."""
+    """Returns the command that runs the `other` script in the way the user ran this `program`, ready to paste."""
     folder, name = os.path.split(sys.argv[0])
     path = os.path.join(folder, name.replace(program, other))
     words = [path]
@@ -169,7 +169,7 @@ def _fail(program: str, error: Exception) -> None:
 
 
 def _set_up_logging(level: str) -> None:
-    """Sends the package's messages to stderr, and keeps those of TensorFlow and its friends for DEBUG."""
+    """Sends the package's messages to stderr. Shows those of TensorFlow and related libraries only at DEBUG."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("lc_music_vae")
@@ -179,7 +179,7 @@ def _set_up_logging(level: str) -> None:
     results.on_stdout()
     if level != "DEBUG":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        for library in ("tensorflow", "absl"):  # note_seq warns through absl of fields in ABC that it does not know
+        for library in ("tensorflow", "absl"):  # note_seq uses absl to warn about ABC fields that it does not know
             logging.getLogger(library).setLevel(logging.ERROR)
         warnings.simplefilter("ignore")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that this one starts

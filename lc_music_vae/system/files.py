@@ -1,7 +1,7 @@
-"""Reading plain files; writing files so that each appears whole or not at all; locks.
+"""Reads regular files, writes files so that each is complete or absent, and locks files and folders.
 
-A file is first written in a scratch folder beside its place. That is a new folder with a unique name, and its process
-holds a lock on it. Only such folders are ever tidied away, and none of them while its process lives.
+A file is first written in a scratch folder next to its final place. The scratch folder is new and has a unique name,
+and its process holds a lock on it. Only scratch folders are removed, and never while their process is running.
 """
 
 import contextlib
@@ -18,29 +18,29 @@ from typing import Any, BinaryIO, Callable, Iterator, List, Union
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is locked there
+except ImportError:  # Windows: there are no locks
     fcntl = None  # type: ignore[assignment]
 
 from lc_music_vae.errors import InputError
 
 _PREFIX = ".lc_music_vae-scratch-"
-_SCRATCH = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}$")  # as `tempfile` draws names
-# What `os.link` says on file systems that have no hard links, such as FAT, exFAT and some of networks.
+_SCRATCH = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}$")  # the names that `tempfile` chooses
+# Errors of `os.link` on file systems without hard links, such as FAT, exFAT and some network file systems.
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
-# Where a folder may not be listed, or a file system has nothing to flush.
+# Errors if a folder may not be listed, or a file system has nothing to flush.
 _NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 _BLOCK = 1 << 20
-_SAMPLES, _SAMPLE = 16, 1 << 16  # places of a file that `identity` reads, and bytes at each
-_PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds: before it is said that this process waits, and between two tries
+_SAMPLES, _SAMPLE = 16, 1 << 16  # number of places in a file that `identity` reads, and bytes read at each
+_PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds until the message about waiting, and between two attempts
 _MAX_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 
 
 @contextlib.contextmanager
 def scratch_folder(folder: str) -> Iterator[str]:
-    """Yields a new folder in `folder`; removes it with all that is in it when the block ends.
+    """Yields a new folder in `folder`, and removes it with all its contents when the block ends.
 
-    Nobody else can have made it or put links into it: its name is random, it is created exclusively, and only this user
-    may enter it.
+    No other user can have made it or put links into it: its name is random, the creation fails if it exists, and only
+    this user may enter it.
     """
     while True:
         scratch = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
@@ -48,7 +48,7 @@ def scratch_folder(folder: str) -> Iterator[str]:
         try:
             if descriptor is not None:
                 _try_lock(descriptor)
-            if os.path.isdir(scratch):  # otherwise `tidy` has just removed it, as a dead process's
+            if os.path.isdir(scratch):  # otherwise `tidy` has just removed it as the folder of a process that has ended
                 yield scratch
                 return
         finally:
@@ -82,7 +82,7 @@ def _scratch(path: str) -> Iterator[str]:
             yield temporary
             flush(folder)
     except OSError as e:
-        # What is read meanwhile speaks for itself.
+        # Errors of reading other files in the block keep their own message.
         if temporary and (isinstance(e, FileExistsError) or e.filename not in (None, temporary)):
             raise
         raise cannot_write(path, e) from e
@@ -90,9 +90,9 @@ def _scratch(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Yields a path to write to; what is written there takes the place of `path` when the block ends well.
+    """Yields a path to write to. When the block ends without an error, the file written there replaces `path`.
 
-    It is on the disk then, not only on its way there.
+    The file is flushed to the disk before that.
     """
     with _scratch(path) as temporary:
         yield temporary
@@ -102,7 +102,7 @@ def replacing(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def creating(path: str) -> Iterator[str]:
-    """Like `replacing`, but raises `FileExistsError` rather than touch a file that is there."""
+    """Like `replacing`, but raises `FileExistsError` if `path` exists, and does not change that file."""
     with _scratch(path) as temporary:
         yield temporary
         flush(temporary)
@@ -111,16 +111,16 @@ def creating(path: str) -> Iterator[str]:
         except OSError as e:
             if e.errno not in _NO_LINKS:
                 raise
-            # The name is taken first, by an empty file that none but this process puts another in place of.
+            # An empty file reserves the name first. Only this process replaces that file.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             os.replace(temporary, path)
 
 
 def flush(path: str) -> None:
-    """Has the disk keep what was written to a file, or what a folder lists, before more is done.
+    """Waits until the contents of a file, or the list of names in a folder, are stored on the disk.
 
     Raises:
-        OSError: It does not.
+        OSError: They cannot be stored.
     """
     if fcntl is None and os.path.isdir(path):  # Windows: folders cannot be opened
         return
@@ -137,7 +137,7 @@ def flush(path: str) -> None:
 
 @contextlib.contextmanager
 def all_or_none() -> Iterator[List[str]]:
-    """Yields a list for the paths of files that its block creates; removes them if that does not end well."""
+    """Yields a list for the paths of files that its block creates. Removes these files if the block raises an error."""
     created: List[str] = []
     try:
         yield created
@@ -149,12 +149,12 @@ def all_or_none() -> Iterator[List[str]]:
 
 
 def lock(file: int, wait: bool = True, shared: bool = False) -> bool:
-    """Locks a descriptor's file or folder until it is closed; a dead process holds nothing.
+    """Locks a descriptor's file or folder until the descriptor is closed. A process that has ended holds no lock.
 
-    `shared`, any number of processes have it, as long as nobody has it alone.
+    With `shared`, any number of processes may hold the lock, as long as no process holds it exclusively.
 
     Returns:
-        Whether it is locked now: without `wait`, it may be that another process has it.
+        Whether this process has the lock now. Without `wait`, another process may have it.
 
     Raises:
         OSError: The file system has no locks.
@@ -168,16 +168,16 @@ def lock(file: int, wait: bool = True, shared: bool = False) -> bool:
 
 
 def _try_lock(descriptor: int) -> None:
-    """Locks a descriptor where its file system can; a scratch folder that is not locked is never tidied away there."""
+    """Locks a descriptor if its file system has locks. If it has none, `tidy` never removes scratch folders there."""
     with contextlib.suppress(OSError):
         lock(descriptor)
 
 
 @contextlib.contextmanager
 def locked(folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Keeps other processes that ask for the same folder waiting, where its file system has locks.
+    """Makes other processes that lock the same folder wait, if its file system has locks.
 
-    `waiting` is called once where this one has waited for a second.
+    `waiting` is called once if this process has waited for a second.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -194,26 +194,26 @@ def locked(folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[
 
 
 def cannot_write(path: str, error: Exception) -> InputError:
-    """Returns the error to raise where `path` cannot be written, by Python or by TensorFlow."""
+    """Returns the error to raise if Python or TensorFlow cannot write `path`."""
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    why = said.splitlines()[0].split("; ")[-1]  # TensorFlow says the file's name first
+    why = said.splitlines()[0].split("; ")[-1]  # TensorFlow's message starts with the file's name
     return InputError("%s cannot be written (%s); when it can be, give the same command again" % (path, why))
 
 
 def write_json(path: str, value: Any) -> None:
-    """Writes `value` as JSON, whole or not at all."""
+    """Writes `value` as JSON. The file is complete or absent."""
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         json.dump(value, f, indent=2, sort_keys=True)
         f.write("\n")
 
 
 def opened(path: str, follow: bool = True) -> BinaryIO:
-    """Opens a plain file for reading, and waits for nobody: a pipe, a device or a socket is refused.
+    """Opens a regular file for reading and never blocks. Refuses a pipe, a device or a socket.
 
-    So is a link, unless it may `follow` it.
+    Refuses a link too, unless `follow` is true.
 
     Raises:
-        OSError: It is not there, cannot be read, or is no plain file.
+        OSError: The file does not exist, cannot be read, or is not a regular file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
@@ -230,8 +230,8 @@ def read_json(path: str, max_bytes: int = _MAX_JSON) -> Any:
     """Returns the JSON value in `path`, or None if there is no such file.
 
     Raises:
-        ValueError: It is no JSON, or more than `max_bytes` of it.
-        OSError: It cannot be read, or is no plain file.
+        ValueError: The file is not JSON, or is larger than `max_bytes`.
+        OSError: The file cannot be read, or is not a regular file.
     """
     try:
         with opened(path) as f:
@@ -247,14 +247,15 @@ def read_json(path: str, max_bytes: int = _MAX_JSON) -> Any:
 
 
 def identity(path: str) -> List[Union[int, str]]:
-    """Returns what tells a plain file from another: while it is the same, the contents are taken to be.
+    """Returns values that identify a regular file. As long as they are the same, its contents are assumed unchanged.
 
-    That is the size, the times at which contents and inode were changed, the inode's number, and the SHA-256 of a
-    megabyte of the contents: beginning, end, and places between. `cp -p` and `rsync -a` set the first of the times, but
-    nothing sets the second; the sample is for file systems that keep neither it nor numbers.
+    The values are the size, the times at which contents and inode were changed, the inode number, and the SHA-256 of a
+    one-megabyte sample of the contents: beginning, end, and places between. `cp -p` and `rsync -a` set the first of the
+    times, but nothing sets the second. The sample is for file systems that store neither the second time nor inode
+    numbers.
 
     Raises:
-        OSError: It cannot be read, or is no plain file.
+        OSError: The file cannot be read, or is not a regular file.
     """
     digest = hashlib.sha256()
     with opened(path) as f:
@@ -267,7 +268,7 @@ def identity(path: str) -> List[Union[int, str]]:
 
 
 def sha256(path: str) -> str:
-    """Returns the SHA-256 of a plain file's bytes, in hexadecimal."""
+    """Returns the SHA-256 of a regular file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with opened(path) as f:
         for block in iter(lambda: f.read(_BLOCK), b""):

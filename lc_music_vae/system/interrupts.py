@@ -1,4 +1,4 @@
-"""Stopping in an orderly way when a signal asks for it. Needs no TensorFlow."""
+"""Stops the work cleanly when a signal arrives. Needs no TensorFlow."""
 
 import contextlib
 import os
@@ -6,14 +6,14 @@ import signal
 import threading
 from typing import Callable, Dict, Iterator, List, Sequence
 
-_places: List[Callable[[], str]] = []  # the arguments of `saying`, the innermost last
+_places: List[Callable[[], str]] = []  # the arguments of the active `saying` blocks, the innermost last
 _heard = threading.Event()  # a handler was called
 _postponing: List[bool] = []  # one for each `postponed` that is active
 
 
 @contextlib.contextmanager
 def handled(signals: Sequence[int], handler: Callable) -> Iterator[None]:
-    """Handles signals while its block runs. Does nothing outside the main thread: Python allows no handlers there."""
+    """Handles signals while its block runs. Does nothing outside the main thread, where Python allows no handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -32,9 +32,10 @@ def handled(signals: Sequence[int], handler: Callable) -> Iterator[None]:
 
 @contextlib.contextmanager
 def postponed() -> Iterator[List[int]]:
-    """Delays signals until its block has ended well; yields a list of those that came, for the block to look at.
+    """Delays signals until its block has ended without an error.
 
-    Signals that are ignored, or that end the process at once, stay as they are. A second signal is not delayed.
+    Yields a list of the signals that arrived, so that the block can check it. Signals that are ignored, or that end the
+    process at once, stay as they are. A second signal is not delayed.
     """
     originals: Dict[int, Callable] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,7 +61,7 @@ def postponed() -> Iterator[List[int]]:
 
 @contextlib.contextmanager
 def saying(where: Callable[[], str]) -> Iterator[None]:
-    """Adds a text to a `KeyboardInterrupt` that leaves its block: where the work stopped."""
+    """Adds a text to a `KeyboardInterrupt` that leaves its block. The text says where the work stopped."""
     _places.append(where)
     try:
         yield
@@ -73,16 +74,16 @@ def saying(where: Callable[[], str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def not_unheard(give_up: Callable[[int, str], None], seconds: float = 1.5) -> Iterator[None]:
-    """Calls `give_up` when SIGINT or SIGTERM came and nothing hears it: TensorFlow computes, in one long call.
+    """Calls `give_up` if SIGINT or SIGTERM arrives during one long call of TensorFlow, so that no handler is called.
 
-    Where signals are `postponed`, nothing is to be cut short, and it is not called.
+    If signals are `postponed`, the work must not be cut short, and `give_up` is not called.
 
-    Python calls handlers in its main thread, between its own instructions; a batch of a large model may take seconds.
+    Python calls handlers in its main thread, between its own instructions. A batch of a large model may take seconds.
 
     Args:
-        give_up: Is called in another thread, with the signal and where the work is, as `saying` has it. It is to end
-            the process.
-        seconds: How long to wait for a handler to be called. How long it then takes is its own affair.
+        give_up: Function that is called in another thread, with the signal and the text of `saying` about where the
+            work is. It must end the process.
+        seconds: How long to wait until a handler is called. The run time of the handler is not limited.
     """
     if not hasattr(os, "set_blocking"):  # Windows
         yield
@@ -102,7 +103,7 @@ def not_unheard(give_up: Callable[[int, str], None], seconds: float = 1.5) -> It
     try:
         current = signal.getsignal(signal.SIGINT)
         with contextlib.ExitStack() as stack:
-            if callable(current):  # nohup and the like have it ignored
+            if callable(current):  # nohup and similar programs make the process ignore it
                 stack.enter_context(handled([signal.SIGINT], current))
             yield
     finally:

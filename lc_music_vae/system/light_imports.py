@@ -1,12 +1,12 @@
 """Imports note_seq and magenta without the packages that only their notebooks, audio files and data sets need.
 
 Importing note_seq loads librosa, bokeh, IPython, pandas and pkg_resources. Importing magenta loads TensorFlow Datasets
-and sklearn. They take most of the time, and no command here calls the functions that need them. While note_seq and
-magenta are imported, other modules stand in for these packages. Such a module loads the real package when something in
-it is first used. Afterwards `import librosa` gives librosa.
+and sklearn. They take most of the import time, and no command here calls the functions that need them. While note_seq
+and magenta are imported, placeholder modules replace these packages. A placeholder loads the real package when one of
+its attributes is first used. Afterwards `import librosa` gives librosa.
 
-Commands and worker processes `install` this. A program that imports the package as a library gets note_seq and magenta
-as they are.
+Commands and worker processes call `install`. A program that imports the package as a library gets the normal note_seq
+and magenta.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ _DEFERRED = (
 
 
 class _Deferred(types.ModuleType):
-    """Stands for a module that is imported when an attribute of it is first needed."""
+    """Placeholder for a module that is imported when one of its attributes is first needed."""
 
     def __getattr__(self, name):
         if sys.modules.get(self.__name__) is self:
@@ -62,7 +62,7 @@ def _deferring() -> Iterator[None]:
 
 
 class _Finder:
-    """Finds the importers as Python does, and has them executed while the rest is deferred."""
+    """Finds note_seq and magenta as Python does, and executes them while the packages above are deferred."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -77,11 +77,11 @@ class _Finder:
             with _deferring():
                 execute(module)
 
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # of this one loader
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # only of this loader
         return spec
 
 
 def install() -> None:
-    """Makes later imports of note_seq and magenta light; what is imported already stays as it is."""
+    """Makes later imports of note_seq and magenta light. Modules that are already imported stay as they are."""
     if _Finder not in sys.meta_path:
         sys.meta_path.insert(0, _Finder)

@@ -1,4 +1,4 @@
-"""Work in other processes, its results in order. Nothing in here imports TensorFlow: workers do, if they need it."""
+"""Runs work in other processes and returns results in order. Only workers that need TensorFlow import it."""
 
 import collections
 import contextlib
@@ -14,8 +14,8 @@ from joblib.externals import loky
 
 from lc_music_vae.system import processes
 
-_AHEAD = 32  # items a worker in flight: bounds the memory, and bridges the time in which results are not asked for
-_TRIES = 2  # a worker may be killed for another's want of memory
+_AHEAD = 32  # items in flight per worker: limits the memory, and keeps workers busy while no results are requested
+_TRIES = 2  # a worker may be killed because another process needs memory
 
 
 def cores() -> int:
@@ -25,11 +25,11 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def ordered_map(workers: int) -> Iterator[Callable[[Callable, Iterable, Callable], Iterator]]:
-    """Yields a `map` that computes in so many worker processes, which end with the block; 0 computes here.
+    """Yields a `map` that computes in `workers` processes, which end with the block. 0 computes in this process.
 
-    Beside the function and the items it is given what to make of an item whose worker was killed, each time that it was
-    tried: a function of the item and of why, in words. The functions and their results must be picklable; items are
-    taken a bounded number ahead.
+    Its arguments are the function, the items, and a function `lost`. If the worker of an item is killed at every
+    attempt, the result is that of `lost`, which gets the item and the reason as a text. The functions and their results
+    must be picklable. A limited number of items is read ahead.
     """
     if not workers:
         yield lambda function, items, lost: map(function, items)
@@ -42,7 +42,7 @@ def ordered_map(workers: int) -> Iterator[Callable[[Callable, Iterable, Callable
 
 
 class _Pool:
-    """So many workers, and a thread for each that waits for it."""
+    """A number of workers, and one thread for each that waits for its results."""
 
     def __init__(self, number: int):
         self._workers = [processes.Worker() for _ in range(number)]
@@ -65,13 +65,13 @@ class _Pool:
             while self._asked:
                 packed = self._asked.popleft().result()
                 submit(1)
-                yield pickle.loads(zlib.decompress(packed))  # noqa: S301 - our own workers made it
+                yield pickle.loads(zlib.decompress(packed))  # noqa: S301 - from our own workers
 
         submit(_AHEAD * len(self._workers))
         return results()
 
     def close(self) -> None:
-        """Ends the workers, whatever they are doing."""
+        """Ends the workers, even if they are busy."""
         for future in self._asked:
             future.cancel()
         self._asked.clear()
@@ -94,5 +94,5 @@ class _Pool:
 
 
 def _packed(function: Callable[[Any], Any], item: Any) -> bytes:
-    """Compressed: the one-hot windows of a song are many times what they are packed."""
+    """Returns the compressed result: the one-hot windows of a song are many times larger without compression."""
     return zlib.compress(pickle.dumps(function(item), 4), 1)

@@ -1,10 +1,11 @@
-r"""Names of folders and files that TensorFlow takes as they are.
+r"""Names of folders and files that TensorFlow does not misread.
 
-In places it reads a path as a pattern: below a folder with `[` or `\` in its name it finds no checkpoint, and below one
-with `*` or `?` it removes old ones of other folders that match. Bytes that are no UTF-8 it does not take at all.
+Some of its functions read a path as a pattern. Below a folder with `[` or `\` in its name, TensorFlow finds no
+checkpoint. Below a folder with `*` or `?`, it removes old checkpoints of other folders that match. It does not accept
+bytes that are not UTF-8.
 
-Linux has another name for whatever is open. It is used where the own one will not do, and leaves nothing
-behind however the process ends.
+Linux has a second name for every open file or folder. This module uses that name if TensorFlow cannot use the first
+one. The second name leaves no files behind, even if the process is killed.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ _OPEN = "/proc/self/fd/%s"
 
 
 def is_plain(path: str) -> bool:
-    """Returns whether TensorFlow takes `path` for what it is."""
+    """Returns whether TensorFlow reads `path` as a plain name."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -29,11 +30,11 @@ def is_plain(path: str) -> bool:
 
 @contextlib.contextmanager
 def named(path: str) -> Iterator[str]:
-    """Yields a name for the folder or file `path` that TensorFlow takes, good until the block ends.
+    """Yields a name for the folder or file `path` that TensorFlow accepts. It is valid until the block ends.
 
     Raises:
-        InputError: There is none on this system.
-        OSError: It cannot be opened.
+        InputError: This system has no such name.
+        OSError: `path` cannot be opened.
     """
     if is_plain(path):
         yield path
@@ -52,5 +53,5 @@ def named(path: str) -> Iterator[str]:
 
 
 def shown(path: str) -> str:
-    """Returns how the user calls what `named` may have yielded a name for."""
+    """Returns the user's name for a path that `named` may have yielded."""
     return os.readlink(path) if path.startswith(_OPEN % "") else path

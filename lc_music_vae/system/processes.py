@@ -1,12 +1,12 @@
-"""Processes that work for this one and can be ended at any moment, whatever they are doing.
+"""Worker processes that this process can end at any moment, even if they are busy.
 
-A damaged file can keep a regular expression or a parser busy for ever. It then holds the interpreter: signals are not
-handled and other threads do not run. In a process of its own, the kernel limits its time and its memory, and this
-process waits for it and can handle signals.
+A damaged file can keep a regular expression or a parser busy forever. It then blocks the interpreter: signals are not
+handled and other threads do not run. In a separate process, the kernel limits the time and the memory of the work.
+This process waits for it and can handle signals.
 
-Such a process is a new one, not a fork: TensorFlow does not survive a fork. Unlike those of `multiprocessing` it does
-not run the user's script again. It has a session of its own, so that Ctrl-C reaches this process only. It ends with
-the thread that started it, however that thread ends.
+A worker is a new process, not a fork, because TensorFlow does not work after a fork. Unlike the processes of
+`multiprocessing`, it does not run the user's script again. It has its own session, so that Ctrl-C reaches this process
+only. It ends when the thread that started it ends, for any reason.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from typing import IO, Any, Callable, Dict, NamedTuple, Optional, Sequence, Tupl
 
 try:
     import resource
-except ImportError:  # Windows: there is a limit of time alone
+except ImportError:  # Windows: only the time is limited
     resource = None  # type: ignore[assignment]
 
 from lc_music_vae.system import light_imports
@@ -40,34 +40,34 @@ _ENVIRONMENT = dict(
     CUDA_VISIBLE_DEVICES="",
     TF_CPP_MIN_LOG_LEVEL="3",
     PYTHONWARNINGS="ignore",
-    MALLOC_ARENA_MAX="1",  # each arena takes 64 MB of addresses, which the limit of memory counts
+    MALLOC_ARENA_MAX="1",  # each arena takes 64 MB of address space, which counts towards the memory limit
 )
-_PATIENCE = 12  # times the limit of the processor's time may pass on the clock: the machine may be slow, or busy
+_PATIENCE = 12  # limit of wall-clock time, in multiples of the CPU time limit: the machine may be slow, or busy
 _OUT_OF_MEMORY = 77  # exit status
 _READY = "ready"
 _SET_PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
 
 class Limits(NamedTuple):
-    """What one computation may take: seconds of the processor's time, and MB beyond what the process has already."""
+    """Limits of one computation: seconds of CPU time, and MB in addition to what the process already has."""
 
     seconds: int
     megabytes: int
 
 
 class EndedError(Exception):
-    """A process ended before it gave an answer; the text says why."""
+    """A process ended before it gave an answer. The text says why."""
 
 
 class Worker:
-    """A process that computes one thing at a time. It is started when it is first needed, and after it has ended."""
+    """A process that computes one item at a time. It starts when it is first needed, and again after it has ended."""
 
     def __init__(self, modules: Sequence[str] = (), idle: Optional[float] = None):
         """Describes the process.
 
         Args:
-            modules: What it imports before it answers the first question.
-            idle: Seconds without work after which it ends; None is never.
+            modules: The modules that it imports before it answers the first question.
+            idle: Seconds without work after which it ends; None means never.
         """
         self._modules, self._idle = list(modules), idle
         self._process: Optional[subprocess.Popen] = None
@@ -77,7 +77,7 @@ class Worker:
         self._closed = False
 
     def start(self) -> subprocess.Popen:
-        """Starts the process if it does not run, and does not wait until it is ready."""
+        """Starts the process if it is not running, and does not wait until it is ready."""
         with self._lock:
             if self._closed:
                 raise EndedError("it is not needed any more")
@@ -87,12 +87,12 @@ class Worker:
             return self._process
 
     def compute(self, function: Callable[[Any], Any], item: Any, limits: Optional[Limits] = None) -> Any:
-        """Returns `function(item)`, computed there; function, item and result must be picklable.
+        """Returns `function(item)`, computed in the process. Function, item and result must be picklable.
 
         Raises:
-            EndedError: The process did, of itself, or because it went beyond the limits.
-            OSError: It cannot be started.
-            Exception: What `function` raises.
+            EndedError: The process ended on its own, or because it exceeded the limits.
+            OSError: The process cannot be started.
+            Exception: Any error that `function` raises.
         """
         asked = pickle.dumps((limits, pickle.dumps((function, item), 4)), 4)
         try:
@@ -104,7 +104,7 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """Ends the process for good; may be called in another thread than computes."""
+        """Ends the process for good. May be called in a different thread from the one that computes."""
         with self._lock:
             self._closed = True
             process = self._process
@@ -127,8 +127,8 @@ class Worker:
                 timer.start()
             questions.write(asked)
             questions.flush()
-            self._ready = self._ready or pickle.load(answers) == _READY  # noqa: S301 - our own process said it
-            return pickle.load(answers)  # noqa: S301 - our own process made it
+            self._ready = self._ready or pickle.load(answers) == _READY  # noqa: S301 - from our own process
+            return pickle.load(answers)  # noqa: S301 - from our own process
         except (EOFError, OSError, pickle.UnpicklingError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1)
@@ -136,10 +136,10 @@ class Worker:
             self._forget()
             if status == 0:
                 raise _IdleError("it had nothing to do") from None
-            if not ready and not self._closed:  # no fault of the item's
+            if not ready and not self._closed:  # the item is not the cause
                 raise _cannot_start("it ended with status %s" % status) from None
             raise EndedError(_why(status, late.is_set(), limits)) from None
-        except BaseException:  # its answer must not be taken for that to another question
+        except BaseException:  # its answer must not be used as the answer to another question
             self._forget()
             raise
         finally:
@@ -152,7 +152,7 @@ class Worker:
 
 
 class _IdleError(EndedError):
-    """It ended because it had no work, in the same moment as it was given some."""
+    """The process ended because it had no work, at the same moment as it was given work."""
 
 
 def _cannot_start(why: str) -> OSError:
@@ -175,17 +175,17 @@ def _started(modules: Sequence[str], idle: Optional[float]) -> subprocess.Popen:
 
 
 def _pipes(process: subprocess.Popen) -> Tuple[IO[bytes], IO[bytes]]:
-    """Returns where the process is asked, and where it answers."""
+    """Returns the pipe for questions to the process, and the pipe for its answers."""
     return cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
 
 
 def _end(process: subprocess.Popen, owner: int) -> None:
-    """Ends a process that this one started, but not one that it knows of by a fork alone."""
+    """Ends a process if this process started it. Does nothing in a fork of the process that started it."""
     if os.getpid() != owner:
         return
     process.kill()
     for stream in _pipes(process):
-        with contextlib.suppress(OSError):  # what was not written yet
+        with contextlib.suppress(OSError):  # data that is not written yet
             stream.close()
     process.wait()
 
@@ -195,7 +195,7 @@ def _why(status: Optional[int], late: bool, limits: Optional[Limits]) -> str:
         return "it takes more than %d s to read" % limits.seconds
     if limits and status == _OUT_OF_MEMORY:
         return "it takes more than %d MB to read" % limits.megabytes
-    if limits and status in (-signal.SIGABRT, -signal.SIGSEGV):  # what C's libraries do without memory
+    if limits and status in (-signal.SIGABRT, -signal.SIGSEGV):  # how C libraries end when there is no memory
         return "it takes more than %d MB to read, or breaks what reads it" % limits.megabytes
     if status == -getattr(signal, "SIGKILL", 0):
         return "the process that read it was killed, most likely for want of memory"
@@ -209,7 +209,7 @@ def serve(parent: int, modules: Sequence[str], idle: Optional[float]) -> None:
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    os.dup2(nothing, 1)  # what libraries print must not be taken for an answer
+    os.dup2(nothing, 1)  # text that libraries print must not be read as an answer
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     light_imports.install()
@@ -228,7 +228,7 @@ def _next(asked: Any, idle: Optional[float]) -> Any:
         timer.daemon = True
         timer.start()
     try:
-        return pickle.load(asked)  # noqa: S301 - our parent made it
+        return pickle.load(asked)  # noqa: S301 - from our parent
     except EOFError:
         os._exit(0)
     finally:
@@ -238,7 +238,7 @@ def _next(asked: Any, idle: Optional[float]) -> Any:
 
 def _answered(limits: Optional[Limits], asked: bytes) -> bytes:
     try:
-        function, item = pickle.loads(asked)  # noqa: S301 - our parent made it
+        function, item = pickle.loads(asked)  # noqa: S301 - from our parent
         with _limited(limits):
             answer = True, function(item)
     except MemoryError:
@@ -250,12 +250,12 @@ def _answered(limits: Optional[Limits], asked: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _limited(limits: Optional[Limits]):
-    """While the block runs, the kernel ends this process after too much time and refuses it too much memory."""
+    """While the block runs, the kernel limits the time and the memory of this process."""
     before: Dict[int, Any] = {}
     if limits and resource:
         used = time.process_time()
         before = _lowered({resource.RLIMIT_CORE: 0, resource.RLIMIT_CPU: math.ceil(used + limits.seconds)})
-        with contextlib.suppress(OSError):  # where there is no /proc
+        with contextlib.suppress(OSError):  # if there is no /proc
             with open("/proc/self/statm") as f:
                 size = int(f.read().split()[0]) * resource.getpagesize()
             before.update(_lowered({resource.RLIMIT_AS: size + (limits.megabytes << 20)}))
@@ -267,7 +267,7 @@ def _limited(limits: Optional[Limits]):
 
 
 def _lowered(values: Dict[int, int]) -> Dict[int, Any]:
-    """Lowers this process's soft limits of these kinds, and returns what they and the hard ones were."""
+    """Lowers this process's soft limits of these kinds, and returns the soft and hard limits from before."""
     before = {}
     for kind, value in values.items():
         soft, hard = before[kind] = resource.getrlimit(kind)
@@ -277,8 +277,8 @@ def _lowered(values: Dict[int, int]) -> Dict[int, Any]:
 
 
 def _end_with(parent: int) -> None:
-    """Asks the kernel to end this process with its parent. Where it cannot, the process ends when it has answered."""
+    """Asks the kernel to end this process with its parent. If it cannot, the process ends after its answer."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if hasattr(os, "getppid") and os.getppid() != parent and os.name != "nt":
-        os._exit(1)  # it has ended already
+        os._exit(1)  # the parent has already ended

@@ -1,4 +1,4 @@
-"""Progress bars on a terminal; none elsewhere, nor where less than INFO is logged."""
+"""Progress bars on a terminal. There are none elsewhere, and none if INFO messages are not logged."""
 
 import contextlib
 import logging
@@ -11,19 +11,19 @@ _package = logging.getLogger("lc_music_vae")
 
 
 def shown() -> bool:
-    """Returns whether there are bars: else a few log lines say how far the work is."""
+    """Returns whether bars are shown. If not, a few log lines report the progress."""
     return _package.isEnabledFor(logging.INFO) and sys.stderr.isatty()
 
 
 @contextlib.contextmanager
 def bar(what: str, total: Any, unit: str, **options: Any) -> Iterator[tqdm.tqdm]:
-    """Shows a bar while its block runs; log lines of the package stand above it.
+    """Shows a bar while its block runs. Log lines of the package are printed above it.
 
     Args:
-        what: What is done, in a word.
+        what: The work in one word.
         total: Number of units, or None if that is not known.
-        unit: What is counted.
-        options: More of tqdm's.
+        unit: Name of the unit.
+        options: Other options of tqdm.
     """
     with contextlib.ExitStack() as stack:
         if shown():

@@ -1,4 +1,4 @@
-"""What is installed: all that the commands need, or not; and where a package lies. Nothing is imported."""
+"""Checks whether all required packages are installed, and finds a package's folder. Does not import the packages."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ _NEEDED = (
 
 
 def check() -> None:
-    """Ends the process with one line if packages are missing: it says which, and how to get them."""
+    """Ends the process if packages are missing, with one line that says which, and how to install them."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         program = os.path.splitext(os.path.basename(sys.argv[0]))[0]

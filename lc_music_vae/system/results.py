@@ -1,6 +1,7 @@
-"""What a command is for, beside what it says of its work: paths that were written, numbers that were found.
+"""The results of a command, as opposed to its other messages: paths that were written, numbers that were computed.
 
-The scripts show results on stdout, whatever `--log` says; talk is on stderr. In Python they are log records as others.
+The scripts print results on stdout with every value of `--log`. Other messages go to stderr. When called from Python,
+results are log records like all others.
 """
 
 import logging
@@ -13,16 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 def show(text: str) -> None:
-    """Prints to stdout, where who reads it may have seen enough (`--help | head`)."""
+    """Prints to stdout. The program that reads stdout may have stopped reading (`--help | head`)."""
     try:
         print(_encodable(text), flush=True)
     except BrokenPipeError:
-        # Python flushes once more at its end, and would complain.
+        # Python flushes once more when it exits, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _encodable(text: str) -> str:
-    """Returns the text, spelt out where stdout has no characters for it: file names may be bytes that are no text."""
+    """Returns the text, with escapes for what stdout cannot encode: file names may be bytes that are not text."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What is said of the work when it is called from Python: as much as the command says, and no more.
+"""Messages about the work when it is called from Python: the same ones as the command prints, and no more.
 
 The scripts set up logging for their whole process; see `command_line`.
 """
@@ -13,7 +13,7 @@ from typing import Iterator, List
 
 _package = logging.getLogger("lc_music_vae")
 _LIBRARIES = ("tensorflow", "absl")
-# TensorFlow's own code in C++, and processes that this one starts, look there.
+# TensorFlow's C++ code, and processes that this one starts, read these.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONWARNINGS": "ignore"}
 
 _lock = threading.Lock()
@@ -23,10 +23,10 @@ _set_up = contextlib.ExitStack()
 
 @contextlib.contextmanager
 def heard() -> Iterator[None]:
-    """Sends the package's messages to stderr while its block runs, if nobody else takes them; libraries are quiet.
+    """Sends the package's messages to stderr while its block runs, if no other handler gets them. Libraries are quiet.
 
-    Who has set up handlers or levels keeps them; at level DEBUG libraries may talk, too. All is put back when the last
-    of several blocks that run at a time, in threads, has ended.
+    Handlers and levels that the user has set stay as they are. At level DEBUG, libraries may print messages too. Blocks
+    may run at the same time in several threads. Everything is restored when the last of them has ended.
     """
     with _lock:
         if not _running:
@@ -52,7 +52,7 @@ def _talking() -> Iterator[None]:
 
 
 def _has_handlers(root: logging.Logger) -> bool:
-    # absl puts its own there as TensorFlow is imported: nobody has asked for it.
+    # absl adds its own handler when TensorFlow is imported. The user has not asked for it.
     return any(not type(handler).__module__.startswith("absl.") for handler in root.handlers)
 
 
@@ -79,7 +79,7 @@ def _is_error(record: logging.LogRecord) -> bool:
 
 @contextlib.contextmanager
 def _libraries_are_quiet() -> Iterator[None]:
-    # A filter, because TensorFlow 1.15 sets its own level as it is imported: to INFO in a notebook.
+    # A filter, because TensorFlow 1.15 sets its own level when it is imported: to INFO in a notebook.
     loggers = [logging.getLogger(name) for name in _LIBRARIES]
     added = {name: value for name, value in _QUIET.items() if name not in os.environ}
     for logger in loggers:
