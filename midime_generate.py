@@ -35,7 +35,7 @@ def _main(flags) -> None:
 
 def main(argv=None) -> None:
     """Entry point of the console script; `argv` defaults to the arguments of the process."""
-    stopped = "no file is half-written, and the same command begins anew"
+    stopped = "no file is half-written, and the same command starts again"
     command_line.run("midime_generate", __doc__, _flags(), main=_main, argv=argv, when_stopped=stopped)
 
 

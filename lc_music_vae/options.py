@@ -247,7 +247,7 @@ class Training(Options):
     hparams: Union[str, dict] = option("", "Overrides of hyperparameters, such as encoded_z_size=8,max_beta=0.5.")
     augment: Optional[bool] = option(
         None,
-        "Train on transpositions too, drawn anew at each step: the MusicVAE config's own range, or 5 semitones either "
+        "Train on transpositions too, drawn again at each step: the MusicVAE config's own range, or 5 semitones either "
         "way. Left out, no, or as the run began.",
     )
     seed: Optional[int] = option(

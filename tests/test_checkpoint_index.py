@@ -143,7 +143,7 @@ def test_values_that_are_none(places):
 def test_a_table_that_is_cut_off_or_none(places):
     whole = one()
     for content in (b"", whole[-47:], whole[:-1], table(block([header()]), magic=1), whole + b"\0"):
-        with pytest.raises(ValueError, match="^its index is cut off, or is none$"):
+        with pytest.raises(ValueError, match="^its index is cut off, or is not an index$"):
             places(content)
 
 

@@ -147,7 +147,7 @@ def test_a_bundle_holds_one_whole_checkpoint(bundle):
 
 OUTSIDE = "would be written outside the folder it is unpacked to"
 NO_FILE = "is a link or a device, not a file"
-NO_NAME = "is too long a name, or no text"
+NO_NAME = "has too long a name, or one that is not text"
 
 
 @pytest.mark.parametrize(

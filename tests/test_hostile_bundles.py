@@ -124,7 +124,7 @@ HOSTILE_TARS = {
         lambda m: pack({}, [(info("././@LongLink", 5, type=tarfile.GNUTYPE_LONGNAME), b"long")] * 5000),
         "not a readable .tar bundle .maximum recursion|headers of more than 4 MiB",
     ),
-    "a name too long": (lambda m: info("a" * 3000).tobuf(tarfile.GNU_FORMAT) + pack(m), "is too long a name"),
+    "a name too long": (lambda m: info("a" * 3000).tobuf(tarfile.GNU_FORMAT) + pack(m), "has too long a name"),
     "larger than the file": (lambda m: pack({INDEX: m[INDEX]}, [(info(DATA, 9000), b"abc")]), "unexpected end of data"),
     "smaller than nothing": (
         lambda m: pack(m, [(info("a", -4096), b"")]),

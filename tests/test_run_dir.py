@@ -149,7 +149,7 @@ def test_a_checkpoint_that_is_gone_is_never_replaced_by_an_older_one_in_silence(
     remove_checkpoint(run, 12, suffix)
     assert run.latest() == (prefix(run, 5), 5)
     gone = "run_dir=%s: train/model.ckpt-12, which training reached, is gone or lacks a file; put it back, or "
-    gone += "train again, which begins at step 5"
+    gone += "train again, which starts at step 5"
     assert one_line(run.trained, recorded) == gone % run.path
     open(bundle, "w").close()
     assert one_line(run.trained, recorded) == (gone + "; midime_generate checkpoint_file=%s may have it") % (

@@ -145,7 +145,7 @@ def test_what_it_may_say(names, value, record):
 def test_what_it_may_not_say(names, value, expected, record):
     said = "run.json: its run.json says %s=%.60r, not %s; it is damaged, or no model of this toolkit: restore it, or "
     error = one_line(run_json.parse, edited(record.to_json(), names, value), "run.json")
-    assert error == str(InputError(said % (".".join(names), value, expected) + "train anew"))
+    assert error == str(InputError(said % (".".join(names), value, expected) + "train again"))
 
 
 @pytest.mark.faults("run.json edited")

@@ -154,7 +154,7 @@ def _why_unsafe(member: tarfile.TarInfo) -> str:
     if member.size < 0:
         return "is smaller than nothing"
     if len(member.name) > _MAX_NAME or _CONTROL.search(member.name):
-        return "is too long a name, or no text"
+        return "has too long a name, or one that is not text"
     return ""
 
 

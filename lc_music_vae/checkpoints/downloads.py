@@ -228,7 +228,7 @@ def _check_unchanged(path: str, flag: str, sha256: Optional[str]) -> None:
                 % (flag, path, found, recorded, os.path.basename(_record(path)))
             )
         if not recorded:
-            logger.info("%s has SHA-256 %s; it is held against it from now on", path, found)
+            logger.info("%s has SHA-256 %s; the file is compared with it each time from now on", path, found)
     if sha256 and found != sha256:
         raise InputError(
             "%s: %s has SHA-256 %s, not the published one's %s; remove it to download it again"

@@ -101,7 +101,7 @@ def _entries(table: bytes) -> Iterator[Tuple[bytes, bytes]]:
     """Yields the keys and values of a table."""
     footer = table[-_FOOTER:]
     if len(footer) < _FOOTER or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
-        raise ValueError("its index is cut off, or is none")
+        raise ValueError("its index is cut off, or is not an index")
     _, _, at = _handle(footer, 0)
     start, size, _ = _handle(footer, at)
     read = 0

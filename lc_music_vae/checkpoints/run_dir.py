@@ -245,7 +245,7 @@ class RunDir(NamedTuple):
             bundle = self.bundle(run.settings.config)
             raise InputError(
                 "--run_dir=%s: train/model.ckpt-%d, which training reached, is gone or lacks a file; put it back, or "
-                "train again, which begins at step %d%s"
+                "train again, which starts at step %d%s"
                 % (
                     self.path,
                     reached,

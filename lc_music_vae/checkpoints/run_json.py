@@ -225,6 +225,6 @@ def _checked(value: Dict[str, Any], names: Tuple[str, ...], field: _Field, path:
 
 def _damaged(path: str, names: Tuple[str, ...], value: Any, words: str) -> InputError:
     return InputError(
-        "%s: its run.json says %s=%.60r, not %s; it is damaged, or no model of this toolkit: restore it, or train anew"
+        "%s: its run.json says %s=%.60r, not %s; it is damaged, or no model of this toolkit: restore it, or train again"
         % (path, ".".join(names), value, words)
     )

@@ -59,7 +59,7 @@ class SmallVAE:
         if not all((np.abs(result) < _MAX_VALUE).all() for result in results):  # false for NaN, too
             raise InputError(
                 "%s: its small VAE makes NaN or numbers beyond %d of what it was given; if that was a point, it lies "
-                "too far out; else training went astray: train into another --run_dir with a lower learning_rate in "
+                "too far out. Otherwise training failed: train into another --run_dir with a lower learning_rate in "
                 "--hparams" % (self._name, _MAX_VALUE)
             )
 
