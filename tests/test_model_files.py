@@ -165,8 +165,8 @@ def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tm
 
     asked = []
 
-    def fetch(*arguments):
-        asked.append(arguments)
+    def fetch(*arguments, sha256):
+        asked.append((*arguments, sha256))
         return make_checkpoint(str(tmp_path / "came" / "model.ckpt"))
 
     monkeypatch.setattr(downloads, "fetch", fetch)
