@@ -18,7 +18,7 @@ from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.score import Note, Score, Track, normalise
 from lc_music_vae.music.source import STRICT, Song
 from lc_music_vae.music.tempo import QPM
-from lc_music_vae.options import Reading
+from lc_music_vae.options import WHOLE, Reading
 
 # Converters read and write windows at this tempo, with four quarters in a bar.
 _SECONDS_PER_QUARTER = 60.0 / QPM
@@ -126,16 +126,26 @@ class WindowConverter:
         named = metres.other_than_4_4(score.metres, score.bars)
         return ["left out by --metre=4/4: %s; --metre=any reads it" % named] if named else []
 
-    def windows(self, score: Score, transpositions: Sequence[int] = (0,)) -> List[Window]:
+    def windows(
+        self, score: Score, transpositions: Sequence[int] = (0,), part: Tuple[float, float] = WHOLE
+    ) -> List[Window]:
         """Returns the distinct windows of a song, in order of track and first bar.
 
         A window starts at each bar of a phrase if it fits into the phrase from there. A phrase ends where the track
         rests for a whole bar, as in magenta's `extract_melodies`. If a track plays the same window twice,
         it is returned once, with `repeats` 2.
+
+        Args:
+            score: The song.
+            transpositions: Semitones that each window is transposed by.
+            part: Where in the song windows lie, from its start (0) to its end (1); none lies across its edges.
         """
         found: Dict[Tuple[int, bytes], Window] = {}
+        low, high = (round(edge * (len(score.bars) - 1)) for edge in part)
         for track in score.tracks:
             for first_bar in self.first_bars(track, score):
+                if first_bar < low or self.last_bar(score, first_bar) >= high:
+                    continue
                 window = self.window(score, track, first_bar, transpositions=transpositions)
                 if window is None:
                     continue

@@ -6,6 +6,10 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 from lc_music_vae.errors import InputError
 
+LEARNED, UNIT = "learned", "unit"  # the values of decoder_variance
+# What hyperparameters were before they could be chosen: for the records of older runs.
+BEFORE: Dict[str, Any] = {"decoder_variance": UNIT}
+
 
 class HParams(NamedTuple):
     """Hyperparameters of the small VAE and its training.
@@ -21,11 +25,12 @@ class HParams(NamedTuple):
         beta_rate: beta = max_beta * (1 - beta_rate ** (step + 1)); with 0, beta is constant.
         grad_clip: Global norm that gradients are clipped to; 0 means no clipping.
         batch_size: Number of windows in a step; 0 means all of them, up to 512.
+        decoder_variance: `learned`: the decoder gives a variance for each dimension of z; `unit`: 1, as in MidiMe.
     """
 
     encoded_z_size: int = 4
-    latent_encoder_layers: Tuple[int, ...] = (1024, 256, 64)
-    latent_decoder_layers: Tuple[int, ...] = (64, 256, 1024)
+    latent_encoder_layers: Tuple[int, ...] = (512, 256, 64)
+    latent_decoder_layers: Tuple[int, ...] = (64, 256, 512)
     learning_rate: float = 0.001
     decay_rate: float = 1.0
     min_learning_rate: float = 0.00001
@@ -33,6 +38,7 @@ class HParams(NamedTuple):
     beta_rate: float = 0.0
     grad_clip: float = 0.0
     batch_size: int = 0
+    decoder_variance: str = LEARNED
 
     def text(self) -> str:
         """Returns the values as `--hparams` takes them."""
@@ -67,6 +73,7 @@ _RANGES: Dict[str, _Range] = {
     "beta_rate": _Range(lambda x: 0 <= x < 1, "0 or more and below 1"),
     "grad_clip": _between(0, 1e30, "0 or more and at most 1e30"),
     "batch_size": _between(0, 100000, "0 or more and at most 100000"),
+    "decoder_variance": _Range(lambda x: x in (LEARNED, UNIT), "%s or %s" % (LEARNED, UNIT)),
 }
 
 
@@ -88,6 +95,13 @@ def _assignments(given: Union[str, Mapping[str, Any]]) -> List[Tuple[str, List[s
 
 
 def _value(name: str, values: List[str], default: Any) -> Any:
+    value = ",".join(values) if isinstance(default, str) else _numbers(name, values, default)
+    if not _RANGES[name].contains(value):
+        raise InputError("--hparams: %s=%s must be %s" % (name, ",".join(values), _RANGES[name].words))
+    return value
+
+
+def _numbers(name: str, values: List[str], default: Any) -> Any:
     kind = int if isinstance(default, (int, tuple)) else float
     try:
         numbers = [kind(v) for v in values if math.isfinite(float(v))]
@@ -97,10 +111,7 @@ def _value(name: str, values: List[str], default: Any) -> Any:
     if not numbers or len(numbers) != len(values) or (len(numbers) > 1 and not several):
         expected = "%s number%s" % ("whole" if kind is int else "finite", "s" if several else "")
         raise InputError("--hparams: %s=%s is not %s%s" % (name, ",".join(values), "" if several else "a ", expected))
-    value = tuple(numbers) if several else numbers[0]
-    if not _RANGES[name].contains(value):
-        raise InputError("--hparams: %s=%s must be %s" % (name, ",".join(values), _RANGES[name].words))
-    return value
+    return tuple(numbers) if several else numbers[0]
 
 
 def override(hparams: HParams, given: Union[str, Mapping[str, Any], None]) -> HParams:
@@ -135,6 +146,8 @@ def checker(name: str) -> Callable[[Any], bool]:
     default = getattr(HParams(), name)
 
     def is_right(value: Any) -> bool:
+        if isinstance(default, str):
+            return isinstance(value, str) and _RANGES[name].contains(value)
         several = isinstance(default, tuple)
         numbers = value if several else [value]
         # In Python, bool is a subclass of int. A float may be written without a decimal point.

@@ -23,6 +23,8 @@ MAX_STEPS = 10**9
 # For a point of the small latent: N(0, I) gives no values beyond 10, and no decoder makes notes of values like 1e39.
 MAX_COORDINATE = 1000
 MAX_THREADS = 256
+WHOLE = (0.0, 1.0)  # of a song: from its start to its end
+FREE, BALANCED, CLOSE = FIDELITIES = ("free", "balanced", "close")
 
 
 class Limits(NamedTuple):
@@ -243,12 +245,29 @@ class Request(Options):
 class Training(Options):
     """How training is done."""
 
-    num_steps: int = option(500, "Global step to train to; training that was stopped goes on.", Limits(1, MAX_STEPS))
+    num_steps: int = option(
+        0,
+        "Global step to train to; training that was stopped goes on. With 0, training ends by itself, where it makes "
+        "what it was not trained on hardly any likelier.",
+        Limits(0, MAX_STEPS),
+    )
+    fidelity: Optional[str] = option(
+        None,
+        "With --num_steps=0, which way to lean: free learns the songs' manner and ends early; close goes on until the "
+        "model gives their bars back, and makes more copies. Left out, balanced.",
+        Limits(choices=FIDELITIES),
+    )
     hparams: Union[str, dict] = option("", "Overrides of hyperparameters, such as encoded_z_size=8,max_beta=0.5.")
     augment: Optional[bool] = option(
         None,
         "Train on transpositions too, drawn again at each step: the MusicVAE config's own range, or 5 semitones either "
         "way. Left out, no, or as the run began.",
+    )
+    holdout: Optional[float] = option(
+        None,
+        "Share of each song, its last bars, that is kept out of training and scored at its end: how much likelier the "
+        "model makes them than MusicVAE does. Left out, 0, or as the run began.",
+        Limits(0, 0.9, words="from 0 to 0.9"),
     )
     seed: Optional[int] = option(
         None, "Seed of everything random in training. Left out, 0, or as the run began.", Limits(0, MAX_SEED)

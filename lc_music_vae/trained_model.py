@@ -105,6 +105,8 @@ class TrainedModel:
         encoded_z_size: Number of dimensions of the small latent.
         center: Mean position of the songs' windows in the small latent, or zero if it is not known.
             float [encoded_z_size].
+        low: Where the songs begin in each dimension of the small latent, float [encoded_z_size].
+        high: Where they end.
         qpm: Tempo of decoded music.
         program: Program of decoded melodies.
 
@@ -142,13 +144,15 @@ class TrainedModel:
             self._weights.check_encoder(found.fingerprint, found.small.path)
         self.small = _load_small(found)
         self.encoded_z_size = self.small.encoded_z_size
-        self.center = np.array(found.latent_mean or np.zeros(self.encoded_z_size))
-        if self.center.shape != (self.encoded_z_size,):
-            raise InputError(
-                "%s=%s: its run.json says latent.mean of %d dimensions, but its small latent has %d; it is damaged"
-                % (found.small.flag, found.small.path, self.center.size, self.encoded_z_size)
-            )
-        self._residual = found.latent_residual
+        self.center = np.array(found.latent.mean or np.zeros(self.encoded_z_size))
+        self.low, self.high = points.span(found.latent.low, found.latent.high, self.encoded_z_size)
+        for name, value in (("mean", self.center), ("low", self.low), ("high", self.high)):
+            if value.shape != (self.encoded_z_size,):
+                raise InputError(
+                    "%s=%s: its run.json says latent.%s of %d dimensions, but its small latent has %d; it is damaged"
+                    % (found.small.flag, found.small.path, name, value.size, self.encoded_z_size)
+                )
+        self._residual = found.latent.residual
         expected = music_vae.z_size(found.music_vae)
         if self.small.z_size != expected:
             raise InputError(
@@ -301,13 +305,13 @@ class TrainedModel:
         return self.decode(points.similar(mean[0], n, similarity, seed=self._seed, first=first), temperature)
 
     def walk(self, num_steps: int, temperature: float = 0.5) -> List[Music]:
-        """Moves each dimension of the small latent from -2.5 to 2.5, with the others at the songs' mean.
+        """Moves each dimension of the small latent over what the songs cover, with the others at the songs' mean.
 
         Returns:
             For each dimension, `num_steps` NoteSequences.
         """
         Limits(1, MAX_OUTPUTS).check("num_steps", num_steps)
-        way = points.walk(self.center, num_steps)
+        way = points.walk(self.center, num_steps, low=self.low, high=self.high)
         flat = self.decode(way.reshape(-1, self.encoded_z_size), temperature)
         starts = range(0, len(flat), num_steps)
         return [Music(flat[i : i + num_steps], flat.latents[i : i + num_steps], self._nearest) for i in starts]

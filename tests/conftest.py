@@ -196,7 +196,7 @@ def trained(tmp_path_factory):
     import lc_music_vae
 
     folder = str(tmp_path_factory.mktemp("trained"))
-    lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, folder)
+    lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, folder, num_steps=500)
     return folder
 
 

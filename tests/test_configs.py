@@ -48,8 +48,11 @@ def test_overrides():
     assert values.encoded_z_size == 8
     assert values.latent_encoder_layers == (512, 128)
     assert values.max_beta == 0.5
-    assert values._replace(encoded_z_size=4, latent_encoder_layers=(1024, 256, 64), max_beta=1.0) == HParams()
+    assert values._replace(encoded_z_size=4, latent_encoder_layers=(512, 256, 64), max_beta=1.0) == HParams()
     assert hparams.override(HParams(), "latent_decoder_layers=[64,512]").latent_decoder_layers == (64, 512)
+    assert hparams.override(HParams(), "decoder_variance=unit,batch_size=2") == HParams(
+        decoder_variance="unit", batch_size=2
+    )
 
 
 def test_text_round_trips():
@@ -112,8 +115,8 @@ def test_wrong_overrides_are_one_line(text, message):
 def test_defaults_are_those_of_the_design():
     assert HParams() == HParams(
         encoded_z_size=4,
-        latent_encoder_layers=(1024, 256, 64),
-        latent_decoder_layers=(64, 256, 1024),
+        latent_encoder_layers=(512, 256, 64),
+        latent_decoder_layers=(64, 256, 512),
         learning_rate=0.001,
         decay_rate=1.0,
         min_learning_rate=0.00001,
@@ -121,6 +124,7 @@ def test_defaults_are_those_of_the_design():
         beta_rate=0.0,
         grad_clip=0.0,
         batch_size=0,
+        decoder_variance="learned",
     )
 
 

@@ -14,8 +14,8 @@ from lc_music_vae.checkpoints import bundles
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files
-from lc_music_vae.training import estimator
 from lc_music_vae.training import evaluate as evaluating
+from lc_music_vae.training import hooks
 
 pytestmark = [pytest.mark.faults("damaged run folders, and files that are not its own"), pytest.mark.slow]
 
@@ -263,7 +263,7 @@ def test_a_musicvae_that_cannot_decode_is_not_trained_on(tmp_path, base):
 
 
 def test_what_a_full_disk_leaves_of_a_checkpoint_is_removed_at_once(run, base, monkeypatch):
-    save = estimator._Saver.save
+    save = hooks.Saver.save
 
     def on_a_full_disk(self, sess, path, *arguments, **kwargs):
         for name in (".data-00000-of-00001.tempstate123", ".index.tempstate123"):
@@ -271,11 +271,11 @@ def test_what_a_full_disk_leaves_of_a_checkpoint_is_removed_at_once(run, base, m
                 f.write("half")
         raise tf.errors.ResourceExhaustedError(None, None, "%s; No space left on device" % path)
 
-    monkeypatch.setattr(estimator._Saver, "save", on_a_full_disk)
+    monkeypatch.setattr(hooks.Saver, "save", on_a_full_disk)
     with pytest.raises(InputError, match="No space left on device"):
         lc_music_vae.train(SMALL, str(base / "song.mid"), run, num_steps=3)
     assert not [name for name in os.listdir(os.path.join(run, "train")) if "tempstate" in name]
-    monkeypatch.setattr(estimator._Saver, "save", save)
+    monkeypatch.setattr(hooks.Saver, "save", save)
     lc_music_vae.train(SMALL, str(base / "song.mid"), run, num_steps=3)
 
 

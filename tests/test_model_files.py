@@ -71,7 +71,7 @@ def test_a_run_says_all(folder, run, pretrained):
     found = find(run_dir=folder)
     small = Checkpoint(folder, prefix_in(folder), None, None, "--run_dir")
     vae = Checkpoint(pretrained, pretrained, None, None, "--vae_checkpoint_file")
-    assert found == (CONFIG, VAE, small, vae, None, 96.5, 73, [0.5, -1], 0.25, -1, folder)
+    assert found == (CONFIG, VAE, small, vae, None, 96.5, 73, run_json.Latent([0.5, -1], 0.25), -1, folder)
 
 
 def test_a_prefix_in_its_run_and_a_bundle_say_the_same(folder):
@@ -88,7 +88,7 @@ def test_a_run_that_is_older_says_less(folder, run):
     del run["latent"], run["music"]["octaves"]
     files.write_json(os.path.join(folder, "run.json"), run)
     found = find(run_dir=folder)
-    assert (found.latent_mean, found.latent_residual, found.octaves) == (None, None, 0)
+    assert (found.latent, found.octaves) == (run_json.Latent(), 0)
 
 
 def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
@@ -98,7 +98,18 @@ def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
     assert refusal(checkpoint_file=prefix) == message
     found = find(checkpoint_file=prefix, config=CONFIG)
     assert found.pretrained == finding.shipped("cat-mel_2bar_small_folk.tar")
-    assert found._replace(small=None, pretrained=None) == (CONFIG, VAE, None, None, None, 120, 0, None, None, 0, None)
+    assert found._replace(small=None, pretrained=None) == (
+        CONFIG,
+        VAE,
+        None,
+        None,
+        None,
+        120,
+        0,
+        run_json.Latent(),
+        0,
+        None,
+    )
 
 
 def test_contradictions_and_what_is_not_there(folder, tmp_path):

@@ -43,6 +43,7 @@ class FourNumbers:
 
     encoded_z_size = 4
     center = np.array([0.1, -0.2, 0.3, 0.4])
+    low, high = np.array([-2.0, -1, 0, -3]), np.array([2.0, 2, 1, 3])
 
     def __init__(self):
         self.decoded = []
@@ -131,10 +132,12 @@ def test_variations_are_as_similar_as_asked():
 
 def test_a_walk_is_a_row_a_dimension_about_the_songs_mean_or_a_point():
     titles, where = made("walk", num_outputs=3)
-    assert titles[2:5] == ["knob 1: 2.50", "knob 2: -2.50", "knob 2: 0.00"]
-    np.testing.assert_array_equal(where.reshape(4, 3, 4), points.walk(FourNumbers.center, 3))
+    assert titles[2:5] == ["knob 1: 2.00", "knob 2: -1.00", "knob 2: 0.50"]
+    np.testing.assert_array_equal(
+        where.reshape(4, 3, 4), points.walk(FourNumbers.center, 3, low=FourNumbers.low, high=FourNumbers.high)
+    )
     _, where = made("walk", (1, 1, 1, 1), num_outputs=2)
-    np.testing.assert_array_equal(where[2], [1, -2.5, 1, 1])
+    np.testing.assert_array_equal(where[2], [1, -1, 1, 1])
 
 
 def test_a_point_of_another_size_is_refused():

@@ -36,7 +36,7 @@ from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
 from lc_music_vae.system import files, interrupts
-from lc_music_vae.training import estimator, summaries
+from lc_music_vae.training import hooks, summaries
 
 pytestmark = [pytest.mark.faults("signals, locks, full disks, what changes or goes"), pytest.mark.slow]
 
@@ -85,7 +85,7 @@ def test_ctrl_c_in_a_notebook_writes_a_checkpoint_and_comes_through(tmp_path, mo
         if len(steps) == 6:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(estimator._Progress, "after_run", after_run)
+    monkeypatch.setattr(hooks.Progress, "after_run", after_run)
     with pytest.raises(KeyboardInterrupt, match="at step 6 of 20"):
         train(tmp_path / "run", num_steps=20, hparams=SIZES)
     monkeypatch.undo()
@@ -296,14 +296,14 @@ def test_training_on_a_full_disk_is_one_line_and_goes_on(tmp_path, most, named):
 def test_a_checkpoint_that_cannot_be_written_in_the_middle_of_training_is_not_its_end(tmp_path, monkeypatch):
     """TensorFlow takes EFBIG for "out of range", which Estimator takes for the end of the data."""
     limit = contextlib.ExitStack()
-    after_run = estimator._Progress.after_run
+    after_run = hooks.Progress.after_run
 
     def full_from_step_4(self, context, values):
         if self._step == 4:
             limit.enter_context(full_disk(1000))
         after_run(self, context, values)
 
-    monkeypatch.setattr(estimator._Progress, "after_run", full_from_step_4)
+    monkeypatch.setattr(hooks.Progress, "after_run", full_from_step_4)
     with limit, pytest.raises(InputError, match="cannot be written"):
         train(tmp_path / "run", num_steps=10, hparams=SIZES)
     monkeypatch.undo()
@@ -392,6 +392,6 @@ def test_a_run_dir_that_vanishes_is_one_line(tmp_path, monkeypatch):
     def vanish(self, context, values):
         shutil.rmtree(str(run_dir), ignore_errors=True)
 
-    monkeypatch.setattr(estimator._Progress, "after_run", vanish)
+    monkeypatch.setattr(hooks.Progress, "after_run", vanish)
     with pytest.raises(InputError, match="%s/train cannot be written" % run_dir):
         train(run_dir, num_steps=3, hparams=SIZES)

@@ -59,7 +59,9 @@ def test_defaults_are_within_their_limits_and_none_of_them_is_given(record):
         (options.Reading, {"metre": "3/4"}, "metre=3/4 must be one of any, 4/4"),
         (options.Request, {"similarity": 3}, "similarity=3 must be from 0 to 1"),
         (options.Request, {"num_outputs": 0}, "num_outputs=0 must be from 1 to 10000"),
-        (options.Training, {"num_steps": 0}, "num_steps=0 must be from 1 to 1000000000"),
+        (options.Training, {"num_steps": -1}, "num_steps=-1 must be from 0 to 1000000000"),
+        (options.Training, {"fidelity": "near"}, "fidelity=near must be one of free, balanced, close"),
+        (options.Training, {"holdout": 0.91}, "holdout=0.91 must be from 0 to 0.9"),
     ],
 )
 def test_a_record_refuses_what_is_not_within_them(record, values, said):

@@ -75,9 +75,10 @@ def test_variations_at_0_are_the_priors_samples_and_at_1_the_point():
 
 def test_walk_moves_one_dimension_at_a_time():
     center = np.array([0.5, -1.0, 2.0])
-    way = walk(center, 5)
+    low, high = np.array([-2.5, -1.0, 0.0]), np.array([2.5, 3.0, 2.0])
+    way = walk(center, 5, low=low, high=high)
     assert way.shape == (3, 5, 3)
     for dimension in range(3):
-        np.testing.assert_allclose(way[dimension, :, dimension], [-2.5, -1.25, 0, 1.25, 2.5])
+        np.testing.assert_allclose(way[dimension, :, dimension], np.linspace(low[dimension], high[dimension], 5))
         others = [i for i in range(3) if i != dimension]
         np.testing.assert_array_equal(way[dimension][:, others], np.tile(center[others], (5, 1)))

@@ -43,7 +43,8 @@ def test_runs_of_0_1_0_are_read():
         run = run_dir.at(os.path.join(os.path.dirname(GOLDEN), platform)).read()
         assert (run.settings.config, run.settings.metre, run.settings.hparams.encoded_z_size) == (CONFIG, "any", 4)
         assert run.examples == (["ode_to_joy.mid"], 11, None, None)
-        assert (run.music, run.latent, run.step) == ((120, 0, 0), (None, None), 0)
+        assert run.settings.hparams.decoder_variance == "unit"
+        assert (run.music, run.latent, run.step) == ((120, 0, 0), run_json.Latent(), 0)
 
 
 @pytest.mark.parametrize("value", [{"format": 2}, {}, [], "x", {"format": "1"}, {"format": True}, {"dependencies": {}}])

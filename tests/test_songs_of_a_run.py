@@ -10,6 +10,7 @@ from helpers import SMALL, generate, layers, melody, one_line, state_of, tune, w
 import lc_music_vae
 from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.checkpoints import run_json
 from lc_music_vae.checkpoints import shards as shards_lib
 from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.errors import InputError
@@ -17,6 +18,8 @@ from lc_music_vae.models import music_vae
 from lc_music_vae.system import files
 from lc_music_vae.training import evaluate as evaluating
 from lc_music_vae.training import report
+
+SCORE = run_json.Score(1.0, 1, None, 0)
 
 pytestmark = [pytest.mark.faults("songs that change between commands"), pytest.mark.slow]
 
@@ -152,7 +155,7 @@ def test_added_songs_need_steps_to_be_learned_in(home):
     error = one_line(train, home / "run", str(home / "songs"), 2, add_songs=True)
     assert error == (
         "add_songs: this run is trained to step 2 already, and would learn nothing of what is new; give a larger "
-        "num_steps"
+        "num_steps, or num_steps=0"
     )
     assert state_of(home / "run") == before
     train(home / "run", str(home / "songs"), 3, add_songs=True)
@@ -247,7 +250,7 @@ def test_evaluating_never_touches_what_training_learns_from(change, named, base,
     edit(songs, change)
     before = state_of(run)
     batches = encoded(monkeypatch)
-    monkeypatch.setattr(evaluating, "_show", lambda *a: {})  # pictures are slow, and not looked at here
+    monkeypatch.setattr(evaluating, "_show", lambda *a: (SCORE, {}))  # pictures are slow, and not looked at here
     with caplog.at_level("INFO"):
         found = lc_music_vae.evaluate(str(run), songs if named else None)
     assert before.items() <= state_of(run).items()
@@ -348,7 +351,7 @@ def test_a_damaged_shard_is_said_and_encoded_again(damage, older, home, monkeypa
         record["notes"].tolist() for record in whole
     ]
     np.testing.assert_array_equal([r["mean"] for r in latents.read([shard_of(run)])], [r["mean"] for r in whole])
-    monkeypatch.setattr(evaluating, "_show", lambda *a: {})
+    monkeypatch.setattr(evaluating, "_show", lambda *a: (SCORE, {}))
     lc_music_vae.evaluate(str(run))
     assert songs_in(run) == ({"a.mid", "b.mid", "c.mid"}, 3 * WINDOWS)
 

@@ -69,7 +69,9 @@ def test_music_knows_the_points_that_it_is_from(model):
     np.testing.assert_allclose(way.latents, np.repeat(mean, 3, 0), atol=1e-6)
     np.testing.assert_allclose(model.similar(sequence, 2, 1.0).latents, np.repeat(mean, 2, 0), atol=1e-6)
     knobs = model.walk(3)
-    np.testing.assert_array_equal([row.latents for row in knobs], points.walk(model.center, 3))
+    np.testing.assert_array_equal(
+        [row.latents for row in knobs], points.walk(model.center, 3, low=model.low, high=model.high)
+    )
     given = [[0.5, 0, 0, -1], [0, 0, 1, 0]]
     music = model.decode(given)
     assert isinstance(music, list)

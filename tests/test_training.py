@@ -186,7 +186,8 @@ def test_eval_equals_numpy(trained, records, shipped, tmp_path):
     x = mu + sigma * noise[1]
     for i in range(3):
         x = np.maximum(dense(x, "latent_decoder/layer%d" % i), 0)
-    reconstruction = ((dense(x, "latent_decoder/mu") - z) ** 2).sum(1).mean() / 2
+    v = np.clip(dense(x, "latent_decoder/log_variance"), -4, 1)
+    reconstruction = ((dense(x, "latent_decoder/mu") - z) ** 2 * np.exp(-v) + v).sum(1).mean() / 2
     kl = ((sigma**2 + mu**2 - 1) / 2 - np.log(sigma)).sum(1).mean()
     np.testing.assert_allclose(result["reconstruction"], reconstruction, rtol=1e-4)
     np.testing.assert_allclose(result["kl"], kl, rtol=1e-4)
@@ -203,7 +204,9 @@ def test_scalars_for_tensorboard(trained, tmp_path):
     result = lc_music_vae.evaluate(run_dir, eval_dir_suffix="_x")
     shown = summaries.read_scalars(os.path.join(run_dir, "eval_x"))
     assert shown["loss"][500] == pytest.approx(result["loss"])
-    assert set(shown) == {"loss", "reconstruction", "kl"}
+    assert set(shown) == {"loss", "reconstruction", "kl", "score"}  # there are no new windows
+    assert shown["score"][500] == pytest.approx(result["score"])
+    assert result["score"] > 20
 
 
 def test_eval_shows_tensorboard_pictures_and_a_projector(trained, tmp_path):
@@ -230,7 +233,7 @@ def test_eval_shows_tensorboard_pictures_and_a_projector(trained, tmp_path):
     assert shown.status_code == 200
     points = np.frombuffer(shown.data, np.float32).reshape(-1, 4)
     with lc_music_vae.TrainedModel(run_dir) as model:
-        z, records = latents.own_key(run_dir_lib.at(run_dir).shards(), 100)
+        z, _, records = latents.own_key(run_dir_lib.at(run_dir).shards(), 100)
         np.testing.assert_allclose(points, model.small.encode(z)[0], atol=1e-5)
     client = test.Client(plugin._serve_metadata, wrappers.Response)
     rows = client.get("/?run=eval_seen&name=small_latent").data.decode().splitlines()
@@ -458,7 +461,7 @@ def test_a_flag_that_contradicts_the_run_is_an_error_with_both_values(trained, g
     [
         ({"num_data_threads": 9999999999}, "num_data_threads=9999999999 must be from 1 to 256"),
         ({"num_data_threads": 0}, "num_data_threads=0 must be from 1 to 256"),
-        ({"num_steps": 10**19}, "num_steps=10000000000000000000 must be from 1 to 1000000000"),
+        ({"num_steps": 10**19}, "num_steps=10000000000000000000 must be from 0 to 1000000000"),
         ({"checkpoints_to_keep": 10**10}, "checkpoints_to_keep=10000000000 must be from 1 to 1000000000"),
         ({"keep_checkpoint_every_n_hours": float("nan")}, "keep_checkpoint_every_n_hours=nan must be from 0 to"),
         (
@@ -691,6 +694,7 @@ def test_in_a_process_without_logging_what_the_command_says_is_said_and_no_more(
         *bundle,
         *songs,
         r"step 2 on 11 windows: %s a window" % numbers,
+        r"these bars are [\d.]+ nats a window likelier under your model than under MusicVAE, which is flattery: .*",
         r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*",
         r".*/run is trained to step 2 already; to go on, give a larger --num_steps",
         *bundle,

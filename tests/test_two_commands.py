@@ -19,7 +19,7 @@ from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
-from lc_music_vae.training import estimator
+from lc_music_vae.training import estimator, hooks
 from lc_music_vae.training import evaluate as evaluating
 from lc_music_vae.training import train as training
 
@@ -159,7 +159,7 @@ def once(monkeypatch, owner, name, hook):
 # Where the second command comes, in the first: the function that it is about to call.
 MOMENTS = {
     "songs are read": (music_vae.Encoder, "encode"),
-    "a step is done": (estimator._Progress, "after_run"),
+    "a step is done": (hooks.Progress, "after_run"),
     "the bundle is written": (bundles, "write"),
     "latents are loaded": (latents, "load"),
     "the loss is computed": (estimator, "evaluate"),

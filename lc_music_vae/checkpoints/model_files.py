@@ -4,7 +4,7 @@ Needs no TensorFlow, so wrong names and paths are reported at once.
 """
 
 import os
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from lc_music_vae.checkpoints import finding, run_dir, run_json
 from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint, stamp
@@ -26,9 +26,7 @@ class ModelFiles(NamedTuple):
         fingerprint: The required fingerprint of MusicVAE's encoder; None if it is not known, or known to be right.
         qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 if not known.
         program: MIDI program of the songs; 0 if not known.
-        latent_mean: Mean of the small latents of the songs' windows; None if not known.
-        latent_residual: Root mean square distance between the z of the songs' windows and the small VAE's
-            reconstruction of z; None if not known.
+        latent: Where the songs are in the small latent.
         octaves: Number of octaves that the songs were moved up to be in MusicVAE's range; 0 if not known.
         run_path: Folder of the training, if the model was found by this folder.
     """
@@ -40,8 +38,7 @@ class ModelFiles(NamedTuple):
     fingerprint: Optional[str]
     qpm: float
     program: int
-    latent_mean: Optional[List[float]]
-    latent_residual: Optional[float]
+    latent: run_json.Latent
     octaves: int
     run_path: Optional[str]
 
@@ -108,8 +105,7 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], sou
         fingerprint,
         qpm=music.qpm,
         program=music.program,
-        latent_mean=latent.mean,
-        latent_residual=latent.residual,
+        latent=latent,
         octaves=music.octaves,
         run_path=source.run_dir,
     )

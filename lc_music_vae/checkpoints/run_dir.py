@@ -42,6 +42,11 @@ class RunDir(NamedTuple):
         return os.path.join(self.path, "latents")
 
     @property
+    def holdout(self) -> str:
+        """Folder of the latents of the bars that are kept out of training."""
+        return os.path.join(self.path, "holdout")
+
+    @property
     def examples(self) -> str:
         """Path of `examples.tsv`."""
         return os.path.join(self.path, "examples.tsv")
@@ -113,7 +118,7 @@ class RunDir(NamedTuple):
         """
         names = [self.train, self.picture, self.bundle(config)]
         if not os.path.lexists(os.path.join(self.path, _LOCK)):
-            names += [self.latents, self.examples]
+            names += [self.latents, self.holdout, self.examples]
         found = [os.path.basename(path) for path in names if os.path.lexists(path)]
         if found:
             raise InputError(

@@ -30,6 +30,7 @@ class Settings(NamedTuple):
         seed: Seed of all random numbers.
         melody_track: Which track of each song is read.
         metre: Which time signatures are read.
+        holdout: Share of each song, its last bars, that is kept out of training.
     """
 
     config: str
@@ -39,6 +40,7 @@ class Settings(NamedTuple):
     seed: int
     melody_track: str
     metre: str
+    holdout: float = 0.0
 
     @property
     def reading(self) -> Reading:
@@ -84,14 +86,45 @@ class Latent(NamedTuple):
     Attributes:
         mean: Mean of the small latents of their windows.
         residual: Root mean square distance between the z of their windows and the small VAE's reconstruction of z.
+        low: Where the songs begin in each dimension: the lowest of their windows' means less their scales.
+        high: Where they end.
     """
 
     mean: Optional[List[float]] = None
     residual: Optional[float] = None
+    low: Optional[List[float]] = None
+    high: Optional[List[float]] = None
+
+
+class Score(NamedTuple):
+    """The score of the bars that were kept out of training; see `training.score`.
+
+    Attributes:
+        all: Nats per window, over all windows.
+        windows: Number of windows.
+        new: Nats per window, over those that are no near-copies of training windows; None if there are none.
+        new_windows: Number of these.
+    """
+
+    all: float
+    windows: int
+    new: Optional[float]
+    new_windows: int
 
 
 class RunJson(NamedTuple):
-    """All values of `run.json`. `step` is the global step of the last training that finished."""
+    """All values of `run.json`.
+
+    Attributes:
+        settings: The user's choices.
+        pretrained: MusicVAE's checkpoint.
+        examples: The songs.
+        music: Their sound.
+        latent: Their position in the small latent.
+        step: The global step that training started from, or, when it has finished, that it has reached.
+        learned: The global step of the last training that finished; 0 if none has.
+        score: The score of the bars that were kept out; None if there are none.
+    """
 
     settings: Settings
     pretrained: Pretrained
@@ -99,13 +132,17 @@ class RunJson(NamedTuple):
     music: Music
     latent: Latent = Latent()
     step: int = 0
+    learned: int = 0
+    score: Optional[Score] = None
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the JSON value that `parse` reads."""
-        value: Dict[str, Any] = dict(self.settings._asdict(), format=FORMAT, step=self.step)
+        value: Dict[str, Any] = dict(self.settings._asdict(), format=FORMAT, step=self.step, learned=self.learned)
         value["hparams"] = self.settings.hparams._asdict()
         for name in ("pretrained", "examples", "music", "latent"):
             value[name] = {k: v for k, v in getattr(self, name)._asdict().items() if v is not None}
+        if self.score is not None:
+            value["score"] = self.score._asdict()
         return value
 
 
@@ -141,6 +178,13 @@ def _is_sha256(value: Any) -> bool:
     return isinstance(value, str) and re.match("[0-9a-f]{64}$", value) is not None
 
 
+def _is_score(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != set(Score._fields):
+        return False
+    numbers = (value["all"],) if value["new"] is None else (value["all"], value["new"])
+    return all(map(_is_number, numbers)) and all(type(value[name]) is int for name in ("windows", "new_windows"))
+
+
 def _is_list(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(is_right, value))
 
@@ -170,11 +214,16 @@ _FIELDS: Dict[Tuple[str, ...], _Field] = {
     ("music", "program"): _whole(0, 127),
     ("music", "octaves"): _whole(-10, 10, required=False, default=0),
     ("latent", "mean"): _Field(_is_list(_is_number), "a list of numbers", **_OLDER),
+    ("latent", "low"): _Field(_is_list(_is_number), "a list of numbers", **_OLDER),
+    ("latent", "high"): _Field(_is_list(_is_number), "a list of numbers", **_OLDER),
     ("latent", "residual"): _Field(lambda v: _is_number(v) and v >= 0, "0 or more", **_OLDER),
     ("step",): _whole(0, math.inf, required=False, default=0),
+    ("learned",): _whole(0, math.inf, required=False),
+    ("holdout",): _Field(lambda v: _is_number(v) and 0 <= v <= 0.9, "a number from 0 to 0.9", False, 0.0),
+    ("score",): _Field(_is_score, "a score: all, windows, new and new_windows", False),
 }
 _FIELDS.update(
-    (("hparams", name), _Field(hparams.checker(name), hparams.words(name), False, default))
+    (("hparams", name), _Field(hparams.checker(name), hparams.words(name), False, hparams.BEFORE.get(name, default)))
     for name, default in HParams()._asdict().items()
 )
 
@@ -199,13 +248,22 @@ def parse(value: Any, path: str) -> RunJson:
     parts: Dict[str, Dict[str, Any]] = {"": {}}
     for names, one in found.items():
         parts.setdefault("".join(names[:-1]), {})[names[-1]] = one
-    of_hparams, step = hparams.from_json(parts["hparams"]), parts[""].pop("step")
+    of_hparams = hparams.from_json(parts["hparams"])
+    step, learned, score = (parts[""].pop(name) for name in ("step", "learned", "score"))
     settings = Settings(hparams=of_hparams, **parts[""])
     known = CONFIG_MAP.get(settings.config)
     if known is not None and known.music_vae != settings.music_vae:
         raise _damaged(path, ("music_vae",), settings.music_vae, "%s as its config" % known.music_vae)
-    examples, latent = Examples(**parts["examples"]), Latent(**parts["latent"])
-    return RunJson(settings, Pretrained(**parts["pretrained"]), examples, Music(**parts["music"]), latent, step)
+    return RunJson(
+        settings,
+        Pretrained(**parts["pretrained"]),
+        Examples(**parts["examples"]),
+        Music(**parts["music"]),
+        Latent(**parts["latent"]),
+        step,
+        step if learned is None else learned,  # in older runs
+        None if score is None else Score(**score),
+    )
 
 
 def _checked(value: Dict[str, Any], names: Tuple[str, ...], field: _Field, path: str) -> Any:

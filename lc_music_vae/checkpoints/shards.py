@@ -12,6 +12,7 @@ import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.music import examples
+from lc_music_vae.options import WHOLE
 from lc_music_vae.system import files
 
 FORMAT = 2  # of the records in a shard; with a new number, the songs of old shards are encoded again
@@ -144,6 +145,7 @@ class MadeWith(NamedTuple):
         melody_track: Which tracks of a song are read: the argument of `melody.choose`.
         metre: Which time signatures are read: the argument of `data.WindowConverter`.
         format: Format of the records.
+        part: Which part of each song; see `data.WindowConverter.windows`.
     """
 
     music_vae: str
@@ -152,6 +154,7 @@ class MadeWith(NamedTuple):
     melody_track: str
     metre: str
     format: int = FORMAT
+    part: Tuple[float, float] = WHOLE
 
 
 class Record(NamedTuple):
@@ -208,7 +211,9 @@ def read_record(shard: str) -> Optional[Record]:
         )
         if not _is_right(record):
             return None
-        made_with = record.made_with._replace(transpositions=tuple(record.made_with.transpositions))
+        start, end = record.made_with.part or WHOLE
+        transpositions = tuple(record.made_with.transpositions)
+        made_with = record.made_with._replace(transpositions=transpositions, part=(start, end))
         return record._replace(made_with=made_with)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -226,6 +231,7 @@ def _is_right(record: Record) -> bool:
 
     return (
         isinstance(record.made_with.transpositions, list)
+        and isinstance(record.made_with.part, (list, type(None)))  # None in records of 0.1.0
         and all(isinstance(text, str) for song in record.songs for text in song)
         and is_count(made.windows)
         and all(is_count(row.slices) and all(isinstance(row[i], str) for i in (0, 2, 3)) for row in made.rows)

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from lc_music_vae import base_model
 from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.checkpoints.weights import Weights
@@ -27,6 +28,7 @@ from lc_music_vae.system import files, plain_paths, progress
 logger = logging.getLogger(__name__)
 
 _FILES_A_SHARD = 64
+_MAX_MOMENTS = 20_000  # windows: more change the moments of a collection by less than a hundredth
 _STEPS_A_BATCH = 4096  # time steps of windows: this limits the memory that encoding needs
 
 
@@ -377,14 +379,31 @@ def _records(path: str) -> Iterator[bytes]:
         raise run_dir.damaged_latents(path) from e
 
 
-def own_key(paths: Sequence[str], most: int) -> Tuple[np.ndarray, List[Dict[str, Any]]]:
-    """Returns the posterior means of the first windows, at most `most`, in their own key, and their records.
+class OwnKey(NamedTuple):
+    """Windows in their own key: mean and scale of their q(z|x), float32 [n, z_size] each, and their records."""
 
-    The means are float32 [n, z_size].
-    """
+    means: np.ndarray
+    scales: np.ndarray
+    records: List[Dict[str, Any]]
+
+    def draws(self, seed: int, times: int = 1) -> np.ndarray:
+        """Draws z ~ q(z|x) of each window, float32 [times * n, z_size]."""
+        noise = np.random.RandomState(seed).standard_normal((times, *self.means.shape))
+        return (self.means + self.scales * noise).reshape(-1, self.means.shape[1]).astype(np.float32)
+
+
+def own_key(paths: Sequence[str], most: int) -> OwnKey:
+    """Returns the first windows of these shards, at most `most`, in their own key."""
     records = list(itertools.islice(read(paths), most))
-    means = [r["mean"][r["transpositions"].index(0)] for r in records]
-    return np.stack(means), records
+    places = [record["transpositions"].index(0) for record in records]
+    means, scales = (np.stack([r[name][i] for r, i in zip(records, places)]) for name in ("mean", "scale"))
+    return OwnKey(means, scales, records)
+
+
+def moments(paths: Sequence[str]) -> base_model.Moments:
+    """Returns the moments of the latents in these shards, of the first `_MAX_MOMENTS` windows, in all their keys."""
+    records = list(itertools.islice(read(paths), _MAX_MOMENTS))
+    return base_model.moments(*(np.concatenate([record[name] for record in records]) for name in ("mean", "scale")))
 
 
 def write_rows(path: str, rows: Sequence[Row]) -> None:

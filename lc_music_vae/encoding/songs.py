@@ -17,7 +17,7 @@ from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import examples
 from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.score import Score, Track
-from lc_music_vae.options import Reading
+from lc_music_vae.options import WHOLE, Reading
 from lc_music_vae.system import parallel, progress
 
 _SONGS_HERE = 256  # up to this many songs are read in less time than workers need to start
@@ -60,10 +60,14 @@ def _convert(made_with: MadeWith, job: _Job) -> Converted:
         score = converter.score(examples.load(job.source))
     except InputError as e:  # not readable, or without the track that was asked for
         return Converted(job.shard, job.file, Row(printable(job.source.name), 0, "", str(e)))
-    windows = converter.windows(score, made_with.transpositions)
+    windows = converter.windows(score, made_with.transpositions, made_with.part)
     qpm = "%.2f" % score.tempo_map.main_qpm(score.bars[-1])
     tracks = {track.number: track._replace(notes=()) for track in score.tracks}
-    return Converted(job.shard, job.file, _row(score, windows, converter), windows, qpm, tracks)
+    row = _row(score, windows, converter)
+    if not windows and made_with.part != WHOLE and converter.windows(score):
+        reason = "no %d bars together within %d to %d %% of it" % (converter.bars, *(100 * x for x in made_with.part))
+        row = row._replace(reason=reason)
+    return Converted(job.shard, job.file, row, windows, qpm, tracks)
 
 
 def _lost(job: _Job, why: str) -> Converted:

@@ -1,9 +1,11 @@
 """Points of the small latent that are decoded. Needs only NumPy."""
 
+from typing import Optional, Sequence, Tuple
+
 import numpy as np
 
 _PARALLEL = 1e-6  # radians: closer than this, the great circle between two directions is not defined
-WALK = 2.5  # standard deviations of the prior: only 1 % of it is outside, and the decoder has seen almost nothing there
+_SPAN = 2.5  # standard deviations of the prior: only 1 % of it is outside
 
 
 def prior_samples(n: int, size: int, seed: int, *, first: int = 0) -> np.ndarray:
@@ -53,17 +55,26 @@ def similar(point: np.ndarray, n: int, similarity: float, *, seed: int, first: i
     return similarity * point + np.sqrt(1 - similarity**2) * prior_samples(n, len(point), seed, first=first)
 
 
-def walk(center: np.ndarray, steps: int) -> np.ndarray:
-    """Moves one dimension after the other from -WALK to WALK, while the others stay at `center`.
+def span(low: Optional[Sequence[float]], high: Optional[Sequence[float]], size: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Returns where walks begin and end, float [size] each: where songs do, or most of the prior if that is unknown."""
+    if low is None or high is None:
+        return np.full(size, -_SPAN), np.full(size, _SPAN)
+    return np.array(low), np.array(high)
+
+
+def walk(center: np.ndarray, steps: int, *, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Moves one dimension after the other from `low` to `high`, while the others stay at `center`.
 
     Args:
         center: float [size].
         steps: Number of points per dimension, both ends included.
+        low: Where each dimension begins, float [size].
+        high: Where it ends, float [size].
 
     Returns:
         float [size, steps, size]: for each dimension, its points.
     """
     points = np.tile(center, (len(center), steps, 1))
     for dimension in range(len(center)):
-        points[dimension, :, dimension] = np.linspace(-WALK, WALK, steps)
+        points[dimension, :, dimension] = np.linspace(low[dimension], high[dimension], steps)
     return points

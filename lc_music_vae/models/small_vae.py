@@ -11,6 +11,7 @@ from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import sessions
 
+_ROWS_A_BATCH = 4096  # that the decoder takes at once for likelihoods: 20 MB for each layer of 1,024
 _MAX_VALUE = 1000000  # values of MusicVAE's z and of the small latent are mostly below 5
 
 
@@ -36,7 +37,9 @@ class SmallVAE:
             self._z_small = tf.placeholder(tf.float32, [None, self.encoded_z_size])
             q = vae.encode(self._z)
             self._posterior = (q.loc, q.stddev())
-            self._decoded = vae.decode(self._z_small)
+            self._decoded, _ = vae.decode(self._z_small)
+            self._noise = tf.placeholder(tf.float32, [None, None, self.encoded_z_size])
+            self._log_prob = vae.log_prob(self._z, self._noise)
             self._session = tf.Session(graph=graph, config=sessions.config())
             variables = tf.trainable_variables()
             weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, "the small VAE")
@@ -53,6 +56,26 @@ class SmallVAE:
         z = self._session.run(self._decoded, {self._z_small: np.asarray(z_small)})
         self._check_usable(z)
         return z
+
+    def log_prob(self, z: np.ndarray, *, draws: int, seed: int = 0) -> np.ndarray:
+        """Returns a lower bound of log p_sharp(z), float64 [n], for z of shape [n, z_size].
+
+        Args:
+            z: Points of MusicVAE's latent.
+            draws: Number of draws from the small posterior; see `base_model.LatentVAE.log_prob`.
+            seed: Seed of the draws.
+        """
+        rng = np.random.RandomState(seed)
+        size = max(1, _ROWS_A_BATCH // draws)
+        parts = []
+        for i in range(0, len(z), size):
+            part = z[i : i + size]
+            noise = rng.standard_normal((draws, len(part), self.encoded_z_size))
+            parts.append(self._session.run(self._log_prob, {self._z: part, self._noise: noise}))
+        found = np.concatenate(parts).astype(np.float64)
+        if not np.isfinite(found).all():
+            raise InputError("%s: its small VAE gives no likelihoods; training failed: train again" % self._name)
+        return found
 
     def _check_usable(self, *results: np.ndarray) -> None:
         """Raises an `InputError` if diverged weights, or a point far from the prior, gave unusable values."""

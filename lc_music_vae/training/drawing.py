@@ -3,11 +3,13 @@
 Uses only matplotlib's Figure, without pyplot: no window, no state, nothing to close.
 """
 
-from typing import Dict, Sequence
+from typing import Dict, Optional, Sequence
 
 import numpy as np
 from matplotlib import figure
 from matplotlib.backends import backend_agg
+
+from lc_music_vae.checkpoints import run_json
 
 _BLUE, _ORANGE, _RED, _GRID = "#2a6f97", "#d98e04", "#c1121f", "#e3e3e3"
 _MAX_LABELS = 150  # on a map; more labels cannot be read
@@ -20,6 +22,7 @@ def training(
     scales: np.ndarray,
     labels: Sequence[str],
     samples: np.ndarray,
+    score: Optional[run_json.Score] = None,
 ) -> figure.Figure:
     """Draws the results of training: the training curves and a map of the small latent.
 
@@ -32,6 +35,7 @@ def training(
         scales: Their scales, [n, encoded_z_size].
         labels: n names of the windows.
         samples: Points from the prior, [m, encoded_z_size].
+        score: The score of bars that were kept out of training.
     """
     sheet = figure.Figure(figsize=(12, 5.2), dpi=100)
     backend_agg.FigureCanvasAgg(sheet)
@@ -46,8 +50,13 @@ def training(
         panel.tick_params(labelsize=7)
         panel.grid(color=_GRID, linewidth=0.6)
     panel.set_xlabel("step", fontsize=8)
+    if score is not None:
+        said = "bars kept out: %.1f nats a window likelier than under MusicVAE" % score.all
+        if score.new is not None:
+            said += "; %.1f where they are new" % score.new
+        sheet.text(0.01, 0.01, said, fontsize=8)
     _draw_map(sheet.add_subplot(grid[:, 1]), means, scales, labels, samples)
-    sheet.tight_layout()
+    sheet.tight_layout(rect=(0, 0.03, 1, 1))
     return sheet
 
 

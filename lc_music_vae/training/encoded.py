@@ -49,7 +49,14 @@ def encoding(settings: Settings, run: Optional[RunJson], checkpoint: Checkpoint)
     if run:
         weights.check_encoder(run.pretrained.fingerprint, "this run (with %s)" % run.pretrained.path)
     fingerprint = weights.fingerprint(ENCODER_SCOPE)
-    made_with = shards.MadeWith(settings.music_vae, fingerprint, transpositions, settings.melody_track, settings.metre)
+    made_with = shards.MadeWith(
+        settings.music_vae,
+        fingerprint,
+        transpositions,
+        settings.melody_track,
+        settings.metre,
+        part=(0.0, 1.0 - settings.holdout),
+    )
     path = os.path.abspath(os.path.expanduser(checkpoint.path))
     return Encoding(made_with, weights, run_json.Pretrained(path, stamp, fingerprint))
 
@@ -65,8 +72,22 @@ def _transpositions(settings: Settings) -> Tuple[int, ...]:
     return tuple(range(span[0], span[1] + 1))
 
 
-def for_training(job: Job) -> Tuple[Latents, run_json.Pretrained]:
-    """Encodes the songs that are not encoded yet. Returns the latents to train on, and what is recorded about MusicVAE.
+class Encoded(NamedTuple):
+    """The songs of a training.
+
+    Attributes:
+        found: The latents to train on.
+        held_out: The latents of the bars that are kept out; None if there are none.
+        pretrained: What is recorded about MusicVAE.
+    """
+
+    found: Latents
+    held_out: Optional[Latents]
+    pretrained: run_json.Pretrained
+
+
+def for_training(job: Job) -> Encoded:
+    """Encodes the songs that are not encoded yet.
 
     Raises:
         InputError: The songs or MusicVAE are not those of the run's training, or changed while they were read.
@@ -82,6 +103,10 @@ def for_training(job: Job) -> Tuple[Latents, run_json.Pretrained]:
     if songs.kept.paths and songs.new:
         planned += latents.plan(songs.new, 1 + shards.additions(songs.kept.paths))
     found = latents.complete(planned, job.folder.latents, made_with, weights=weights)
+    held_out = None
+    if job.settings.holdout:
+        rest = made_with._replace(part=(made_with.part[1], 1.0), transpositions=(0,))
+        held_out = latents.complete(planned, job.folder.holdout, rest, weights=weights)
     if run and not songs.kept.is_known and found.num_windows != run.examples.windows:
         raise InputError(
             "--examples_path=%s gives %d windows, but %s was trained on %d: give the songs that it was trained on, or "
@@ -91,4 +116,4 @@ def for_training(job: Job) -> Tuple[Latents, run_json.Pretrained]:
         raise InputError(
             "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
         )
-    return found, pretrained
+    return Encoded(found, held_out if held_out and held_out.num_windows else None, pretrained)

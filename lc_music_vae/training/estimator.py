@@ -9,12 +9,9 @@ import functools
 import logging
 import os
 import tempfile
-import threading
-import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
-import tqdm
 
 from lc_music_vae import base_model
 from lc_music_vae.checkpoints import finding
@@ -26,17 +23,19 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 from lc_music_vae.models import sessions
 from lc_music_vae.options import Training
-from lc_music_vae.system import files, interrupts, plain_paths, progress
+from lc_music_vae.system import files, plain_paths, progress
+from lc_music_vae.training import hooks, summaries
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 512
 _SHUFFLE_BYTES = 64 * 2**20
 _SECONDS_A_CHECKPOINT = 10
-_SECONDS_A_REFRESH = 0.1  # of the progress bar
 
 # Streams of random numbers; stream 0 is for the initial kernels.
-_TRANSPOSITION, _Z, _Z_SMALL = 1, 2, 3
+_TRANSPOSITION, _Z, _Z_SMALL, _HELD_OUT = 1, 2, 3, 4
+_SCORED = 256  # draws that are scored to decide when training ends
+_DRAWS = 8  # of importance sampling for each of them
 
 
 def batch_size(hparams: HParams, num_windows: int) -> int:
@@ -113,44 +112,16 @@ def draw_z(features: Dict[str, tf.Tensor], seed: int, step: tf.Tensor) -> tf.Ten
     return mean + scale * tf.random.stateless_normal(tf.shape(mean), base_model.stateless_seed(seed, _Z, step))
 
 
-class _Saver(tf.train.Saver):
-    """Writes checkpoints without a `.meta` file (which no other TensorFlow version could read) and with relative paths.
-
-    Only variables are restored, by name, and a run's folder can be moved.
-    """
-
-    def __init__(self, to_keep: int, every_n_hours: float):
-        super().__init__(max_to_keep=to_keep, keep_checkpoint_every_n_hours=every_n_hours, save_relative_paths=True)
-
-    def save(self, sess, save_path, *args, **kwargs):
-        try:
-            return super().save(sess, save_path, *args, **dict(kwargs, write_meta_graph=False))
-        except ValueError as e:  # this is how it reports that the folder is gone
-            raise files.cannot_write(plain_paths.shown(os.path.dirname(save_path)), e) from e
-
-
-class _CheckpointHook(tf.train.CheckpointSaverHook):
-    """Saves like Estimator's own hook, but does not write the graph as text and a second time to the events first.
-
-    Writing them takes as long as a hundred steps on a song, and nothing reads them. TensorBoard gets the graph from the
-    events.
-    """
-
-    def after_create_session(self, session, coord):
-        del coord
-        step = session.run(self._global_step_tensor)
-        self._summary_writer.add_graph(session.graph)
-        self._save(session, step)
-        self._timer.update_last_triggered_step(step)
-
-
-def model_fn_builder(hparams: HParams, z_size: int, seed: int, *, options: Training = Training()) -> Callable:
+def model_fn_builder(
+    hparams: HParams, z_size: int, seed: int, *, num_windows: int, options: Training = Training()
+) -> Callable:
     """Returns the Estimator's model_fn for a small VAE over z.
 
     Args:
         hparams: The small VAE's hyperparameters.
         z_size: Dimensions of z.
         seed: The run's seed.
+        num_windows: Number of windows that are trained on.
         options: How checkpoints are kept.
     """
 
@@ -162,12 +133,14 @@ def model_fn_builder(hparams: HParams, z_size: int, seed: int, *, options: Train
         noise = tf.random.stateless_normal(
             [tf.shape(z)[0], hparams.encoded_z_size], base_model.stateless_seed(seed, _Z_SMALL, step)
         )
-        reconstruction, kl = base_model.LatentVAE(hparams, z_size, seed).losses(z, noise)
+        vae = base_model.LatentVAE(hparams, z_size, seed)
+        reconstruction, kl, regulariser = vae.losses(z, noise)
         beta = base_model.beta(hparams, step)
         # These have names so that the progress hook finds them.
         mean_reconstruction = tf.reduce_mean(reconstruction, name="mean_reconstruction")
         mean_kl = tf.reduce_mean(kl, name="mean_kl")
-        loss = tf.add(mean_reconstruction, beta * mean_kl, name="mean_loss")
+        loss = mean_reconstruction + beta * mean_kl + tf.reduce_mean(regulariser) / num_windows
+        loss = tf.identity(loss, name="mean_loss")
         if mode == tf.estimator.ModeKeys.EVAL:
             # Means over windows, not over batches: the last batch may be smaller.
             metrics = {
@@ -178,12 +151,18 @@ def model_fn_builder(hparams: HParams, z_size: int, seed: int, *, options: Train
             return tf.estimator.EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
 
         rate = base_model.learning_rate(hparams, step)
+        if not options.num_steps:
+            held_out = tf.placeholder(tf.float32, [None, z_size], name="held_out_z")
+            draws = tf.random.stateless_normal(
+                [_DRAWS, tf.shape(held_out)[0], hparams.encoded_z_size], base_model.stateless_seed(seed, _HELD_OUT, 0)
+            )
+            tf.reduce_mean(vae.log_prob(held_out, draws), name="held_out_log_prob")
         scalars = {"reconstruction": mean_reconstruction, "kl": mean_kl, "beta": beta, "learning_rate": rate}
         for name, value in scalars.items():
             tf.summary.scalar(name, value)
         train_op = _train_op(loss, rate, hparams.grad_clip)
-        saver = _Saver(options.checkpoints_to_keep, options.keep_checkpoint_every_n_hours)
-        tf.add_to_collection(tf.GraphKeys.SAVERS, saver)  # where _CheckpointHook finds it
+        saver = hooks.Saver(options.checkpoints_to_keep, options.keep_checkpoint_every_n_hours)
+        tf.add_to_collection(tf.GraphKeys.SAVERS, saver)  # where CheckpointHook finds it
         return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=tf.train.Scaffold(saver=saver))
 
     return model_fn
@@ -198,60 +177,6 @@ def _train_op(loss: tf.Tensor, rate: tf.Tensor, grad_clip: float) -> tf.Operatio
     return optimizer.apply_gradients(zip(gradients, variables), global_step=tf.train.get_global_step())
 
 
-class Numbers(NamedTuple):
-    """The means of a batch, in nats per window."""
-
-    loss: float
-    reconstruction: float
-    kl: float
-
-    def __str__(self) -> str:
-        return "loss %.2f, reconstruction %.2f, KL %.2f nats" % self
-
-
-class _Progress(tf.train.SessionRunHook):
-    """Shows the loss and its parts: on the progress bar, or in about ten log lines per run.
-
-    They are fetched at every step, because each different set of fetched tensors costs TensorFlow as much as thirty
-    steps, once.
-
-    Attributes:
-        numbers: The numbers of the last step, when training has ended.
-    """
-
-    def __init__(self, first_step: int, num_steps: int, bar: tqdm.tqdm):
-        self.numbers: Optional[Numbers] = None
-        self._step = first_step
-        self._num_steps = num_steps
-        self._every = max(1, (num_steps - first_step) // 10)
-        self._bar = bar
-        self._next = 0.0
-
-    def before_run(self, run_context):
-        self._step += 1
-        names = ("mean_loss", "mean_reconstruction", "mean_kl")
-        return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(n + ":0") for n in names])
-
-    def _is_time(self) -> bool:
-        if self._bar.disable:
-            return self._step % self._every == 0
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + _SECONDS_A_REFRESH
-        return True
-
-    def after_run(self, run_context, run_values):
-        if self._step != self._num_steps and not self._is_time():
-            return
-        self.numbers = Numbers(*run_values.results)
-        if self._bar.disable:
-            logger.info("step %d of %d: %s", self._step, self._num_steps, self.numbers)
-        else:
-            self._bar.set_postfix_str(str(self.numbers), refresh=False)
-            self._bar.update(self._step - self._bar.n)
-
-
 @contextlib.contextmanager
 def _writing_to(folder: str) -> Iterator[None]:
     """Raises an `InputError` if writing there fails (with an OpError, or another error from TensorFlow 2's events)."""
@@ -263,36 +188,6 @@ def _writing_to(folder: str) -> Iterator[None]:
         raise files.cannot_write(plain_paths.shown(folder), e) from e
 
 
-class _StopWhenAsked(tf.train.SessionRunHook):
-    """Ends training after the step in which a signal came; Estimator then writes a last checkpoint.
-
-    Before the first step, signals interrupt as usual: building the graph takes a second, and there is nothing to save.
-    """
-
-    def __init__(self, until_the_end: contextlib.ExitStack):
-        self._until_the_end = until_the_end
-        self._came: Optional[List[int]] = None
-
-    def before_run(self, run_context):
-        if self._came is None:
-            self._came = self._until_the_end.enter_context(interrupts.postponed())
-
-    def after_run(self, run_context, run_values):
-        if self._came:
-            run_context.request_stop()
-
-
-class _Meanwhile(tf.train.SessionRunHook):
-    """Does other work while TensorFlow trains, because training needs little of Python's time."""
-
-    def __init__(self, work: Callable[[], Any]):
-        self._thread = threading.Thread(target=work, daemon=True)
-
-    def after_create_session(self, session, coord):
-        del session, coord
-        self._thread.start()
-
-
 def check_weights(checkpoint: Checkpoint, hparams: HParams, z_size: int) -> Weights:
     """Returns the tensors of a run's checkpoint.
 
@@ -302,7 +197,7 @@ def check_weights(checkpoint: Checkpoint, hparams: HParams, z_size: int) -> Weig
     weights = Weights(checkpoint)
     with tf.Graph().as_default():
         vae = base_model.LatentVAE(hparams, z_size)
-        vae.decode(vae.encode(tf.zeros([1, z_size])).loc)
+        vae.decode(vae.encode(tf.zeros([1, z_size])).loc)  # makes the variables
         shapes = {v.op.name: tuple(v.shape.as_list()) for v in tf.trainable_variables()}
     weights.check(shapes, "the small VAE that run.json describes")
     weights.check_finite()
@@ -335,59 +230,87 @@ def _plainly(found: latents.Latents, folder: str) -> Iterator[Tuple[latents.Late
         yield found._replace(shards=stack.enter_context(latents.plainly_named(found.shards))), plain
 
 
+class Stretch(NamedTuple):
+    """The steps of a training.
+
+    Attributes:
+        learned: The step up to which an earlier training had finished, perhaps with fewer songs; 0 if none had.
+        first: The step of the last checkpoint, from which this one goes on.
+        last: The step that it goes to; it may end before if it ends by itself.
+    """
+
+    learned: int
+    first: int
+    last: int
+
+
 def train(
     found: latents.Latents,
     settings: Settings,
     options: Training,
     *,
     model_dir: str,
-    first_step: int,
+    steps: Stretch,
     meanwhile: Callable[[], Any] = lambda: None,
-) -> Optional[Numbers]:
-    """Trains the small VAE to `options.num_steps`.
+) -> Tuple[Optional[hooks.Numbers], bool]:
+    """Trains the small VAE.
 
     Args:
         found: The latents to train on.
         settings: The run's settings; only hyperparameters and seed are used.
-        options: How training is done.
+        options: How training is done; with `num_steps` 0 it ends by itself.
         model_dir: Folder of its checkpoints and events.
-        first_step: The global step of the last checkpoint in that folder, or 0.
+        steps: From which step to which.
         meanwhile: A function that is called in its own thread; training does not wait for it.
 
     Returns:
-        The numbers of the last step.
+        The numbers of the last step, and whether training ended by itself.
 
     Raises:
         InputError: The loss became NaN, or something cannot be written; the last checkpoint is from before that.
         KeyboardInterrupt: A signal stopped training; the last checkpoint is of the step that was reached.
     """
-    hparams, seed, num_steps = settings.hparams, settings.seed, options.num_steps
+    hparams, seed = settings.hparams, settings.seed
     config = tf.estimator.RunConfig(
-        save_summary_steps=max(1, num_steps // 50),
+        save_summary_steps=max(1, steps.last // 50),
         log_step_count_steps=None,
         session_config=sessions.config(),
     )
-    model_fn = model_fn_builder(hparams, found.z_size, seed, options=options)
+    model_fn = model_fn_builder(hparams, found.z_size, seed, num_windows=found.num_windows, options=options)
     try:
         with _writing_to(model_dir), contextlib.ExitStack() as until_the_end:
             os.makedirs(model_dir, exist_ok=True)
             found, plain = until_the_end.enter_context(_plainly(found, model_dir))
             bar = until_the_end.enter_context(
-                progress.bar("training", num_steps, "step", initial=first_step, miniters=1)
+                progress.bar("training", steps.last, "step", initial=steps.first, miniters=1)
             )
-            shown = _Progress(first_step, num_steps, bar)
-            saving = _CheckpointHook(plain, _SECONDS_A_CHECKPOINT)
+            shown = hooks.Progress(steps.first, steps.last, bar)
+            stop = _stop_when_learned(found, settings, options, folder=plain, steps=steps)
+            saving = hooks.CheckpointHook(plain, _SECONDS_A_CHECKPOINT)
             size = batch_size(hparams, found.num_windows)
             tf.estimator.Estimator(model_fn, plain, config).train(
-                train_input_fn(found, size, seed, first_step=first_step, threads=options.num_data_threads),
-                hooks=[shown, saving, _StopWhenAsked(until_the_end), _Meanwhile(meanwhile)],
-                max_steps=num_steps,
+                train_input_fn(found, size, seed, first_step=steps.first, threads=options.num_data_threads),
+                hooks=[shown, saving, hooks.StopWhenAsked(until_the_end), hooks.Meanwhile(meanwhile)] + stop,
+                max_steps=steps.last,
             )
     except tf.train.NanLossDuringTrainingError as e:
         raise InputError(
             "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"
         ) from e
-    return shown.numbers
+    return shown.numbers, any(hook.is_learned for hook in stop)
+
+
+def _stop_when_learned(
+    found: latents.Latents, settings: Settings, options: Training, *, folder: str, steps: Stretch
+) -> List[hooks.StopWhenLearned]:
+    """Returns the hook that ends a training by itself; none if its last step was given."""
+    if options.num_steps:
+        return []
+    windows = latents.own_key(found.shards, _SCORED)
+    z = windows.draws(settings.seed, -(-_SCORED // len(windows.means)))[:_SCORED]
+    before = summaries.read_scalars(folder).get(hooks.SCORE, {})
+    scores = {step: score for step, score in before.items() if steps.learned < step <= steps.first}
+    return [hooks.StopWhenLearned(z, steps.first, scores, fidelity=options.fidelity, folder=folder)]
 
 
 def evaluate(
@@ -406,7 +329,7 @@ def evaluate(
     """
     hparams = settings.hparams
     config = tf.estimator.RunConfig(session_config=sessions.config())
-    model_fn = model_fn_builder(hparams, found.z_size, settings.seed)
+    model_fn = model_fn_builder(hparams, found.z_size, settings.seed, num_windows=found.num_windows)
     # Estimator always writes its own events.
     with contextlib.ExitStack() as stack:
         found, scratch = stack.enter_context(_plainly(found, stack.enter_context(tempfile.TemporaryDirectory())))

@@ -5,9 +5,9 @@ Everything that can be checked without a model is checked before TensorFlow is i
 
 import logging
 import os
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from lc_music_vae.checkpoints import model_files, shards
+from lc_music_vae.checkpoints import model_files, run_json, shards
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_dir import RunDir
@@ -45,7 +45,9 @@ def evaluate(
         config: None, or the name of the config that the run was trained with.
 
     Returns:
-        loss, reconstruction and kl, in nats per window, and global_step.
+        loss, reconstruction and kl, in nats per window; score, by how much the model makes these windows likelier than
+        MusicVAE does, and score_of_new, the same over the windows that are no near-copies of training windows (left
+        out if there are none), in nats per window, see `training.score`; and global_step.
 
     Raises:
         InputError: There is nothing to evaluate, or something contradicts the contents of `run_dir`.
@@ -83,18 +85,22 @@ def _check_suffix(folder: RunDir, suffix: str) -> None:
 
 def _evaluate(run: _Run, kept: shards.Kept, others: List[str], num_batches: Optional[int]) -> Dict[str, Any]:
     """Evaluates, after `evaluate` has checked everything."""
-    from lc_music_vae.training import estimator, summaries
+    from lc_music_vae.training import estimator, hooks, score, summaries
 
     found = _latents(run, kept, others)
     settings = run.recorded.settings
     with run.folder.copied(run.recorded) as small:
         estimator.check_weights(small, settings.hparams, found.z_size)
         result = estimator.evaluate(found, settings, small.prefix, num_batches=num_batches)
-        pictures = _show(run, small.prefix, found)
+        numbers = hooks.Numbers(result["loss"], result["reconstruction"], result["kl"])
+        made, pictures = _show(run, small.prefix, found, kept)
+    result["score"] = made.all
+    if made.new is not None:
+        result["score_of_new"] = made.new
     scalars = {name: value for name, value in result.items() if name != "global_step"}
     summaries.write(run.target, result["global_step"], scalars=scalars, pictures=pictures)
-    numbers = estimator.Numbers(**scalars)
     results.logger.info("step %d on %d windows: %s a window", result["global_step"], found.num_windows, numbers)
+    results.logger.info("these bars are %s", score.in_words(made, trained_on=not others))
     logger.info("pictures of samples and reconstructions, and the latents: tensorboard --logdir=%s", run.folder.path)
     return result
 
@@ -115,22 +121,26 @@ def _latents(run: _Run, kept: shards.Kept, others: List[str]) -> Any:
     return found
 
 
-def _show(run: _Run, prefix: str, found: Any) -> Dict[str, Any]:
-    """Puts the windows' latents into TensorBoard's projector, and returns pictures of the model's output.
+def _show(run: _Run, prefix: str, found: Any, kept: shards.Kept) -> Tuple[run_json.Score, Dict[str, Any]]:
+    """Puts the windows' latents into TensorBoard's projector; returns their score, and pictures of the model's output.
 
     The pictures show samples, and some windows next to their reconstructions.
     """
     import numpy as np
 
-    from lc_music_vae import data
+    from lc_music_vae import base_model, data
     from lc_music_vae.encoding import latents
+    from lc_music_vae.models.prior import PersonalPrior
     from lc_music_vae.showing import piano_rolls
     from lc_music_vae.trained_model import TrainedModel
-    from lc_music_vae.training import summaries
+    from lc_music_vae.training import score, summaries
 
-    z, records = latents.own_key(found.shards, _MAX_ON_MAP)
+    windows = latents.own_key(found.shards, _MAX_ON_MAP)
+    z, records = windows.means, windows.records
     places = ["bars %d-%d" % (r["first_bar"] + 1, r["last_bar"] + 1) for r in records]
     with TrainedModel(ModelSource(checkpoint_file=prefix, vae_checkpoint_file=run.checkpoint.path)) as model:
+        prior = PersonalPrior(model.small, base_model.BroadPart(latents.moments(kept.paths)))
+        made = score.score(prior.log_prob, windows, kept.paths).record()
         means, _ = model.small.encode(z)
         some = np.unique(np.linspace(0, len(z) - 1, _PICTURED).astype(int))
         heard = model.decode(means[some])
@@ -143,7 +153,7 @@ def _show(run: _Run, prefix: str, found: Any) -> Dict[str, Any]:
     for i, again in zip(some, heard):
         pairs += [data.to_note_sequence(records[i]["notes"]), again]
         titles += ["%s %s" % (rows[i + 1][0], places[i]), "as the model hears it"]
-    return {
+    return made, {
         "samples": piano_rolls.draw(samples, ["%03d" % i for i in range(len(samples))]),
         "reconstructions": piano_rolls.draw(pairs, titles),
     }

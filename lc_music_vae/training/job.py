@@ -86,9 +86,17 @@ def settings_of(
     before = run.settings.hparams if run else get_config(config).hparams
     values = hparams.override(before, options.hparams)
     if run:
-        given = {"config": config, "augment": options.augment, "seed": options.seed, **reading}
+        named = {name: getattr(options, name) for name in ("augment", "seed", "holdout")}
+        given = {"config": config, **named, **reading}
         run_dir.check_same(folder.run_json, run.settings._asdict(), given)
         run_dir.check_same(folder.run_json, {"hparams": before.text()}, {"hparams": values.text()})
         return run.settings
-    music_vae = get_config(config).music_vae
-    return Settings(config, music_vae, values, bool(options.augment), options.seed or 0, **dataclasses.asdict(read))
+    return Settings(
+        config,
+        get_config(config).music_vae,
+        values,
+        bool(options.augment),
+        options.seed or 0,
+        holdout=options.holdout or 0.0,
+        **dataclasses.asdict(read),
+    )

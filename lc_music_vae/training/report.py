@@ -1,7 +1,7 @@
 """Reports on the songs that training and evaluation read: how many windows, which tracks, what was left out."""
 
 import logging
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from lc_music_vae.checkpoints.shards import Row
 from lc_music_vae.encoding import latents
@@ -35,6 +35,15 @@ def say(found: Latents, path: str) -> None:
         logger.warning("%d of %d songs gave no window; all are in %s:", len(unused), len(found.rows), path)
         for row in unused[:_MAX_SAID]:
             logger.warning("  %s", _why_not(row))
+
+
+def say_held_out(held_out: Optional[Latents], holdout: float) -> None:
+    """Reports how many windows are kept out of training."""
+    if held_out is None:
+        logger.warning("--holdout=%g: the last bars of these songs give no window; nothing is kept out", holdout)
+        return
+    windows = held_out.num_windows
+    logger.info("the last %g %% of each song's bars are kept out: %d distinct windows", 100 * holdout, windows)
 
 
 def counted(found: Latents) -> str:

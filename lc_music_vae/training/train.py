@@ -9,7 +9,7 @@ import logging
 import os
 from typing import Any, Dict, Optional, Tuple
 
-from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
+from lc_music_vae.checkpoints import bundles, model_files, run_json
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
@@ -20,8 +20,6 @@ from lc_music_vae.training import songs as songs_lib
 from lc_music_vae.training.job import Job
 
 logger = logging.getLogger(__name__)
-
-_MAX_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
 
 
 @talk.heard()
@@ -62,6 +60,11 @@ def train(
         KeyboardInterrupt: Training was stopped; the same call continues it.
     """
     options, read = _put_in(named, options, reading)
+    if options.fidelity and options.num_steps:
+        raise InputError(
+            "--fidelity=%s: --num_steps=%d says where training ends; leave one of them out"
+            % (options.fidelity, options.num_steps)
+        )
     check_kind("add_songs", add_songs, bool)
     folder = jobs.folder_of(run_dir)
     if not examples_path:
@@ -95,16 +98,16 @@ def _put_in(named: Dict[str, Any], options: Training, reading: Optional[Reading]
 
 def _begin(job: Job) -> str:
     """Trains, unless that is done already, in a folder that no other training is using; returns the bundle."""
-    folder, run, num_steps = job.folder, job.run, job.options.num_steps
+    folder, run = job.folder, job.run
     bundle = folder.bundle(job.settings.config)
     prefix, step = folder.latest()
     if run is None:
         folder.check_free(job.settings.config)
-    elif step >= num_steps:
+    elif _is_learned(job, step):
         if job.songs.new:
             raise InputError(
                 "--add_songs: this run is trained to step %d already, and would learn nothing of what is new; give a "
-                "larger --num_steps" % step
+                "larger --num_steps, or --num_steps=0" % step
             )
         if os.path.isfile(bundle) and job.songs.kept.is_whole():
             logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
@@ -112,10 +115,22 @@ def _begin(job: Job) -> str:
     folder.make()
     if run is None:  # else the songs are usually encoded already
         examples.start_reading()  # it is ready before TensorFlow is
-    with folder.held(), interrupts.saying(lambda: "at step %d of %d" % (folder.latest()[1], num_steps)):
+    with folder.held(), interrupts.saying(lambda: _at_step(job)):
         if folder.read() != run or folder.latest()[0] != prefix:
             raise InputError("--run_dir=%s was trained in by another process just now; try again" % folder.path)
         return _train(job)
+
+
+def _at_step(job: Job) -> str:
+    of = " of %d" % job.options.num_steps if job.options.num_steps else ""
+    return "at step %d%s" % (job.folder.latest()[1], of)
+
+
+def _is_learned(job: Job, step: int) -> bool:
+    """Returns whether a run that has reached `step` needs no training for what is asked."""
+    if job.options.num_steps:
+        return step >= job.options.num_steps
+    return job.run is not None and 0 < job.run.learned <= step and not job.songs.new
 
 
 def _train(job: Job) -> str:
@@ -123,8 +138,10 @@ def _train(job: Job) -> str:
     from lc_music_vae.training import encoded, report
 
     with interrupts.saying(lambda: "while songs were read"):
-        found, pretrained = encoded.for_training(job)
+        found, held_out, pretrained = encoded.for_training(job)
     report.write(found, job.folder.examples)
+    if job.settings.holdout:
+        report.say_held_out(held_out, job.settings.holdout)
     step = _go_on(job, found)
     names = [os.path.basename(path) for path in found.shards]
     began = RunJson(
@@ -134,10 +151,12 @@ def _train(job: Job) -> str:
         run_json.Music(found.qpm, found.program, found.octaves),
         job.run.latent if job.run else run_json.Latent(),
         step,
+        job.run.learned if job.run else 0,
+        job.run.score if job.run else None,
     )
     job.folder.write(began)
-    reached = _learn(job, found, step) if step < job.options.num_steps else ""
-    bundle = _finish(job, found, began)
+    reached = "" if _is_learned(job, step) else _learn(job, found, began)
+    bundle = _finish(job, found, began, held_out=held_out)
     logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found), reached)
     logger.info("  its curves and a map of its latent: %s", job.folder.picture)
     return bundle
@@ -157,59 +176,43 @@ def _go_on(job: Job, found: Any) -> int:
     return step
 
 
-def _learn(job: Job, found: Any, step: int) -> str:
-    """Trains from `step` on; returns the numbers of the last step, in words."""
-    from lc_music_vae.training import estimator
+def _learn(job: Job, found: Any, began: RunJson) -> str:
+    """Trains on from the step that `began` says; returns the numbers of the last step, in words."""
+    from lc_music_vae.training import estimator, stopping
 
+    options = job.options
     size = estimator.batch_size(job.settings.hparams, found.num_windows)
-    logger.info("training from step %d to %d, %d windows a step", step, job.options.num_steps, size)
-    numbers = estimator.train(
+    last = options.num_steps or began.learned + stopping.max_steps(options.fidelity, found.num_windows, size)
+    to = "to %d" % last if options.num_steps else "until it is learned, at most to %d" % last
+    logger.info("training from step %d %s, %d windows a step", began.step, to, size)
+    numbers, is_learned = estimator.train(
         found,
         job.settings,
-        job.options,
+        options,
         model_dir=job.folder.train,
-        first_step=step,
+        steps=estimator.Stretch(began.learned, began.step, last),
         # This module is for the picture after training: it is slow to load.
-        meanwhile=lambda: importlib.import_module("lc_music_vae.training.drawing"),
+        meanwhile=lambda: importlib.import_module("lc_music_vae.training.looking_back"),
     )
+    step = job.folder.latest()[1]
+    # Estimator treats a limit on the size of files like the end of the data.
+    if not (step >= last or is_learned and step > began.step):
+        raise files.cannot_write(job.folder.train, EOFError("its last checkpoint is of step %d" % step))
     return ": %s" % (numbers,)
 
 
-def _finish(job: Job, found: Any, began: RunJson) -> str:
+def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     """Writes the final files of a training after its last checkpoint is on disk; returns the bundle."""
+    from lc_music_vae.training import looking_back
+
     folder, config = job.folder, job.settings.config
     prefix, step = folder.latest()
-    if (
-        prefix is None or step < job.options.num_steps
-    ):  # Estimator treats a limit on the size of files like the end of the data
-        raise files.cannot_write(folder.train, EOFError("its last checkpoint is of step %d" % step))
+    if prefix is None:
+        raise files.cannot_write(folder.train, EOFError("there is no checkpoint"))
     folder.flush_checkpoint(prefix)
-    done = began._replace(latent=_look_back(job, prefix, found), step=step)
+    latent, score = looking_back.look_back(folder, prefix, found, held_out=held_out)
+    done = began._replace(latent=latent, step=step, learned=step, score=score)
     folder.write(done)
     bundle = folder.bundle(config)
     bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json())
     return bundle
-
-
-def _look_back(job: Job, prefix: str, found: Any) -> run_json.Latent:
-    """Draws the picture of a training, and returns where the songs are in the small latent."""
-    import numpy as np
-
-    from lc_music_vae.encoding import latents
-    from lc_music_vae.models.points import prior_samples
-    from lc_music_vae.models.small_vae import SmallVAE
-    from lc_music_vae.training import drawing, summaries
-
-    folder = job.folder
-    z, records = latents.own_key(found.shards, _MAX_ON_MAP)
-    small = SmallVAE(finding.find(prefix, "--run_dir"))
-    means, scales = small.encode(z)
-    residual = np.sqrt(np.mean(np.sum((small.decode(means) - z) ** 2, 1)))
-    small.close()
-    labels = [str(record["first_bar"] + 1) for record in records]
-    samples = prior_samples(8, small.encoded_z_size, 0)
-    curves = summaries.read_scalars(folder.train)
-    sheet = drawing.training(curves, means=means, scales=scales, labels=labels, samples=samples)
-    with files.replacing(folder.picture) as temporary:
-        drawing.save(sheet, temporary)
-    return run_json.Latent([round(float(x), 4) for x in means.mean(0)], round(float(residual), 4))

@@ -17,7 +17,7 @@ class Walk(Mode):
 
         from lc_music_vae.models import points
 
-        way = points.walk(np.array(ends[0]) if ends else model.center, num_outputs)
+        way = points.walk(np.array(ends[0]) if ends else model.center, num_outputs, low=model.low, high=model.high)
         titles = ["knob %d: %.2f" % (i + 1, way[i, step, i]) for i in range(len(way)) for step in range(num_outputs)]
         return way.reshape(-1, model.encoded_z_size), titles
 

@@ -1,0 +1,60 @@
+"""What a training ends with: its picture, where its songs are in the small latent, and the score of held-out bars."""
+
+from typing import Optional, Sequence, Tuple
+
+import numpy as np
+
+from lc_music_vae import base_model
+from lc_music_vae.checkpoints import finding, run_json
+from lc_music_vae.checkpoints.run_dir import RunDir
+from lc_music_vae.encoding import latents
+from lc_music_vae.encoding.latents import Latents
+from lc_music_vae.models.points import prior_samples
+from lc_music_vae.models.prior import PersonalPrior
+from lc_music_vae.models.small_vae import SmallVAE
+from lc_music_vae.system import files, results
+from lc_music_vae.training import drawing, summaries
+from lc_music_vae.training import score as scoring
+
+_MAX_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
+
+
+def look_back(
+    folder: RunDir, prefix: str, found: Latents, *, held_out: Optional[Latents]
+) -> Tuple[run_json.Latent, Optional[run_json.Score]]:
+    """Draws the picture of a training; returns where its songs are in the small latent, and the score of held-out bars.
+
+    Args:
+        folder: The run's folder, where the picture goes.
+        prefix: Its last checkpoint.
+        found: The latents that it learned from.
+        held_out: The latents of the bars that were kept out, or None.
+    """
+    windows = latents.own_key(found.shards, _MAX_ON_MAP)
+    small = SmallVAE(finding.find(prefix, "--run_dir"))
+    means, scales = small.encode(windows.means)
+    residual = np.sqrt(np.mean(np.sum((small.decode(means) - windows.means) ** 2, 1)))
+    score = _score(small, found, held_out) if held_out else None
+    small.close()
+    labels = [str(record["first_bar"] + 1) for record in windows.records]
+    samples = prior_samples(8, small.encoded_z_size, 0)
+    curves = summaries.read_scalars(folder.train)
+    sheet = drawing.training(curves, means=means, scales=scales, labels=labels, samples=samples, score=score)
+    with files.replacing(folder.picture) as temporary:
+        drawing.save(sheet, temporary)
+    center, low, high = ([round(float(x), 4) for x in row] for row in _span(means, scales))
+    return run_json.Latent(center, round(float(residual), 4), low, high), score
+
+
+def _span(means: np.ndarray, scales: np.ndarray) -> Sequence[np.ndarray]:
+    """Returns the mean of the windows' posteriors in the small latent, and where they begin and end."""
+    return means.mean(0), (means - scales).min(0), (means + scales).max(0)
+
+
+def _score(small: SmallVAE, found: Latents, held_out: Latents) -> run_json.Score:
+    """Returns the score of the bars that were kept out of training, and says it."""
+    prior = PersonalPrior(small, base_model.BroadPart(latents.moments(found.shards)))
+    windows = latents.own_key(held_out.shards, _MAX_ON_MAP)
+    made = scoring.score(prior.log_prob, windows, found.shards).record()
+    results.logger.info("the bars that were kept out are %s", scoring.in_words(made))
+    return made
