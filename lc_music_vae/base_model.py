@@ -222,6 +222,21 @@ class BroadPart:
         return means + drawn, means
 
 
+def leant(sharp: np.ndarray, broad: np.ndarray, means: np.ndarray, freedom: float) -> np.ndarray:
+    """Moves draws of the sharp part towards draws of the broad one, without making them narrower, [n, z_size].
+
+    Around the mean m of the broad draw, sqrt(1 - f^2) (sharp - m) + f (broad - m): with freedom f = 0 it is the sharp
+    draw, with 1 the broad one. A plain average would be nearer to m than either.
+
+    Args:
+        sharp: z^ of draws of z', [n, z_size].
+        broad: Draws of the broad part, [n, z_size].
+        means: The means that they are drawn around, [n, z_size].
+        freedom: f, from 0 to 1.
+    """
+    return means + math.sqrt(1 - freedom**2) * (sharp - means) + freedom * (broad - means)
+
+
 def log_mixture(sharp: np.ndarray, broad: np.ndarray) -> np.ndarray:
     """Returns log p(z) of the personal prior from the log probabilities of its two parts, [n] each."""
     return np.logaddexp(math.log(SHARP) + sharp, math.log(1 - SHARP) + broad)
