@@ -346,6 +346,9 @@ def main():
     from lc_music_vae.system import light_imports
 
     light_imports.install()
+    import tensorflow.compat.v1 as tf
+
+    tf.logging.set_verbosity(tf.logging.ERROR)
     from lc_music_vae.errors import InputError
     from lc_music_vae.music import examples
 
