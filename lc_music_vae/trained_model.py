@@ -8,17 +8,28 @@ import note_seq
 import numpy as np
 
 from lc_music_vae import data
-from lc_music_vae.checkpoints import model_files, run_dir
+from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import nearness
-from lc_music_vae.encoding.nearness import Nearest
+from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, onsets
+from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
-from lc_music_vae.models import music_vae, points
+from lc_music_vae.models import music_vae, points, redraw
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
-from lc_music_vae.options import MAX_COORDINATE, MAX_OUTPUTS, Limits, ModelSource, Reading, Request, Sampling, Sound
+from lc_music_vae.options import (
+    ALLOW,
+    MAX_COORDINATE,
+    MAX_OUTPUTS,
+    REDRAW,
+    Limits,
+    ModelSource,
+    Reading,
+    Request,
+    Sampling,
+    Sound,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +37,7 @@ NoteSequences = Union[note_seq.NoteSequence, Sequence[note_seq.NoteSequence]]
 
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
-_DECODED = 2  # the last number of a key: which noise it is
+_SAMPLED, _DECODED = 1, 2  # the last number of a key of noise: what the noise is for
 
 
 def even_batch(n: int, most: int) -> int:
@@ -58,7 +69,7 @@ class Music(list):
         self,
         sequences: Iterable[note_seq.NoteSequence],
         latents: np.ndarray,
-        find_nearest: Callable[[Sequence[note_seq.NoteSequence]], List[Optional[Nearest]]],
+        find_nearest: Callable[[Sequence[note_seq.NoteSequence]], Optional[List[Optional[Nearest]]]],
     ):
         super().__init__(sequences)
         self.latents = latents
@@ -72,7 +83,7 @@ class Music(list):
         An item is None if the songs are not available, as with a bundle, or if they share no note with it.
         """
         if self._nearest is None:
-            self._nearest = self._find_nearest(self)
+            self._nearest = self._find_nearest(self) or [None] * len(self)
         return self._nearest
 
 
@@ -140,6 +151,8 @@ class TrainedModel:
         self.octaves = found.octaves
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
+        self._songs: Optional[Songs] = None
+        self._hashed_songs: Optional[HashedSongs] = None
         self._weights = Weights(found.pretrained)
         if found.fingerprint:
             self._weights.check_encoder(found.fingerprint, found.small.path)
@@ -195,10 +208,72 @@ class TrainedModel:
         self._drawn += n
         return first
 
-    def sample(self, n: int, temperature: float = 0.5) -> Music:
-        """Returns n NoteSequences decoded from z' ~ N(0, I); the model's i-th z' is a function of (seed, i)."""
+    def sample(self, n: int, temperature: float = 0.5, *, copies: str = REDRAW) -> Music:
+        """Returns n NoteSequences decoded from z' ~ N(0, I).
+
+        Sample i is the first of its own stream of draws, at most 32, that has notes, is less than 0.9 similar to every
+        training window, and does not start the same notes as an earlier sample of this call. If none is right, it is
+        the one least like the songs, and a warning says so. The first draw has a z' that is a function of (seed, i),
+        where i counts all that this model has drawn.
+
+        Args:
+            n: Number of samples.
+            temperature: Softmax temperature of the decoder, above 0.
+            copies: "redraw", or "allow" for the first draw of each stream.
+
+        Raises:
+            InputError: A value is not usable, or the record of the songs is damaged.
+        """
+        Request(copies=copies)  # checks it
         first = self._draw(n)
-        return self.decode(points.prior_samples(n, self.encoded_z_size, self._seed, first=first), temperature)
+        if copies == ALLOW:
+            drawn = self._samples([(first + i, 0) for i in range(n)], temperature)
+            return Music([sequence for sequence, _ in drawn], np.stack([z for _, z in drawn]), self.nearest)
+        songs = self._known_songs()
+
+        def draw(wanted: Sequence[redraw.Drawn]) -> List[redraw.Candidate]:
+            made = self._samples([(first + i, number) for i, number in wanted], temperature)
+            heard = self.heard([sequence for sequence, _ in made])
+            similarities = np.zeros(len(made)) if songs is None else songs.similarities(heard)
+            notes = [np.unique(onsets(one)).tobytes() for one in heard]
+            return [redraw.Candidate(*parts) for parts in zip(made, notes, similarities)]
+
+        outcome = redraw.choose(n, draw, near=NEAR, room=self._room)
+        self._say_redrawn(outcome, songs)
+        chosen = [candidate.value for candidate in outcome.outputs]
+        return Music([sequence for sequence, _ in chosen], np.stack([z for _, z in chosen]), self.nearest)
+
+    def _samples(
+        self, drawn: Sequence[redraw.Drawn], temperature: float
+    ) -> List[Tuple[note_seq.NoteSequence, np.ndarray]]:
+        """Returns samples and their points; both depend only on the seed and a pair: sample, draw of its stream."""
+        where = points.samples(drawn, self.encoded_z_size, self._seed)
+        keys = [[self._seed, sample, draw, _SAMPLED] for sample, draw in drawn]
+        return list(zip(self._sequences(self._decode(where, temperature, keys)), where))
+
+    def _room(self, n: int) -> int:
+        """Returns how many points are decoded in the batches that n points need."""
+        batch_size = 1 if self._decoder is None else self._decoder.batch_size
+        return -(-n // batch_size) * batch_size
+
+    def _say_redrawn(self, outcome: redraw.Outcome, songs: Union[Songs, HashedSongs, None]) -> None:
+        meaning = "%g alike or more" % NEAR
+        if songs is None:
+            logger.info("which samples are copies of the songs is not known: %s says nothing of its songs", self._name)
+        elif isinstance(songs, HashedSongs):
+            meaning += ", of which the model alone knows those that are one note away; --run_dir finds all"
+        said = outcome.in_words(meaning)
+        if said:
+            logger.info("drawn again: %s", said)
+        for i in outcome.failed:
+            similarity = outcome.outputs[i].similarity
+            logger.warning(
+                "%03d: none of %d draws is new; kept is the one least like the songs (%.0f %% alike); a higher "
+                "--temperature may help",
+                i,
+                redraw.MAX_DRAWS,
+                100 * similarity,
+            )
 
     def encode(self, note_sequences: NoteSequences) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes NoteSequences to the small latent; each must contain exactly one window.
@@ -254,13 +329,10 @@ class TrainedModel:
             InputError: There are no points, they have the wrong size or values that are too large, or the small VAE is
                 not usable.
         """
+        if controls is not None:
+            raise ValueError("no MusicVAE config with controls is supported yet; give None")
         where = self._points(z_small)
-        tensors = self._decode(where, temperature, controls)
-        return Music(
-            self.converter.to_note_sequences(tensors, qpm=self.qpm, program=self.program, octaves=self.octaves),
-            where,
-            self._nearest,
-        )
+        return Music(self._sequences(self._decode(where, temperature)), where, self.nearest)
 
     def _points(self, z_small: Union[np.ndarray, Sequence]) -> np.ndarray:
         expected = "expected [n, %d]: n points of the small latent, one or more" % self.encoded_z_size
@@ -278,12 +350,39 @@ class TrainedModel:
         """Returns the notes of outputs at MusicVAE's own pitches, as they are stored for the training windows."""
         return [data.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
 
-    def _nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> List[Optional[Nearest]]:
-        shards = run_dir.at(self._found.run_path).shards() if self._found.run_path else []
-        return nearness.find(self.heard(sequences), shards) if shards else [None] * len(sequences)
+    def nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> Optional[List[Optional[Nearest]]]:
+        """Returns the training window that each output of this model is nearest to, or None if it shares no note.
 
-    def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
-        """Decodes points of the small latent to tensors, [n, time, output_depth]."""
+        Without the run's folder the songs are not known, and the result is None.
+        """
+        songs = self._run_songs()
+        return None if songs is None else songs.nearest(self.heard(sequences))
+
+    def _run_songs(self) -> Optional[Songs]:
+        """Returns the songs in the run's folder; None if the model was not found by this folder."""
+        if self._songs is None and self._found.run_path:
+            shards = run_dir.at(self._found.run_path).shards()
+            self._songs = Songs.read(shards) if shards else None
+        return self._songs
+
+    def _known_songs(self) -> Union[Songs, HashedSongs, None]:
+        """Returns the songs as far as they are known: in the run's folder, else as hashes beside the small VAE."""
+        songs = self._run_songs()
+        if songs is not None:
+            return songs
+        if self._hashed_songs is None:
+            kept = songs_npz.find(self._found.small)
+            self._hashed_songs = None if kept is None or kept.hashes is None else HashedSongs(kept.hashes)
+        return self._hashed_songs
+
+    def _decode(self, z_small: np.ndarray, temperature: float, keys: Optional[List[List[int]]] = None) -> np.ndarray:
+        """Decodes points of the small latent to tensors, [n, time, output_depth].
+
+        Args:
+            z_small: float [n, encoded_z_size].
+            temperature: Softmax temperature of the decoder.
+            keys: Keys of the noise, n; None for noise that this model has not used yet.
+        """
         self._check_open()
         Sampling(temperature=temperature)  # checks it
         z = self.small.decode(z_small)
@@ -293,9 +392,13 @@ class TrainedModel:
                 self._decoder.close()  # before the new one is loaded: its weights are most of what is in memory
                 self._decoder = None
             self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._seed)
-        keys = [[self._seed, self._decoded + i, 0, _DECODED] for i in range(len(z))]
-        self._decoded += len(z)
-        return self._decoder.decode(z, temperature, np.array(keys), controls=controls)
+        if keys is None:
+            keys = [[self._seed, self._decoded + i, 0, _DECODED] for i in range(len(z))]
+            self._decoded += len(z)
+        return self._decoder.decode(z, temperature, np.array(keys))
+
+    def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
+        return self.converter.to_note_sequences(tensors, qpm=self.qpm, program=self.program, octaves=self.octaves)
 
     def similar(
         self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, *, temperature: float = 0.5
@@ -316,7 +419,7 @@ class TrainedModel:
         way = points.walk(self.center, num_steps, low=self.low, high=self.high)
         flat = self.decode(way.reshape(-1, self.encoded_z_size), temperature)
         starts = range(0, len(flat), num_steps)
-        return [Music(flat[i : i + num_steps], flat.latents[i : i + num_steps], self._nearest) for i in starts]
+        return [Music(flat[i : i + num_steps], flat.latents[i : i + num_steps], self.nearest) for i in starts]
 
     def interpolate(
         self, start: note_seq.NoteSequence, end: note_seq.NoteSequence, num_steps: int, *, temperature: float = 0.5

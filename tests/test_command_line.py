@@ -644,9 +644,12 @@ def test_an_input_far_from_the_songs_is_warned_of_and_one_of_their_own_is_not(tr
 def test_copies_are_named(trained, script, tmp_path):
     """A model that was trained long enough copies its song; here the song's own bars, well kept, are found again."""
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
-    status, result, error = script("midime_generate", "--run_dir=" + run_dir, "--num_outputs=64", "--seed=1")
+    status, result, error = script(
+        "midime_generate", "--run_dir=" + run_dir, "--num_outputs=64", "--seed=1", "--copies=allow"
+    )
     assert status == 0, error
     run = index_of(os.path.join(run_dir, "generated"))
+    assert run["copies"] == "allow"
     # What was made is on stdout, for other programs: the first latents, and every file.
     lines = result.splitlines()
     assert [line[:14] for line in lines[:16]] == ["%03d: --latent=" % i for i in range(16)]
@@ -660,6 +663,32 @@ def test_copies_are_named(trained, script, tmp_path):
         path = os.path.join(run_dir, "generated", copy["file"])
         assert {(start, pitch) for start, _, pitch in notes_of(path)} == song
     assert "... and 48 more, all in index.json" in error
+
+
+def test_samples_that_are_copies_are_drawn_again_and_that_is_said(trained, script, tmp_path):
+    flags = ["--run_dir=" + trained, "--num_outputs=64", "--seed=1", "--output_dir=%s" % (tmp_path / "new")]
+    status, _, error = script("midime_generate", *flags)
+    assert status == 0, error
+    run = index_of(tmp_path / "new")
+    assert run["copies"] == "redraw"
+    assert all(output["nearest"] is None or output["nearest"]["similarity"] < 0.9 for output in run["outputs"])
+    assert re.search(r"^drawn again: \d+ near-copies of the songs \(0\.9 alike or more\)", error, re.MULTILINE)
+    flags = ["--run_dir=" + trained, "--latent=0,0,0,0", "--num_outputs=9", "--output_dir=%s" % (tmp_path / "point")]
+    status, _, error = script("midime_generate", *flags)
+    assert (status, "drawn again" in error) == (0, False)
+    assert index_of(tmp_path / "point")["copies"] == "allow"
+
+
+def test_a_damaged_record_of_the_songs_is_said_before_anything_is_loaded(trained, script, tmp_path):
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    with open(os.path.join(run_dir, "songs.npz"), "r+b") as f:
+        f.truncate(100)
+    common = ["--checkpoint_file=%s/train" % run_dir, "--num_outputs=1", "--output_dir=%s" % (tmp_path / "out")]
+    status, _, error = script("midime_generate", *common)
+    assert (status, error.count("\n")) == (1, 1)
+    assert error.startswith("midime_generate: error: --checkpoint_file=%s/train: its songs.npz is damaged (" % run_dir)
+    status, _, error = script("midime_generate", "--copies=allow", *common)
+    assert status == 0, error
 
 
 def test_without_the_run_nearness_is_not_known_and_that_is_said(trained, script, tmp_path):

@@ -212,22 +212,17 @@ class Decoder:
             samples, _ = config.model.sample(self.batch_size, max_length=steps, z=z, temperature=temperature)
         return {"z": z, "temperature": temperature, "uniform": uniform, "samples": samples}
 
-    def decode(
-        self, z: np.ndarray, temperature: float, keys: np.ndarray, *, controls: Optional[np.ndarray] = None
-    ) -> np.ndarray:
+    def decode(self, z: np.ndarray, temperature: float, keys: np.ndarray) -> np.ndarray:
         """Decodes latents in batches.
 
         Args:
             z: float [n, z_size].
             temperature: Softmax temperature, above 0.
             keys: Whole numbers [n, k] from 0 to 2^32 - 1. The noise of a window is a function of its key.
-            controls: None; configs that need controls are not supported yet.
 
         Returns:
             float32 [n, time, output_depth].
         """
-        if controls is not None:
-            raise ValueError("no MusicVAE config with controls is supported yet; give None")
         size, of = self.batch_size, self._tensors
         batches = []
         with progress.bar("decoding", len(z), "window") as bar:
