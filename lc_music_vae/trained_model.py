@@ -225,36 +225,37 @@ class TrainedModel:
             InputError: A value is not usable, or the record of the songs is damaged.
         """
         Request(copies=copies)  # checks it
+        Sampling(temperature=temperature)  # so does this
+        self._check_open()
+        songs = None if copies == ALLOW else self._known_songs()
         first = self._draw(n)
-        if copies == ALLOW:
-            drawn = self._samples([(first + i, 0) for i in range(n)], temperature)
-            return Music([sequence for sequence, _ in drawn], np.stack([z for _, z in drawn]), self.nearest)
-        songs = self._known_songs()
+        decoder = self._decoder_for(n)
 
         def draw(wanted: Sequence[redraw.Drawn]) -> List[redraw.Candidate]:
-            made = self._samples([(first + i, number) for i, number in wanted], temperature)
+            made = self._samples([(first + i, number) for i, number in wanted], temperature, decoder)
             heard = self.heard([sequence for sequence, _ in made])
             similarities = np.zeros(len(made)) if songs is None else songs.similarities(heard)
             notes = [np.unique(onsets(one)).tobytes() for one in heard]
             return [redraw.Candidate(*parts) for parts in zip(made, notes, similarities)]
 
-        outcome = redraw.choose(n, draw, near=NEAR, room=self._room)
-        self._say_redrawn(outcome, songs)
-        chosen = [candidate.value for candidate in outcome.outputs]
-        return Music([sequence for sequence, _ in chosen], np.stack([z for _, z in chosen]), self.nearest)
+        def room(points_needed: int) -> int:
+            return -(-points_needed // decoder.batch_size) * decoder.batch_size
+
+        if copies == ALLOW:
+            made = self._samples([(first + i, 0) for i in range(n)], temperature, decoder)
+        else:
+            outcome = redraw.choose(n, draw, near=NEAR, room=room)
+            self._say_redrawn(outcome, songs)
+            made = [candidate.value for candidate in outcome.outputs]
+        return Music([sequence for sequence, _ in made], np.stack([point for _, point in made]), self.nearest)
 
     def _samples(
-        self, drawn: Sequence[redraw.Drawn], temperature: float
+        self, drawn: Sequence[redraw.Drawn], temperature: float, decoder: music_vae.Decoder
     ) -> List[Tuple[note_seq.NoteSequence, np.ndarray]]:
         """Returns samples and their points; both depend only on the seed and a pair: sample, draw of its stream."""
         where = points.samples(drawn, self.encoded_z_size, self._seed)
-        keys = [[self._seed, sample, draw, _SAMPLED] for sample, draw in drawn]
-        return list(zip(self._sequences(self._decode(where, temperature, keys)), where))
-
-    def _room(self, n: int) -> int:
-        """Returns how many points are decoded in the batches that n points need."""
-        batch_size = 1 if self._decoder is None else self._decoder.batch_size
-        return -(-n // batch_size) * batch_size
+        keys = np.array([[self._seed, sample, draw, _SAMPLED] for sample, draw in drawn])
+        return list(zip(self._sequences(decoder.decode(self.small.decode(where), temperature, keys)), where))
 
     def _say_redrawn(self, outcome: redraw.Outcome, songs: Union[Songs, HashedSongs, None]) -> None:
         meaning = "%g alike or more" % NEAR
@@ -375,27 +376,24 @@ class TrainedModel:
             self._hashed_songs = None if kept is None or kept.hashes is None else HashedSongs(kept.hashes)
         return self._hashed_songs
 
-    def _decode(self, z_small: np.ndarray, temperature: float, keys: Optional[List[List[int]]] = None) -> np.ndarray:
-        """Decodes points of the small latent to tensors, [n, time, output_depth].
-
-        Args:
-            z_small: float [n, encoded_z_size].
-            temperature: Softmax temperature of the decoder.
-            keys: Keys of the noise, n; None for noise that this model has not used yet.
-        """
+    def _decode(self, z_small: np.ndarray, temperature: float) -> np.ndarray:
+        """Decodes points of the small latent to tensors, [n, time, output_depth], with noise that is not used yet."""
         self._check_open()
         Sampling(temperature=temperature)  # checks it
         z = self.small.decode(z_small)
-        batch_size = even_batch(len(z), self._max_batch_size)
-        if self._decoder is None or _cost(len(z), self._decoder.batch_size) > 2 * _cost(len(z), batch_size):
+        keys = [[self._seed, self._decoded + i, 0, _DECODED] for i in range(len(z))]
+        self._decoded += len(z)
+        return self._decoder_for(len(z)).decode(z, temperature, np.array(keys))
+
+    def _decoder_for(self, n: int) -> music_vae.Decoder:
+        """Returns the decoder, loaded again if it needs more than twice the time for n points that another would."""
+        batch_size = even_batch(n, self._max_batch_size)
+        if self._decoder is None or _cost(n, self._decoder.batch_size) > 2 * _cost(n, batch_size):
             if self._decoder is not None:
                 self._decoder.close()  # before the new one is loaded: its weights are most of what is in memory
                 self._decoder = None
             self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._seed)
-        if keys is None:
-            keys = [[self._seed, self._decoded + i, 0, _DECODED] for i in range(len(z))]
-            self._decoded += len(z)
-        return self._decoder.decode(z, temperature, np.array(keys))
+        return self._decoder
 
     def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
         return self.converter.to_note_sequences(tensors, qpm=self.qpm, program=self.program, octaves=self.octaves)

@@ -95,7 +95,7 @@ def test_samples_are_what_the_plain_definition_gives_in_whatever_batches(trained
     with lc_music_vae.TrainedModel(trained, seed=5) as model:
         for i in range(24):
             for draw in range(32):
-                ((sequence, point),) = model._samples([(i, draw)], 0.5)
+                ((sequence, point),) = model._samples([(i, draw)], 0.5, model._decoder_for(1))
                 (near,) = model.nearest([sequence])
                 new = starts_of(sequence) not in [starts_of(other) for other, _ in expected]
                 if sequence.notes and new and (near is None or near.similarity < 0.9):
@@ -115,7 +115,7 @@ def test_if_no_draw_is_new_the_one_least_like_the_songs_is_kept_with_a_warning(t
     monkeypatch.setattr(trained_model, "NEAR", 0.0)
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         samples = model.sample(2)
-        tried = [s for s, _ in model._samples([(1, draw) for draw in range(32)], 0.5)]
+        tried = [s for s, _ in model._samples([(1, draw) for draw in range(32)], 0.5, model._decoder)]
         least = min(near.similarity for s, near in zip(tried, model.nearest(tried)) if near)
     assert samples.nearest[1].similarity == least
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]

@@ -117,6 +117,6 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, kind: _Kind) -> np.
 
 def _damaged(name: str, why: Any) -> InputError:
     return InputError(
-        "%s: its %s is damaged (%.100s); copy it again, or train again; --copies=allow does without it"
+        "%s: its %s is damaged (%.100s); copy or download it again; --copies=allow does without it"
         % (name, SONGS_NPZ, why)
     )

@@ -109,7 +109,7 @@ def _begin(job: Job) -> str:
                 "--add_songs: this run is trained to step %d already, and would learn nothing of what is new; give a "
                 "larger --num_steps, or --num_steps=0" % step
             )
-        if os.path.isfile(bundle) and job.songs.kept.is_whole():
+        if all(map(os.path.isfile, (bundle, folder.songs))) and job.songs.kept.is_whole():
             logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
             return bundle
     folder.make()
