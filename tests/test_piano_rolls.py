@@ -3,7 +3,7 @@ import pytest
 from helpers import melody, tune
 from PIL import ImageColor, ImageDraw
 
-from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.showing import piano_rolls
 
 BLUE = ImageColor.getrgb(piano_rolls.NOTE)

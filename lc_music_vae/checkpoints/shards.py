@@ -126,6 +126,7 @@ class Shard(NamedTuple):
         qpms: Number of windows at each tempo, rounded to hundredths; the keys are text, as in JSON.
         programs: Number of windows of each program.
         octaves: Number of windows for each number of octaves that tracks were moved up.
+        time_signatures: Number of windows of each time signature; none in records of format 2.
     """
 
     windows: int
@@ -133,6 +134,7 @@ class Shard(NamedTuple):
     qpms: Dict[str, int]
     programs: Dict[str, int]
     octaves: Dict[str, int]
+    time_signatures: Dict[str, int]
 
 
 class MadeWith(NamedTuple):

@@ -23,6 +23,7 @@ from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music.style import COMMON, Style
 from lc_music_vae.system import files, plain_paths, progress
 
 logger = logging.getLogger(__name__)
@@ -40,18 +41,14 @@ class Latents(NamedTuple):
         num_windows: Number of records in the shards.
         z_size: Dimensions of z.
         rows: One row per song.
-        qpm: The most common tempo of the songs, counted by windows, in quarters per minute.
-        program: The most common program of their tracks, counted by windows.
-        octaves: The most common number of octaves that the tracks were moved up, counted by windows.
+        style: The commonest tempo, program, octaves and time signature of the songs, each counted by windows.
     """
 
     shards: Tuple[str, ...]
     num_windows: int
     z_size: int
     rows: Tuple[Row, ...]
-    qpm: float = 120.0
-    program: int = 0
-    octaves: int = 0
+    style: Style = Style()
 
 
 class Planned(NamedTuple):
@@ -111,7 +108,7 @@ def encode_shard(
         output: Path of the file to write.
         encode: Maps n inputs and their lengths to mean and scale [n, z_size].
     """
-    shard = Shard(0, [], {}, {}, {})
+    shard = Shard(0, [], {}, {}, {}, {})
     count = 0
     with writing_records(output) as writer:
         for batch in _batches(_windows(songs, shard)):
@@ -133,8 +130,14 @@ def _windows(songs: Iterable[Any], shard: Shard) -> Iterator[Any]:
         shard.rows.append(song.row)
         for window in song.windows:
             track = song.tracks[window.track]
-            counted = (shard.qpms, song.qpm), (shard.programs, str(track.program)), (shard.octaves, str(track.octaves))
-            for counts, value in counted:
+            counted = {
+                "qpms": song.qpm,
+                "programs": str(track.program),
+                "octaves": str(track.octaves),
+                "time_signatures": window.time_signature,
+            }
+            for name, value in counted.items():
+                counts = getattr(shard, name)
                 counts[value] = counts.get(value, 0) + 1
             yield window
 
@@ -275,9 +278,12 @@ def _found(paths: Sequence[str], records: Sequence[shards.Record]) -> Latents:
         num_windows=sum(m.windows for m in made),
         z_size=next((record["mean"].shape[1] for record in read(paths)), 0),
         rows=tuple(row for m in made for row in m.rows),
-        qpm=float(_commonest([m.qpms for m in made], "120")),
-        program=int(_commonest([m.programs for m in made], "0")),
-        octaves=int(_commonest([m.octaves for m in made], "0")),
+        style=Style(
+            float(_commonest([m.qpms for m in made], "120")),
+            int(_commonest([m.programs for m in made], "0")),
+            int(_commonest([m.octaves for m in made], "0")),
+            _commonest([m.time_signatures for m in made], COMMON),
+        ),
     )
 
 

@@ -120,7 +120,7 @@ def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> An
     converter = data.WindowConverter(found.music_vae, reading)
     pairs = zip(given.songs, given.of_files())
     windows = [inputs_lib.pick_window(converter, *pair, config=found.config, folder=folder) for pair in pairs]
-    return given._replace(windows=windows), converter.to_note_sequences([w.outputs for w in windows])
+    return given._replace(windows=windows), converter.heard(windows)
 
 
 def _with_nearest(model: Any, made: Sequence[Output], shards: Sequence[str]) -> List[Output]:

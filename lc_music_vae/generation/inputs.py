@@ -125,15 +125,22 @@ def pick_window(converter: Any, song: examples.Song, given: Input, *, config: st
         raise InputError("; ".join((said,) + score.remarks))
     if len(candidates) == 1:
         return candidates[0]
-    sequences = converter.to_note_sequences([w.outputs for w in candidates])
-    paths = outputs.write_midi(sequences, folder, "%s_input%d-extractions" % (config, given.number))
+    paths = outputs.write_midi(converter.heard(candidates), folder, "%s_input%d-extractions" % (config, given.number))
     for path, window in zip(paths, candidates):
         place = os.path.basename(path), window.track, window.first_bar + 1, window.last_bar + 1
         logger.info("%s: track %d, bars %d-%d", *place)
     example = candidates[0].first_bar + 1, candidates[0].last_bar + 1
     raise InputError(
-        "%s=%s holds %d windows of %d bars, now written as %s; give one, or its bars, as in --input_bars_%d=%d-%d"
-        % (flag, song.name, len(candidates), converter.bars, outputs.pattern(paths), given.number, *example)
+        "%s=%s holds %d windows of %s, now written as %s; give one, or its bars, as in --input_bars_%d=%d-%d"
+        % (
+            flag,
+            song.name,
+            len(candidates),
+            candidates[0].length_in_words(),
+            outputs.pattern(paths),
+            given.number,
+            *example,
+        )
     )
 
 

@@ -205,7 +205,7 @@ def _heard(sequence: Any, path: str) -> _Heard:
     """Returns the notes and bars of a NoteSequence for the page."""
     import numpy as np
 
-    from lc_music_vae.music.metre import QUARTERS_PER_BAR
+    from lc_music_vae.music.style import QUARTERS_PER_BAR
     from lc_music_vae.music.tempo import TempoMap
 
     tempo_map = TempoMap(sequence.tempos)

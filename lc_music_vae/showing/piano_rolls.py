@@ -12,7 +12,7 @@ import note_seq
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.music.tempo import TempoMap
 from lc_music_vae.system import requirements
 
