@@ -217,13 +217,21 @@ def _kept_record(path: str, songs: Sequence[File], made_with: shards.MadeWith) -
         InputError: The shard must be encoded, and a song is missing or has changed.
     """
     record = shards.read_record(path)
-    if record is not None and record.made_with == made_with and _contents(record.songs) == _contents(songs):
-        if _is_whole(path, record):
-            if record.sha256 is None:  # written by version 0.1.0
-                record = record.with_checksum(path)
-                record.write(path)
-            return record
+    if record is None or _contents(record.songs) != _contents(songs):
+        _check_there(songs, path)
+        return None
+    is_made, is_older = record.is_made(made_with), record.is_older(made_with)
+    if (is_made or is_older) and not _is_whole(path, record):
         logger.warning("%s is damaged or gone; its songs are encoded again", path)
+    elif is_made or is_older and _changed(songs):
+        if not is_made:
+            logger.warning("%s: made by an older version, and its songs are gone or changed; kept as it is", path)
+        if record.sha256 is None:  # written by version 0.1.0
+            record = record.with_checksum(path)
+            record.write(path)
+        return record
+    elif is_older:
+        logger.info("%s: made by an older version; its songs are encoded again, in whole bars", path)
     _check_there(songs, path)
     return None
 
@@ -266,7 +274,7 @@ def load(kept: shards.Kept) -> Latents:
         InputError: They have changed since training.
     """
     for path, record in zip(*kept):
-        if not (record and record.made_with.format == shards.FORMAT and _is_whole(path, record)):
+        if not (record and record.is_readable() and _is_whole(path, record)):
             raise run_dir.damaged_latents(path)
     return _found(kept.paths, [record for record in kept.records if record is not None])
 
