@@ -133,20 +133,16 @@ class WindowConverter:
         """
         score = normalise(song._replace(note_sequence=self._family.as_heard(song.note_sequence)))
         tracks, choice, moves = self._family.parts(score, self.reading.melody_track)
-        remarks = tuple(self._metre_remarks(score)) + moves
-        return self.fitted(score._replace(tracks=tracks, choice=choice, remarks=remarks))
+        if self.reading.metre == STRICT:
+            remarks = metres.left_out(score.metres, score.bars)
+        else:
+            remarks = metres.remarks(score.metres, self.quarters)
+        return self.fitted(score._replace(tracks=tracks, choice=choice, remarks=(*remarks, *moves)))
 
     def fitted(self, score: Score) -> Score:
         """Returns a score with the ends of this converter's windows; another converter may have made it."""
         ends, are_full = metres.held(score.metres, score.bars, self.quarters)
         return score._replace(window_ends=ends, windows_are_full=are_full)
-
-    def _metre_remarks(self, score: Score) -> List[str]:
-        """Returns remarks on how time signatures other than 4/4 are handled."""
-        if self.reading.metre != STRICT:
-            return metres.remarks(score.metres, self.quarters)
-        named = metres.other_than_4_4(score.metres, score.bars)
-        return ["left out by --metre=4/4: %s; --metre=any reads it" % named] if named else []
 
     def windows(
         self, score: Score, transpositions: Sequence[int] = (0,), part: Tuple[float, float] = WHOLE

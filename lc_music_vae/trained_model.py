@@ -347,8 +347,8 @@ class TrainedModel:
         placed = [(t, at, w) for t in score.tracks for at, w in self.converter.consecutive(score, t) if w is not None]
         if not placed:
             raise InputError("; ".join(("the song has no notes that config %s reads" % self.config,) + score.remarks))
-        for remark in score.remarks:
-            logger.info("%s", remark)
+        if score.remarks:
+            logger.info("%s: %s", score.name, score.how_it_is_read())
         mean, _ = self.encode_windows([w for _, _, w in placed])
         result = note_seq.NoteSequence(ticks_per_quarter=note_sequence.ticks_per_quarter or note_seq.STANDARD_PPQ)
         result.time_signatures.extend(note_sequence.time_signatures)

@@ -124,6 +124,8 @@ def pick_window(converter: Any, song: examples.Song, given: Input, *, config: st
         said = "%s=%s holds no notes that config %s reads" % (flag, song.name, config)
         raise InputError("; ".join((said,) + score.remarks))
     if len(candidates) == 1:
+        if score.remarks:
+            logger.info("%s: %s", score.name, score.how_it_is_read())
         return candidates[0]
     paths = outputs.write_midi(converter.heard(candidates), folder, "%s_input%d-extractions" % (config, given.number))
     for path, window in zip(paths, candidates):
@@ -155,7 +157,7 @@ def _window_at(converter: Any, score: Any, bars: Bars, number: int) -> Any:
     for track in score.tracks:
         window = converter.window(score, track, bars[0] - 1)
         if window is not None:
-            logger.info("%s: bars %d-%d of track %s (%s)", score.name, *bars, track.label(), score.choice)
+            logger.info("%s: bars %d-%d of %s", score.name, *bars, score._replace(tracks=(track,)).how_it_is_read())
             return window
     said = "%s: no note of %s starts in these bars" % (text, score.name)
     raise InputError("; ".join((said,) + score.remarks))

@@ -2,6 +2,7 @@
 
 import bisect
 import math
+import re
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from lc_music_vae.music.style import COMMON, QUARTERS_PER_BAR, bar_quarters
 from lc_music_vae.music.tempo import TempoMap
 
+_REMARK, _LEFT_OUT = re.compile(r"\d+/\d+: "), "left out by --metre=4/4"
 _MAX_SAID = 8  # time signatures listed per song
 _BEAT_TOLERANCE = 0.02  # quarters that a change may be away from its beat
 
@@ -63,7 +65,7 @@ def of_signature(start: float, numerator: int, denominator: int) -> Metre:
 
 def at(metres: Sequence[Metre], start: float) -> Metre:
     """Returns the metre of the bar that starts at `start` quarters."""
-    return metres[bisect.bisect_right(metres, (start, math.inf)) - 1]
+    return metres[bisect.bisect_left(metres, (start + _BEAT_TOLERANCE,)) - 1]  # compared by their first field
 
 
 def whole_bars(bar: Any, window: float) -> Any:
@@ -142,7 +144,18 @@ def remarks(metres: Sequence[Metre], window: float) -> List[str]:
     return _first_few(list(dict.fromkeys(m.remark(window) for m in metres if not m.is_4_4)))
 
 
-def other_than_4_4(metres: Sequence[Metre], bars: np.ndarray) -> str:
+def left_out(metres: Sequence[Metre], bars: np.ndarray) -> List[str]:
+    """Returns, in words, what is left out if 4/4 alone is read; nothing if that is all there is."""
+    named = _other_than_4_4(metres, bars)
+    return [_LEFT_OUT + ": %s; --metre=any reads it" % named] if named else []
+
+
+def is_other(reason: str) -> bool:
+    """Returns whether the remarks on a song, joined with "; ", say how other metres than 4/4 were treated."""
+    return any(remark.startswith(_LEFT_OUT) or _REMARK.match(remark) for remark in reason.split("; "))
+
+
+def _other_than_4_4(metres: Sequence[Metre], bars: np.ndarray) -> str:
     """Returns the time signatures other than 4/4, each with the bar (from 1) where it first starts; "" if none."""
     first_bars: Dict[str, int] = {}
     for m in metres:

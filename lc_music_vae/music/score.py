@@ -75,6 +75,11 @@ class Score(NamedTuple):
     window_ends: np.ndarray = _NONE
     windows_are_full: np.ndarray = _NONE
 
+    def how_it_is_read(self) -> str:
+        """Returns which tracks are read and why, and the remarks, in words."""
+        tracks = "track %s (%s)" % (", ".join(track.label() for track in self.tracks), self.choice)
+        return "; ".join((tracks,) + self.remarks)
+
 
 def normalise(song: Song) -> Score:
     """Converts a song to its own beats: without tempo changes, with bars marked, and with the map back to seconds.
