@@ -102,9 +102,10 @@ def test_windows_hold_bars_of_one_length():
 
 
 def test_where_no_window_is_full_those_that_are_not_are_used():
+    """Of six bars. The last is no window: one from there would hold a second bar of 3/4."""
     score = CONVERTER.score(Song("song", changing(*ALTERNATING, quarters=21)))
     found = [(w.first_bar, w.last_bar, w.time_signature) for w in CONVERTER.windows(score)]
-    assert found == [(bar, bar, "3/4" if bar % 2 else "4/4") for bar in range(5)]  # the last goes on, but its notes do not
+    assert found == [(bar, bar, "3/4" if bar % 2 else "4/4") for bar in range(5)]
 
 
 @pytest.mark.parametrize(

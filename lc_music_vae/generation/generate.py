@@ -139,6 +139,8 @@ def _with_nearest(model: Any, made: Sequence[Output], shards: Sequence[str]) -> 
 def _draw(sheet: Sheet) -> Any:
     from lc_music_vae.showing import piano_rolls
 
+    if sheet.is_score:
+        return piano_rolls.draw_score(sheet.sequences, sheet.titles)
     if len(sheet.sequences) > _MAX_DRAWN:
         logger.info("the sheet shows the first %d of %d", _MAX_DRAWN, len(sheet.sequences))
     columns = sheet.columns or piano_rolls.COLUMNS

@@ -33,6 +33,11 @@ class Metre(NamedTuple):
         """The time signature that music in this metre is written in: 4/4 for all bars of four quarters."""
         return COMMON if self.quarters == QUARTERS_PER_BAR else self.signature
 
+    @property
+    def beat(self) -> float:
+        """The length of a beat in quarters: three eighths in 6/8, 9/8 and 12/8."""
+        return 1.5 if re.match("(6|9|12)/8$", self.signature) else 1.0
+
     def remark(self, window: float) -> str:
         """Returns how bars were taken if the signature is not 4/4, for windows of `window` quarters; "" if it is."""
         if self.is_4_4:
