@@ -82,14 +82,21 @@ def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
     return np.array(sorted(rows), np.int64).reshape(-1, 3)
 
 
-def to_note_sequence(notes: np.ndarray) -> note_seq.NoteSequence:
+def to_note_sequence(notes: np.ndarray, time_signature: str = COMMON) -> note_seq.NoteSequence:
     """Converts notes back to a NoteSequence: the inverse of `notes_of`, at magenta's tempo."""
     sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
+    _set_time_signature(sequence, time_signature)
     sequence.tempos.add(qpm=QPM)
     for start, end, pitch in notes.tolist():
         start, end = (t * _SECONDS_PER_QUARTER / TICKS_PER_QUARTER for t in (start, end))
         sequence.notes.add(pitch=pitch % 128, is_drum=pitch >= 128, velocity=80, start_time=start, end_time=end)
     return sequence
+
+
+def _set_time_signature(sequence: note_seq.NoteSequence, time_signature: str) -> None:
+    del sequence.time_signatures[:]
+    numerator, denominator = map(int, time_signature.split("/"))
+    sequence.time_signatures.add(numerator=numerator, denominator=denominator)
 
 
 class WindowConverter:
@@ -397,8 +404,8 @@ class WindowConverter:
         for sequence in sequences:
             if style.time_signature != COMMON:
                 self._cut(sequence, style.time_signature)
-            elif not sequence.time_signatures:
-                sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)
+            if style.time_signature != COMMON or not sequence.time_signatures:
+                _set_time_signature(sequence, style.time_signature)
             for tempo in sequence.tempos:
                 tempo.qpm = style.qpm
             for note in sequence.notes:
@@ -413,15 +420,14 @@ class WindowConverter:
         return [self.to_note_sequences([w.outputs], Style(time_signature=w.time_signature))[0] for w in windows]
 
     def _cut(self, sequence: note_seq.NoteSequence, time_signature: str) -> None:
-        """Writes a sequence at magenta's tempo in a time signature, and cuts it to whole bars if one fits."""
-        numerator, denominator = map(int, time_signature.split("/"))
-        end = float(metres.whole_bars(bar_quarters(numerator, denominator), self.quarters)) * _SECONDS_PER_QUARTER
+        """Cuts a sequence at magenta's tempo to whole bars of a time signature, if one fits."""
+        bar = bar_quarters(*map(int, time_signature.split("/")))
+        end = float(metres.whole_bars(bar, self.quarters)) * _SECONDS_PER_QUARTER
         notes = [note for note in sequence.notes if note.start_time < end]
         for note in notes:
             note.end_time = min(note.end_time, end)
-        del sequence.notes[:], sequence.time_signatures[:]
+        del sequence.notes[:]
         sequence.notes.extend(notes)
-        sequence.time_signatures.add(numerator=numerator, denominator=denominator)
         sequence.total_time = end
 
 
@@ -435,7 +441,7 @@ def _window_sequence(notes: Sequence[Note], transposition: int, quarters: float)
     """Returns the notes of a window, `quarters` long, in the form that magenta's converters take."""
     sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
     sequence.tempos.add(qpm=QPM)
-    sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)
+    _set_time_signature(sequence, COMMON)
     sequence.total_time = quarters * _SECONDS_PER_QUARTER
     for n in notes:
         sequence.notes.add(

@@ -30,7 +30,6 @@ _MAX_WIDTH, _MIN_PANEL, _A_BAR, _MIN_WIDTH = 1600, 300, 55, 24
 _HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 34, 12, 26
 _TITLE_SIZE, _LABEL_SIZE = 12, 10
 _MAX_WITH_BEATS = 8  # bars in a panel
-
 _TOLERANCE = 1e-3  # quarters that rounding may move the last note over a bar line
 # Bars in a system of a score: the first number while a score has at most so many systems, then the second.
 _SYSTEMS, _BARS_A_SYSTEM = 8, (8, 16)
@@ -76,11 +75,11 @@ class Panel(NamedTuple):
 
 def rolls_of(sequences: Sequence[note_seq.NoteSequence]) -> List[Roll]:
     """Returns the rolls of NoteSequences. The bars of each go on to where those of the longest end."""
-    maps = [TempoMap(sequence.tempos) for sequence in sequences]
-    notes = [_notes(*pair) for pair in zip(sequences, maps)]
-    ends = [max((end for _, end, _ in some), default=0.0) - _TOLERANCE for some in notes]
-    end = max(bars_and_metres(*one)[0][-1] for one in zip(sequences, maps, [max(end, _TOLERANCE) for end in ends]))
-    return [Roll(some, *_lines(*pair, end)) for some, pair in zip(notes, zip(sequences, maps))]
+    music = [(sequence, TempoMap(sequence.tempos)) for sequence in sequences]
+    notes = [_notes(*one) for one in music]
+    lasts = [max([_TOLERANCE] + [end - _TOLERANCE for _, end, _ in some]) for some in notes]
+    end = max(bars_and_metres(*one, last)[0][-1] for one, last in zip(music, lasts))
+    return [Roll(some, *_lines(*one, end)) for some, one in zip(notes, music)]
 
 
 def _notes(sequence: note_seq.NoteSequence, tempo_map: TempoMap) -> List[Tuple[float, float, int]]:
