@@ -35,7 +35,7 @@ TEMPERATURE = 0.5
 MIN_WINDOWS = 6  # in each half
 NEAR = 0.9
 AGAIN = 8  # batches of draws, at most, where near-copies are drawn again
-COLUMNS = "score new overlap again copies near distinct kept to from F1".split()
+COLUMNS = ["score", "new", "overlap", "again", "copies", "near", "distinct", "kept", "to", "from", "F1"]
 
 
 def histograms(windows):

@@ -7,16 +7,16 @@ converter, so that order and position are never lost and rests at the start of a
 
 import bisect
 import math
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import note_seq
 import numpy as np
 
 from lc_music_vae import families
 from lc_music_vae.music import metre as metres
-from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.score import Note, Score, Track, normalise
 from lc_music_vae.music.source import STRICT, Song
+from lc_music_vae.music.style import COMMON, QUARTERS_PER_BAR, Style, bar_quarters
 from lc_music_vae.music.tempo import QPM
 from lc_music_vae.options import WHOLE, Reading
 
@@ -28,31 +28,47 @@ Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and lengt
 
 
 class Window(NamedTuple):
-    """A few bars of one track, as MusicVAE's encoder takes them.
+    """A few whole bars of one track, as MusicVAE's encoder takes them.
+
+    Bars of four quarters fill a window. Of other bars it holds as many whole ones as fit, and then begins again.
 
     Attributes:
         song: `Score.name` of its song.
         track: Number of its track.
         first_bar: Number of its first bar in the song, from 0.
         last_bar: Number of its last bar in the song, from 0.
+        time_signature: The time signature that its bars are written in; see `Metre.written`.
         repeats: How many times the track plays exactly this window, including this one.
         transpositions: Semitones of each transposition in `inputs`, ascending; (0,) is the song's own key.
         inputs: One bool array [time, input_depth] for each transposition.
         outputs: The first transposition in the form of the decoder's output, [time, output_depth].
         length: Length of the inputs in the converter's own unit (steps, or one number for each segment).
-        notes: The notes of `outputs`, in the form that `notes_of` returns.
+        notes: The notes of its bars in `outputs`, in the form that `notes_of` returns.
     """
 
     song: str
     track: int
     first_bar: int
     last_bar: int
+    time_signature: str
     repeats: int
     transpositions: Tuple[int, ...]
     inputs: Tuple[np.ndarray, ...]
     outputs: np.ndarray
     length: np.ndarray
     notes: np.ndarray
+
+    def length_in_words(self) -> str:
+        """Returns how many bars the window holds, such as "2 bars"."""
+        return metres.in_words(self.last_bar - self.first_bar + 1)
+
+
+class Place(NamedTuple):
+    """Where bars of a song are: the number of their first bar, from 0, and their start and end in quarters."""
+
+    first_bar: int
+    start: float
+    end: float
 
 
 def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
@@ -66,14 +82,21 @@ def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
     return np.array(sorted(rows), np.int64).reshape(-1, 3)
 
 
-def to_note_sequence(notes: np.ndarray) -> note_seq.NoteSequence:
+def to_note_sequence(notes: np.ndarray, time_signature: str = COMMON) -> note_seq.NoteSequence:
     """Converts notes back to a NoteSequence: the inverse of `notes_of`, at magenta's tempo."""
     sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
+    _set_time_signature(sequence, time_signature)
     sequence.tempos.add(qpm=QPM)
     for start, end, pitch in notes.tolist():
         start, end = (t * _SECONDS_PER_QUARTER / TICKS_PER_QUARTER for t in (start, end))
         sequence.notes.add(pitch=pitch % 128, is_drum=pitch >= 128, velocity=80, start_time=start, end_time=end)
     return sequence
+
+
+def _set_time_signature(sequence: note_seq.NoteSequence, time_signature: str) -> None:
+    del sequence.time_signatures[:]
+    numerator, denominator = map(int, time_signature.split("/"))
+    sequence.time_signatures.add(numerator=numerator, denominator=denominator)
 
 
 class WindowConverter:
@@ -117,23 +140,25 @@ class WindowConverter:
         """
         score = normalise(song._replace(note_sequence=self._family.as_heard(song.note_sequence)))
         tracks, choice, moves = self._family.parts(score, self.reading.melody_track)
-        return score._replace(tracks=tracks, choice=choice, remarks=tuple(self._metre_remarks(score)) + moves)
+        if self.reading.metre == STRICT:
+            remarks = metres.left_out(score.metres, score.bars)
+        else:
+            remarks = metres.remarks(score.metres, self.quarters)
+        return self.fitted(score._replace(tracks=tracks, choice=choice, remarks=(*remarks, *moves)))
 
-    def _metre_remarks(self, score: Score) -> List[str]:
-        """Returns remarks on how time signatures other than 4/4 are handled."""
-        if self.reading.metre != STRICT:
-            return metres.remarks(score.metres)
-        named = metres.other_than_4_4(score.metres, score.bars)
-        return ["left out by --metre=4/4: %s; --metre=any reads it" % named] if named else []
+    def fitted(self, score: Score) -> Score:
+        """Returns a score with the ends of this converter's windows; another converter may have made it."""
+        ends, are_full = metres.held(score.metres, score.bars, self.quarters)
+        return score._replace(window_ends=ends, windows_are_full=are_full)
 
     def windows(
         self, score: Score, transpositions: Sequence[int] = (0,), part: Tuple[float, float] = WHOLE
     ) -> List[Window]:
         """Returns the distinct windows of a song, in order of track and first bar.
 
-        A window starts at each bar of a phrase if it fits into the phrase from there. A phrase ends where the track
-        rests for a whole bar, as in magenta's `extract_melodies`. If a track plays the same window twice,
-        it is returned once, with `repeats` 2.
+        A window starts at each bar of a phrase if its bars are in the phrase. A phrase ends where the track rests for a
+        whole bar, as in magenta's `extract_melodies`. If a track plays the same window twice, it is returned once, with
+        `repeats` 2.
 
         Args:
             score: The song.
@@ -159,18 +184,20 @@ class WindowConverter:
         """Returns the numbers of the bars where windows of `track` start.
 
         A first bar that is cut short by the next time signature (1/4, then 4/4) is an upbeat. No window starts there.
+        Windows that hold fewer bars than fit, because bars of another length follow, are used if there are no others.
         """
         bars = score.bars
-        fits = self._bars_heard(track, bars)
+        fits = self._bars_heard(track, score)
         within = np.zeros_like(fits)
         for start, end in self._phrases(track):
             first = np.searchsorted(bars, start, "right") - 1
             last = np.searchsorted(bars, end, "left")
             phrase_end = bars[min(last, len(bars) - 1)]
-            within[first:last] |= bars[first:last] + self.quarters <= phrase_end
+            within[first:last] |= score.window_ends[first:last] <= phrase_end
         if score.metres[0].end < score.metres[0].quarters:
             within[0] = False
-        return [int(b) for b in np.flatnonzero(fits & within) if self.metre_allows(score, float(bars[b]))]
+        found = [int(b) for b in np.flatnonzero(fits & within) if self.metre_allows(score, float(bars[b]))]
+        return [b for b in found if score.windows_are_full[b]] or found
 
     def _phrases(self, track: Track) -> List[Tuple[float, float]]:
         """Returns (start, end), in quarters and rounded to steps, of each phrase between rests of a whole bar."""
@@ -188,11 +215,10 @@ class WindowConverter:
                 phrases.append((start, end))
         return phrases
 
-    def _bars_heard(self, track: Track, bars: np.ndarray) -> np.ndarray:
-        """Returns, for each bar start in quarters, whether a note of `track` starts in the window from there."""
+    def _bars_heard(self, track: Track, score: Score) -> np.ndarray:
+        """Returns, for each bar line, whether a note of `track` starts in the bars of the window from there."""
         steps = np.array([self._step(n.start) for n in track.notes])
-        firsts = np.floor(bars * self._facts.steps_per_quarter + 0.5)
-        lasts = firsts + self._step(self.quarters)
+        firsts, lasts = (np.floor(at * self._facts.steps_per_quarter + 0.5) for at in (score.bars, score.window_ends))
         return np.searchsorted(steps, firsts, "left") < np.searchsorted(steps, lasts, "left")
 
     def window(
@@ -203,39 +229,67 @@ class WindowConverter:
         It also returns None if the window has a time signature that was not requested. Transpositions that would
         leave MusicVAE's pitch range are left out.
         """
-        start = float(score.bars[first_bar])
-        if not self.metre_allows(score, start):
+        place = Place(first_bar, float(score.bars[first_bar]), float(score.window_ends[first_bar]))
+        return self._window(score, track, place, transpositions)
+
+    def _window(
+        self, score: Score, track: Track, place: Place, transpositions: Sequence[int] = (0,)
+    ) -> Optional[Window]:
+        """Returns the window of the bars, or of the part of a long bar, at `place`; see `window`."""
+        if not self.metre_allows(score, place.start):
             return None
-        notes = self._notes_in(track, start)
+        notes = self._notes_in(track, place)
         done = self._transposed(notes, [t for t in sorted(transpositions) if self._in_range(notes, t)])
         if not done:
             return None
         _, (_, outputs, length) = done[0]
+        time_signature = metres.at(score.metres, place.start).written
+        (heard,) = self.to_note_sequences([outputs], Style(time_signature=time_signature))
         return Window(
             song=score.name,
             track=track.number,
-            first_bar=first_bar,
-            last_bar=self.last_bar(score, first_bar),
+            first_bar=place.first_bar,
+            last_bar=self.last_bar(score, place.first_bar),
+            time_signature=time_signature,
             repeats=1,
             transpositions=tuple(t for t, _ in done),
             inputs=tuple(inputs for _, (inputs, _, _) in done),
             outputs=outputs,
             length=np.array(length, np.int32),
-            notes=notes_of(self.to_note_sequences([outputs])[0]),
+            notes=notes_of(heard),
         )
 
     def metre_allows(self, score: Score, start: float) -> bool:
         """Returns whether the window at `start` quarters has only time signatures that were requested."""
         return self.reading.metre != STRICT or metres.all_4_4(score.metres, start, start + self.quarters)
 
-    def consecutive(self, score: Score, track: Track) -> List[Tuple[float, Optional[Window]]]:
-        """Returns non-overlapping windows that cover a track, as (start in quarters, window).
+    def consecutive(self, score: Score, track: Track) -> List[Tuple[Place, Optional[Window]]]:
+        """Returns windows that cover a track, bar after bar, and the place of what each of them adds.
 
-        The window is None if no note starts in it.
+        A bar that is longer than a window is covered in pieces. The window is None if no note starts in it.
         """
-        starts = np.arange(0, max(n.end for n in track.notes), self.quarters)
-        covered = score._replace(bars=starts)
-        return [(float(starts[i]), self.window(covered, track, i)) for i in range(len(starts))]
+        end = max(n.end for n in track.notes)
+        return [
+            (place, self._window(score, track, place._replace(end=window_end)))
+            for place, window_end in self._steps_through(score)
+            if place.start < end
+        ]
+
+    def _steps_through(self, score: Score) -> Iterator[Tuple[Place, float]]:
+        """Yields places that cover a song, each from a bar line to a bar line, and the end of each place's window."""
+        bar = 0
+        while bar < len(score.bars) - 1:
+            start, end = float(score.bars[bar]), float(score.window_ends[bar])
+            following = int(np.searchsorted(score.bars, end, "right")) - 1
+            if following > bar:
+                yield Place(bar, start, float(score.bars[following])), end
+            else:  # the bar is longer than a window
+                following = bar + 1
+                bar_end = float(score.bars[following])
+                for piece in np.arange(start, bar_end, self.quarters).tolist():
+                    end = min(piece + self.quarters, bar_end)
+                    yield Place(bar, piece, end), end
+            bar = following
 
     def candidates(self, score: Score) -> List[Window]:
         """Returns the windows that can be meant by an input.
@@ -244,20 +298,19 @@ class WindowConverter:
         its `windows`. If no phrase is long enough, they are all windows in which a note starts.
         """
         every_bar = range(len(score.bars) - 1)
-        if score.bars[-1] <= self.quarters:
+        if score.bars[-1] <= score.window_ends[0]:
             every_bar, found = range(1), []
         else:
             found = self.windows(score)
         if not found:
-            heard = [(track, self._bars_heard(track, score.bars[:-1])) for track in score.tracks]
+            heard = [(track, self._bars_heard(track, score)) for track in score.tracks]
             at_bars = (self.window(score, track, bar) for track, bars in heard for bar in every_bar if bars[bar])
             found = [window for window in at_bars if window is not None]
         return found
 
     def last_bar(self, score: Score, first_bar: int) -> int:
         """Returns the number of the last bar in the window that starts with bar `first_bar`."""
-        end = score.bars[first_bar] + self.quarters
-        return max(first_bar, int(np.searchsorted(score.bars, end, "left")) - 1)
+        return max(first_bar, int(np.searchsorted(score.bars, score.window_ends[first_bar], "left")) - 1)
 
     def place(
         self,
@@ -265,39 +318,47 @@ class WindowConverter:
         track: Track,
         score: Score,
         *,
-        start: float,
+        at: Place,
         result: note_seq.NoteSequence,
     ) -> None:
-        """Adds the notes of a decoded window to `result`, as `track` at `start` quarters of the score."""
+        """Adds the notes of a decoded window to `result`, as `track`; leaves out what is not in the bars `at`."""
+        end = min(at.end, score.end)
         for note in decoded.notes:
-            first, last = (start + t / _SECONDS_PER_QUARTER for t in (note.start_time, note.end_time))
-            if first >= score.end:
+            first, last = (at.start + t / _SECONDS_PER_QUARTER for t in (note.start_time, note.end_time))
+            if first >= end:
                 continue
             added = result.notes.add()
             added.CopyFrom(note)
-            added.start_time, added.end_time = score.tempo_map.seconds(np.array([first, min(last, score.end)]))
+            added.start_time, added.end_time = score.tempo_map.seconds(np.array([first, min(last, end)]))
             self._family.sound_as(track, added)
 
     def _step(self, quarters: float) -> int:
         """Returns the step nearest to `quarters`; ties go up, as in `note_seq.quantize_to_step`."""
         return int(math.floor(quarters * self._facts.steps_per_quarter + 0.5))
 
-    def _notes_in(self, track: Track, start: float) -> List[Note]:
-        """Returns the notes that start in the window at `start`. Their times are in quarters from `start`.
+    def _notes_in(self, track: Track, place: Place) -> List[Note]:
+        """Returns the notes of the window at `place`, as many bars as it holds. Times are in quarters from its start.
 
         A note that started before the window becomes a rest, as in magenta's slices. A note that continues after the
-        window is cut at its end.
+        window's bars is cut at their end. Bars that do not fill the window are followed by their beginning: a rest
+        there would be a part of all that is learned from such bars, and what follows in the song is no part of them.
         """
-        first = self._step(start)
-        last = first + self._step(self.quarters)
+        first, last, steps = self._step(place.start), self._step(place.end), self._step(self.quarters)
+        length = place.end - place.start
         # Notes are sorted by start, the first item of the tuple, so a binary search finds those near the window.
         edges = ((step / self._facts.steps_per_quarter,) for step in (first - 1, last + 1))
         near = slice(*(bisect.bisect_left(track.notes, edge) for edge in edges))
-        return [
-            n._replace(start=max(0.0, n.start - start), end=min(max(0.0, n.end - start), self.quarters))
+        held = [
+            n._replace(start=max(0.0, n.start - place.start), end=min(max(0.0, n.end - place.start), length))
             for n in track.notes[near]
             if first <= self._step(n.start) < last
         ]
+        again = [
+            n._replace(start=n.start + turn * length, end=min(n.end + turn * length, self.quarters))
+            for turn in range(1, math.ceil(self.quarters / length))
+            for n in held
+        ]
+        return held + [n for n in again if self._step(n.start) < steps]
 
     def _in_range(self, notes: Sequence[Note], transposition: int) -> bool:
         """Returns whether all transposed pitches are in MusicVAE's range; drums are not transposed."""
@@ -328,30 +389,46 @@ class WindowConverter:
             return None
         return tensors.inputs[0], tensors.outputs[0], tensors.lengths[0]
 
-    def to_note_sequences(
-        self, tensors: Sequence[np.ndarray], *, qpm: float = QPM, program: int = 0, octaves: int = 0
-    ) -> List[note_seq.NoteSequence]:
+    def to_note_sequences(self, tensors: Sequence[np.ndarray], style: Style = Style()) -> List[note_seq.NoteSequence]:
         """Converts decoder outputs [time, output_depth] to NoteSequences.
+
+        Bars of four quarters fill a window. Music with other bars is cut to the whole bars that are in the window, so
+        that it can be played in a loop.
 
         Args:
             tensors: The outputs.
-            qpm: Tempo in quarters per minute; magenta's converters only support 120.
-            program: General MIDI program of melodies, from 0; other families set their own programs.
-            octaves: How many octaves to move melodies down from the pitches in the tensors; see `Track.octaves`.
+            style: How they sound. magenta's converters themselves only support a tempo of 120.
         """
-        track = Track(0, "", program, (), octaves)
+        track = Track(0, "", style.program, (), style.octaves)
         sequences = self._facts.converter.from_tensors(tensors)
         for sequence in sequences:
-            if not sequence.time_signatures:
-                sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)
+            if style.time_signature != COMMON:
+                self._cut(sequence, style.time_signature)
+            if style.time_signature != COMMON or not sequence.time_signatures:
+                _set_time_signature(sequence, style.time_signature)
             for tempo in sequence.tempos:
-                tempo.qpm = qpm
+                tempo.qpm = style.qpm
             for note in sequence.notes:
-                note.start_time *= QPM / qpm
-                note.end_time *= QPM / qpm
+                note.start_time *= QPM / style.qpm
+                note.end_time *= QPM / style.qpm
                 self._family.sound_as(track, note)
-            sequence.total_time *= QPM / qpm
+            sequence.total_time *= QPM / style.qpm
         return sequences
+
+    def heard(self, windows: Sequence[Window]) -> List[note_seq.NoteSequence]:
+        """Returns the bars of windows as NoteSequences, in their own time signatures and at magenta's tempo."""
+        return [self.to_note_sequences([w.outputs], Style(time_signature=w.time_signature))[0] for w in windows]
+
+    def _cut(self, sequence: note_seq.NoteSequence, time_signature: str) -> None:
+        """Cuts a sequence at magenta's tempo to whole bars of a time signature, if one fits."""
+        bar = bar_quarters(*map(int, time_signature.split("/")))
+        end = float(metres.whole_bars(bar, self.quarters)) * _SECONDS_PER_QUARTER
+        notes = [note for note in sequence.notes if note.start_time < end]
+        for note in notes:
+            note.end_time = min(note.end_time, end)
+        del sequence.notes[:]
+        sequence.notes.extend(notes)
+        sequence.total_time = end
 
 
 def _moved(events: np.ndarray, semitones: int, first_pitch: int) -> np.ndarray:
@@ -364,7 +441,7 @@ def _window_sequence(notes: Sequence[Note], transposition: int, quarters: float)
     """Returns the notes of a window, `quarters` long, in the form that magenta's converters take."""
     sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
     sequence.tempos.add(qpm=QPM)
-    sequence.time_signatures.add(numerator=QUARTERS_PER_BAR, denominator=4)
+    _set_time_signature(sequence, COMMON)
     sequence.total_time = quarters * _SECONDS_PER_QUARTER
     for n in notes:
         sequence.notes.add(

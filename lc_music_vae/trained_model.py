@@ -18,6 +18,7 @@ from lc_music_vae.models import music_vae, points, redraw
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
+from lc_music_vae.music.style import Style
 from lc_music_vae.options import (
     ALLOW,
     MAX_COORDINATE,
@@ -120,6 +121,7 @@ class TrainedModel:
         high: Where they end.
         qpm: Tempo of decoded music.
         program: Program of decoded melodies.
+        time_signature: Time signature of decoded music, such as "6/8"; it has whole bars of this.
 
     Raises:
         InputError: The files are missing, damaged, or not from the same model.
@@ -146,9 +148,10 @@ class TrainedModel:
         self._drawn = 0  # number of points drawn so far
         self._decoded = 0  # number of points decoded so far with noise of their own
         self._name = "%s=%s" % (found.small.flag, found.small.path)
-        self.qpm = _believed(found.qpm, self._name) if sound.qpm is None else sound.qpm
-        self.program = found.program if sound.program is None else sound.program
-        self.octaves = found.octaves
+        self.qpm = _believed(found.style.qpm, self._name) if sound.qpm is None else sound.qpm
+        self.program = found.style.program if sound.program is None else sound.program
+        self.octaves = found.style.octaves
+        self.time_signature = found.style.time_signature
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._songs: Optional[Songs] = None
@@ -324,7 +327,8 @@ class TrainedModel:
             controls: Must be None; no config that needs controls is supported yet.
 
         Returns:
-            n NoteSequences of one window each, with the songs' tempo, program and octave.
+            n NoteSequences of one window each, with the songs' tempo, program, octave and time signature, cut to whole
+            bars.
 
         Raises:
             InputError: There are no points, they have the wrong size or values that are too large, or the small VAE is
@@ -396,7 +400,9 @@ class TrainedModel:
         return self._decoder
 
     def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
-        return self.converter.to_note_sequences(tensors, qpm=self.qpm, program=self.program, octaves=self.octaves)
+        """Returns decoded windows as NoteSequences that sound like the songs."""
+        style = Style(self.qpm, self.program, self.octaves, self.time_signature)
+        return self.converter.to_note_sequences(tensors, style)
 
     def similar(
         self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, *, temperature: float = 0.5
@@ -432,9 +438,9 @@ class TrainedModel:
     ) -> note_seq.NoteSequence:
         """Passes a song through the small VAE, one window after another, and returns the reconstruction.
 
-        The melody (or each track, with `melody_track='all'`) is covered with non-overlapping windows from the start of
-        the song. Each window is encoded to its posterior means and decoded. A window without a note becomes a rest.
-        Tempo changes and programs are taken from the song.
+        The melody (or each track, with `melody_track='all'`) is covered with windows, from bar to bar: each starts with
+        the first bar that the one before does not hold. Each window is encoded to its posterior means and decoded. A
+        window without a note becomes a rest. Tempo changes and programs are taken from the song.
 
         Args:
             song: A NoteSequence, or the path of a music file with one song.
@@ -446,21 +452,20 @@ class TrainedModel:
         is_read = isinstance(song, note_seq.NoteSequence)
         note_sequence = song if is_read else examples.read_one(os.fspath(song)).note_sequence
         score = self.converter.score(Song("the song", note_sequence))
-        placed = [
-            (t, start, w) for t in score.tracks for start, w in self.converter.consecutive(score, t) if w is not None
-        ]
+        placed = [(t, at, w) for t in score.tracks for at, w in self.converter.consecutive(score, t) if w is not None]
         if not placed:
             raise InputError("; ".join(("the song has no notes that config %s reads" % self.config,) + score.remarks))
+        if score.remarks:
+            logger.info("%s: %s", score.name, score.how_it_is_read())
         mean, _ = self.encode_windows([w for _, _, w in placed])
         result = note_seq.NoteSequence(ticks_per_quarter=note_sequence.ticks_per_quarter or note_seq.STANDARD_PPQ)
         result.time_signatures.extend(note_sequence.time_signatures)
         result.key_signatures.extend(note_sequence.key_signatures)
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
-        for (track, start, _), decoded in zip(
-            placed, self.converter.to_note_sequences(self._decode(mean, temperature))
-        ):
-            self.converter.place(decoded, track, score, start=start, result=result)
+        decoded = self.converter.to_note_sequences(self._decode(mean, temperature))
+        for (track, at, _), sequence in zip(placed, decoded):
+            self.converter.place(sequence, track, score, at=at, result=result)
         result.total_time = note_sequence.total_time
         return result
 
@@ -468,8 +473,8 @@ class TrainedModel:
         candidates = self.converter.candidates(self.converter.score(Song("NoteSequence %d" % number, note_sequence)))
         if len(candidates) != 1:
             raise InputError(
-                "NoteSequence %d holds %d windows of %d bars; one is needed"
-                % (number, len(candidates), self.converter.bars)
+                "NoteSequence %d holds %d windows%s; one is needed"
+                % (number, len(candidates), " of " + candidates[0].length_in_words() if candidates else "")
             )
         return candidates[0]
 

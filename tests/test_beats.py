@@ -12,6 +12,7 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.music import metre as metre_lib
 from lc_music_vae.music.examples import Song
 from lc_music_vae.music.score import normalise
+from lc_music_vae.music.style import is_written
 from lc_music_vae.music.tempo import TempoMap
 
 
@@ -74,8 +75,9 @@ def test_bars_that_are_kept_and_bars_taken_for_four_quarters(numerator, denomina
     assert (metre.start, metre.end, metre.signature) == (3, math.inf, "%d/%d" % (numerator, denominator))
     assert metre.quarters == (quarters or 4)
     assert metre.is_4_4 is is_4_4
-    said = "windows start at its bars and are cut by sixteenths" if quarters else "taken as bars of four quarters"
-    assert metre.remark == ("" if is_4_4 else "%s: %s" % (metre.signature, said))
+    assert metre.written == ("4/4" if metre.quarters == 4 else metre.signature)
+    assert is_written(metre.written)
+    assert is_written(metre.signature) is (metre.written == metre.signature)
 
 
 def score_of(sequence):

@@ -11,6 +11,7 @@ from lc_music_vae import data
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
+from lc_music_vae.music.style import Style
 from lc_music_vae.options import Reading
 
 SMALL = "cat-mel_2bar_small"
@@ -138,10 +139,10 @@ def test_tempo_changes_do_not_move_bars():
         ((2, 2), [0, 4, 8, 12], ""),
         ((1, 4), [0, 4, 8, 12], "1/4: taken as bars of four quarters"),
         ((2, 4), [0, 4, 8, 12], "2/4: taken as bars of four quarters"),
-        ((3, 4), [0, 3, 6, 9, 12], "3/4: windows start at its bars"),
-        ((6, 8), [0, 3, 6, 9, 12], "6/8: windows start at its bars"),
-        ((12, 8), [0, 6, 12], "12/8: windows start at its bars"),
-        ((7, 8), [0, 3.5, 7, 10.5, 14], "7/8: windows start at its bars"),
+        ((3, 4), [0, 3, 6, 9, 12], "3/4: windows hold 2 bars, then"),
+        ((6, 8), [0, 3, 6, 9, 12], "6/8: windows hold 2 bars, then"),
+        ((12, 8), [0, 6, 12], "12/8: windows hold 1 bar, then"),
+        ((7, 8), [0, 3.5, 7, 10.5, 14], "7/8: windows hold 2 bars, then"),
         ((4, 2), [0, 4, 8, 12], "4/2: taken as bars of four quarters"),
     ],
 )
@@ -195,14 +196,16 @@ def test_strict_metre_is_magentas(signatures, quarters_read):
     assert {w.inputs[0].tobytes() for w in ours} == magentas_windows(sequence)
     starts = [q for first, last in quarters_read for q in range(first, last - 7, 4)]
     assert [score.bars[w.first_bar] for w in ours] == starts
-    assert len(data.WindowConverter(SMALL).windows(score)) >= 9
+    assert len(data.WindowConverter(SMALL).windows(score)) >= 8
 
 
-def test_windows_in_6_8_start_at_its_bars():
+def test_windows_in_6_8_hold_two_of_its_bars_and_begin_again():
     notes = [(1.5 * i, 1.5 * i + 1.5, 60 + i % 7) for i in range(16)]
-    windows = windows_of(melody(notes, time_signature=(6, 8)))
-    assert [w.first_bar for w in windows] == [0, 1, 2, 3, 4, 5]  # the last from quarter 15 to 23 of 24
-    assert onsets(windows[1])[:3] == [(0, 62), (6, 63), (12, 64)]
+    windows = windows_of(melody(notes[:-1] + [(22.5, 30, 62)], time_signature=(6, 8)))
+    assert [(w.first_bar, w.last_bar, w.time_signature) for w in windows] == [(i, i + 1, "6/8") for i in range(8)]
+    assert onsets(windows[1]) == [(0, 62), (6, 63), (12, 64), (18, 65), (24, 62), (30, 63)]
+    assert windows[1].notes.tolist() == [[36 * i, 36 * i + 36, 62 + i] for i in range(4)]  # of 24 ticks a quarter
+    assert windows[6].notes.tolist()[-1] == [108, 144, 62]  # cut at the end of the bar
 
 
 def test_any_program_is_a_melody_and_pitches_out_of_range_move_by_octaves():
@@ -357,15 +360,18 @@ def test_windows_in_which_no_note_starts_are_passed_over():
 def test_a_first_bar_that_is_whole_is_no_upbeat():
     sequence = melody(tune(6))
     sequence.time_signatures.add(time=2, numerator=3, denominator=4)
-    assert [w.first_bar for w in windows_of(sequence)][:2] == [0, 1]
+    assert [w.first_bar for w in windows_of(sequence)][:2] == [1, 2]  # one bar in 4/4 is no window
+    sequence.time_signatures[1].time = 4
+    assert [w.first_bar for w in windows_of(sequence)][:3] == [0, 2, 3]
 
 
 def test_tensors_become_notes_at_any_tempo():
     notes = [(0, 1, 60), (1, 2.5, 64), (3, 8, 62)]
     (window,) = windows_of(melody(notes))
     converter = data.WindowConverter(SMALL)
-    for qpm, kwargs, program, down in ((120, {}, 0, 0), (60, {}, 0, 0), (90, {"program": 73, "octaves": 1}, 73, 12)):
-        (sequence,) = converter.to_note_sequences([window.outputs], qpm=qpm, **kwargs)
+    for style, down in ((Style(), 0), (Style(60), 0), (Style(90, program=73, octaves=1), 12)):
+        (sequence,) = converter.to_note_sequences([window.outputs], style)
+        qpm, program = style.qpm, style.program
         found = [(n.start_time * qpm / 60, n.end_time * qpm / 60, n.pitch, n.program) for n in sequence.notes]
         expected = [(a, b, pitch - down, program) for a, b, pitch in notes]
         assert [tuple(round(x, 9) for x in row) for row in found] == expected
@@ -388,7 +394,7 @@ def test_written_window_read_back_is_the_window(path, tmp_path):
     """What `interpolate` writes as candidates, given back, is exactly that window."""
     converter = data.WindowConverter(SMALL)
     windows = converter.windows(converter.score(next(examples.read(path))))[::7]
-    for window, sequence in zip(windows, converter.to_note_sequences([w.outputs for w in windows])):
+    for window, sequence in zip(windows, converter.heard(windows)):
         song = next(examples.read(write_midi(sequence, tmp_path / "candidate.mid")))
         (again,) = converter.candidates(converter.score(song))
         assert np.array_equal(again.inputs[0], window.inputs[0])

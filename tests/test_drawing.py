@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib import text
 
 from lc_music_vae.training import drawing
 
@@ -26,3 +27,20 @@ def test_map_shows_each_window_where_its_mean_varies_most(dimensions):
         expected = np.linalg.norm(centered[i] - centered[3])
         assert np.linalg.norm(shown[i] - shown[3]) == pytest.approx(expected, rel=0.05, abs=0.1)
     assert {t.get_text() for t in latent_map.texts} == set(labels)
+
+
+def test_no_legend_covers_what_is_drawn():
+    """Neither its own panel nor what is written beside it."""
+    rng = np.random.RandomState(1)
+    curves = {name: {0: 0.0, 10: 1.0} for name in ("loss", "reconstruction", "kl")}
+    points = rng.randn(9, 4)
+    labels = [str(i) for i in range(9)]
+    sheet = drawing.training(curves, means=points, scales=np.ones([9, 4]), labels=labels, samples=points)
+    pen = sheet.canvas.get_renderer()
+    texts = [child for panel in sheet.axes for child in panel.get_children() if isinstance(child, text.Text)]
+    taken = [thing.get_window_extent(pen) for thing in [*sheet.axes, *texts]]
+    for panel in sheet.axes:
+        legend = panel.get_legend().get_window_extent(pen)
+        assert not any(legend.overlaps(box) for box in taken if box.width)
+        corners = [(legend.x0, legend.y0), (legend.x1, legend.y1)]
+        assert all(sheet.bbox.contains(*corner) for corner in corners)

@@ -122,7 +122,8 @@ def test_putting_a_song_together_again(converter):
         score = converter.score(song)
         result = note_seq.NoteSequence()
         for bar in range(0, int(score.bars[-1]), 8):
-            converter.place(melody([(0, 1, 60), (1, 9, 62)]), score.tracks[0], score, start=bar, result=result)
+            at = data.Place(bar, bar, bar + 8)
+            converter.place(melody([(0, 1, 60), (1, 9, 62)]), score.tracks[0], score, at=at, result=result)
         assert max(note.end_time for note in result.notes) <= song.note_sequence.total_time + 1e-6
 
     few, many = with_notes(1000), with_notes(10000)

@@ -8,6 +8,7 @@ from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
 from lc_music_vae.checkpoints.checkpoint import Checkpoint, stamp
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.music.style import Style
 from lc_music_vae.options import ModelSource
 from lc_music_vae.system import files
 
@@ -35,7 +36,7 @@ def run(pretrained):
         run_json.Settings(CONFIG, VAE, HParams(), False, 0, "auto", "any"),
         run_json.Pretrained(pretrained, files, "0123456789abcdef" * 4),
         run_json.Examples(["song.mid"], 11),
-        run_json.Music(96.5, 73, -1),
+        Style(96.5, 73, -1, "6/8"),
         run_json.Latent([0.5, -1], 0.25),
         5,
     )
@@ -71,7 +72,7 @@ def test_a_run_says_all(folder, run, pretrained):
     found = find(run_dir=folder)
     small = Checkpoint(folder, prefix_in(folder), None, None, "--run_dir")
     vae = Checkpoint(pretrained, pretrained, None, None, "--vae_checkpoint_file")
-    assert found == (CONFIG, VAE, small, vae, None, 96.5, 73, run_json.Latent([0.5, -1], 0.25), -1, folder)
+    assert found == (CONFIG, VAE, small, vae, None, (96.5, 73, -1, "6/8"), run_json.Latent([0.5, -1], 0.25), folder)
 
 
 def test_a_prefix_in_its_run_and_a_bundle_say_the_same(folder):
@@ -85,10 +86,10 @@ def test_a_prefix_in_its_run_and_a_bundle_say_the_same(folder):
 
 
 def test_a_run_that_is_older_says_less(folder, run):
-    del run["latent"], run["music"]["octaves"]
+    del run["latent"], run["music"]["octaves"], run["music"]["time_signature"]
     files.write_json(os.path.join(folder, "run.json"), run)
     found = find(run_dir=folder)
-    assert (found.latent, found.octaves) == (run_json.Latent(), 0)
+    assert (found.latent, found.style) == (run_json.Latent(), Style(96.5, 73))
 
 
 def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
@@ -104,10 +105,8 @@ def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
         None,
         None,
         None,
-        120,
-        0,
+        Style(),
         run_json.Latent(),
-        0,
         None,
     )
 

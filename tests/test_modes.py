@@ -177,6 +177,6 @@ def test_a_mode_that_says_no_points_has_to_make_its_outputs_itself():
 def test_sheets():
     outputs = [Output("000", "a"), Output("001", "b")]
     plain = MODES["sample"].sheet(outputs, at(), pictured=[], num_outputs=2)
-    assert plain == (["a", "b"], ["000", "001"], None)
+    assert plain == (["a", "b"], ["000", "001"], None, False)
     assert MODES["walk"].sheet(outputs, at(), pictured=[], num_outputs=7).columns == 7
     assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), pictured=[], num_outputs=2) == plain

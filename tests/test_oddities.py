@@ -13,16 +13,18 @@ from lc_music_vae.encoding import songs
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
+from lc_music_vae.music.style import Style
 from lc_music_vae.options import Reading
 
 SMALL = "cat-mel_2bar_small"
 FOLDER = os.path.dirname(make.__file__)
-CUT = "windows start at its bars and are cut by sixteenths"
+TWO_BARS = "windows hold 2 bars, then their beginning again; longer notes are cut"
+ONE_BAR = TWO_BARS.replace("2 bars", "1 bar")
 FOUR_QUARTERS = "taken as bars of four quarters"
 
 # (first bar, from 0, and the quarter that it begins at) of each window
 PLAIN = [(0, 0), (1, 4), (2, 8)]
-WALTZ = [(0, 0), (1, 3), (2, 6), (3, 9)]
+WALTZ = [(0, 0), (1, 3), (2, 6), (3, 9), (4, 12)]
 
 UPBEAT_LATER = ((3, 4, 62),) + make.moved(make.TUNE, quarters=4)
 UPBEAT_FIRST = ((0, 1, 62),) + make.moved(make.TUNE, quarters=1)
@@ -32,14 +34,14 @@ ONE_STRAY = make.moved(make.TUNE[:-1], -39) + ((14, 16, 100),)
 ODD = {
     "header_1_4": {"reason": "1/4: " + FOUR_QUARTERS},
     "header_2_4": {"reason": "2/4: " + FOUR_QUARTERS},
-    "header_3_4": {"windows": WALTZ, "reason": "3/4: " + CUT},
-    "header_6_8": {"windows": WALTZ, "reason": "6/8: " + CUT},
-    "header_12_8": {"windows": [(0, 0), (1, 6)], "reason": "12/8: " + CUT},
-    "metres_4_4_and_3_4": {"reason": "3/4: " + CUT},
+    "header_3_4": {"windows": WALTZ, "reason": "3/4: " + TWO_BARS},
+    "header_6_8": {"windows": WALTZ, "reason": "6/8: " + TWO_BARS},
+    "header_12_8": {"windows": [(0, 0), (1, 6), (2, 12)], "reason": "12/8: " + ONE_BAR},
+    "metres_4_4_and_3_4": {"windows": [(0, 0), (2, 8)], "reason": "3/4: " + TWO_BARS},
     "metre_changes_between_beats": {"reason": "2/4: " + FOUR_QUARTERS},
     "metre_and_tempo_in_the_second_track": {
         "windows": WALTZ,
-        "reason": "3/4: " + CUT,
+        "reason": "3/4: " + TWO_BARS,
         "track": "0 (sounds alone most)",
     },
     "upbeat_in_a_whole_bar": {"windows": PLAIN + [(3, 12)], "notes": UPBEAT_LATER},
@@ -98,14 +100,18 @@ def read(stem, metre="any", config=SMALL):
     return score, windows, songs._row(score, windows, converter)
 
 
-def events(notes, start):
-    """The 32 melody events of the notes from quarter `start` on, step by step: 0 goes on, 1 ends, else starts."""
+def events(notes, start, quarters=8):
+    """The 32 melody events of the notes of `quarters` from quarter `start` on, and of these again to the end.
+
+    Step by step: 0 goes on, 1 ends, else starts.
+    """
+    held = [(begin - start, min(end - start, quarters), p) for begin, end, p in notes if 0 <= begin - start < quarters]
     found = [0] * 32
-    for begin, end, pitch in notes:
-        if start <= begin < start + 8:
-            if end < start + 8:
-                found[int((end - start) * 4)] = 1
-            found[int((begin - start) * 4)] = pitch - 19
+    for begin, end, pitch in held + [(begin + quarters, end + quarters, pitch) for begin, end, pitch in held]:
+        if begin < 8:
+            if end < 8:
+                found[int(end * 4)] = 1
+            found[int(begin * 4)] = pitch - 19
     return found
 
 
@@ -116,7 +122,10 @@ def test_windows_and_what_is_said(stem):
     score, windows, row = read(stem)
     assert [(w.first_bar, score.bars[w.first_bar]) for w in windows] == expected
     notes = odd.get("notes", make.TUNE)
-    assert [list(w.inputs[0].argmax(-1)) for w in windows] == [events(notes, start) for _, start in expected]
+    quarters = [8 if w.time_signature == "4/4" else 6 for w in windows]
+    assert [list(w.inputs[0].argmax(-1)) for w in windows] == [
+        events(notes, start, held) for (_, start), held in zip(expected, quarters)
+    ]
     assert row.slices == len(expected)
     assert row.melody == (odd.get("track", "0 (the only track)") if expected else "")
     assert row.reason == odd.get("reason", "")
@@ -161,9 +170,9 @@ def test_windows_come_back_to_the_songs_own_octave(stem, octaves):
     (track,) = score.tracks
     assert track.octaves == octaves
     result = type(song.note_sequence)()
-    for start, window in converter.consecutive(score, track):
+    for at, window in converter.consecutive(score, track):
         (decoded,) = converter.to_note_sequences([window.outputs])
-        converter.place(decoded, track, score, start=start, result=result)
+        converter.place(decoded, track, score, at=at, result=result)
     own = [n for n in song.note_sequence.notes if n.instrument == track.number]
     assert len(own) == len(make.TUNE)
     assert [(n.start_time, n.pitch) for n in result.notes] == [(n.start_time, n.pitch) for n in own]
@@ -183,7 +192,7 @@ def test_pitches_never_leave_midis_range():
         (highest, -1, 120),
         (highest, -2, 120),
     ]:
-        (sequence,) = converter.to_note_sequences([outputs], octaves=octaves)
+        (sequence,) = converter.to_note_sequences([outputs], Style(octaves=octaves))
         assert sequence.notes[0].pitch == pitch
         assert all(0 <= n.pitch <= 127 for n in sequence.notes)
 

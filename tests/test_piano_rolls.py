@@ -3,7 +3,6 @@ import pytest
 from helpers import melody, tune
 from PIL import ImageColor, ImageDraw
 
-from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.showing import piano_rolls
 
 BLUE = ImageColor.getrgb(piano_rolls.NOTE)
@@ -17,20 +16,19 @@ def shown(sheet, panel):
     for pitch in range(panel.low + 1, panel.high):
         row = pixels[panel.y(pitch), panel.left : panel.left + panel.width + 1]
         edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
-        times = edges / panel.width * panel.bars * QUARTERS_PER_BAR
+        times = panel.start + edges / panel.width * (panel.end - panel.start)
         found += [(round(8 * a) / 8, round(8 * b) / 8, pitch) for a, b in times.reshape(-1, 2)]
     return sorted(found)
 
 
 def placed(sequences, columns=piano_rolls.COLUMNS):
-    rolls = [[(start, end, pitch) for start, end, pitch in notes] for notes in sequences]
-    return piano_rolls.panels(rolls, columns)
+    return piano_rolls.panels(piano_rolls.rolls_of([melody(notes) for notes in sequences]), columns)
 
 
 def test_each_note_is_where_it_sounds_whatever_the_tempo():
     sheet = piano_rolls.draw([melody(NOTES, qpm=180), melody(NOTES, qpm=60)], ["fast", "slow"])
     for panel in placed([NOTES, NOTES]):
-        assert panel.bars == 2
+        assert (panel.start, panel.end) == (0, 8)
         assert shown(sheet, panel) == NOTES  # notes of one pitch, one after the other, are two boxes
 
 
@@ -38,7 +36,7 @@ def test_sheet_has_one_scale_and_rows_in_order():
     tunes = [tune(2, seed) for seed in range(7)]
     sheet = piano_rolls.draw([melody(notes) for notes in tunes], [str(i) for i in range(7)])
     panels = placed(tunes)
-    assert len({(p.width, p.bars, p.low, p.high) for p in panels}) == 1
+    assert len({(p.width, p.end, p.low, p.high) for p in panels}) == 1
     assert sorted(panels, key=lambda p: (p.top, p.left)) == panels
     assert [len({p.left for p in panels}), len({p.top for p in panels})] == [4, 2]
     for panel, notes in zip(panels, tunes):
@@ -105,10 +103,9 @@ def test_silence_is_an_empty_roll():
     silent = melody([(0, 1, 60)])
     del silent.notes[:]
     sheet = piano_rolls.draw([silent], ["rest"])
-    (panel,) = placed([[]])
+    (panel,) = piano_rolls.panels(piano_rolls.rolls_of([silent]))
     assert shown(sheet, panel) == []
-
-    assert (panel.bars, panel.low, panel.high) == (1, 58, 62)  # around C4
+    assert (panel.end, panel.low, panel.high) == (4, 58, 62)  # around C4
 
 
 def test_pitch_names():
@@ -183,3 +180,65 @@ def test_a_title_is_as_long_as_there_is_room():
     assert shortened("a title", "a ti…") == "a ti…"
     assert shortened("a title", "a …") == "a…"
     assert shortened("mmm", "…") == shortened("", "") == ""
+
+
+def lines_in(sheet, panel):
+    """The quarters at which bars and beats have lines, in a row of a panel where no note is."""
+    row = np.array(sheet.convert("L")).astype(int)[panel.top + 3]
+    at = {eighth / 2: row[panel.x(eighth / 2)] for eighth in range(int(2 * panel.start) + 1, int(2 * panel.end))}
+    return [q for q, dark in at.items() if dark < 160], [q for q, dark in at.items() if 160 <= dark < 250]
+
+
+@pytest.mark.parametrize(
+    ("time_signature", "bars", "beats"),
+    [((6, 8), [3], [1.5, 4.5]), ((3, 4), [3], [1, 2, 4, 5]), ((9, 8), [4.5], [1.5, 3, 6, 7.5])],
+)
+def test_lines_stand_at_bars_and_beats_of_a_metre(time_signature, bars, beats):
+    sequence = melody([(0, 1, 60), (5, 6, 64)], time_signature=time_signature)
+    (panel,) = piano_rolls.panels(piano_rolls.rolls_of([sequence]))
+    assert lines_in(piano_rolls.draw([sequence], ["x"]), panel) == (bars, beats)
+
+
+def scale(quarters, time_signature=(4, 4)):
+    return melody([(i, i + 1, 60 + i % 8) for i in range(quarters)], time_signature=time_signature)
+
+
+@pytest.mark.parametrize(
+    ("quarters", "time_signature", "of_systems"),
+    [(24 * 4, (4, 4), [8, 8, 8]), (17 * 3, (3, 4), [8, 8, 1]), (70 * 3, (3, 4), [16, 16, 16, 16, 6])],
+)
+def test_a_song_is_drawn_in_systems_with_the_numbers_of_its_bars(quarters, time_signature, of_systems, written):
+    song = scale(quarters, time_signature)
+    bar = 4 * time_signature[0] / time_signature[1]
+    placed = piano_rolls.systems(piano_rolls.rolls_of([song, song]))
+    assert [[(p.end - p.start) / bar for p in system] for system in placed] == [[n, n] for n in of_systems]
+    piano_rolls.draw_score([song, song], ["the song", "as it is heard"])
+    tops = [panel.top for system in placed for panel in system]
+    assert tops == sorted(tops)
+    first = 0
+    for (above, below), count in zip(placed, of_systems):
+        assert (above.left, above.width, above.start, above.end) == (below.left, below.width, below.start, below.end)
+        under = {x: text for (x, y), text in written.items() if below.y(below.low) < y < below.y(below.low) + 20}
+        del under[min(under)]  # the word
+        assert under == {below.x(bar * (i + 0.5)): str(i + 1) for i in range(first, first + count)}
+        first += count
+    assert list(written.values()).count("the song") == 1
+
+
+def test_each_note_is_in_its_system_and_one_over_the_break_in_both():
+    song = melody([(0, 4, 60), (30, 34, 64), (34, 36, 67)])
+    again = melody([(0, 32, 62), (32, 36, 67)])
+    sheet = piano_rolls.draw_score([song, again], ["a", "b"])
+    (first, first_again), (second, second_again) = piano_rolls.systems(piano_rolls.rolls_of([song, again]))
+    assert shown(sheet, first) == [(0, 4, 60), (30, 32, 64)]
+    assert shown(sheet, second) == [(32, 34, 64), (34, 36, 67)]
+    assert shown(sheet, first_again) == [(0, 32, 62)]
+    assert shown(sheet, second_again) == [(32, 36, 67)]
+
+
+def test_a_very_long_song_is_cut_and_said(caplog, monkeypatch):
+    monkeypatch.setattr(piano_rolls, "_MAX_BARS", 20)
+    with caplog.at_level("INFO"):
+        sheet = piano_rolls.draw_score([scale(4 * 40)], ["x"])
+    assert caplog.messages == ["the sheet shows the first 20 of 40 bars"]
+    assert sheet.height == piano_rolls.draw_score([scale(4 * 20)], ["x"]).height

@@ -8,6 +8,7 @@ from helpers import one_line
 
 from lc_music_vae.checkpoints import run_dir, run_json
 from lc_music_vae.hparams import HParams
+from lc_music_vae.music.style import Style
 
 FOLDERS = "damaged run folders, and files that are not its own"
 LOCK = ".lc_music_vae.lock"
@@ -24,7 +25,7 @@ def recorded():
         run_json.Settings("lc-x", "x", HParams(), False, 0, "auto", "any"),
         run_json.Pretrained("x.tar", [1, 2], "0123456789abcdef" * 4),
         run_json.Examples(["songs"], 11),
-        run_json.Music(),
+        Style(),
     )
 
 

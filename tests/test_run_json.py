@@ -12,6 +12,7 @@ from helpers import EXAMPLE, REPO, one_line
 from lc_music_vae.checkpoints import model_files, run_dir, run_json
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.music.style import Style
 from lc_music_vae.options import ModelSource
 from lc_music_vae.training import evaluate as evaluating
 from lc_music_vae.training import train as training
@@ -26,7 +27,7 @@ def record():
         run_json.Settings(CONFIG, "cat-mel_2bar_small", HParams(grad_clip=1), True, 7, "2", "4/4"),
         run_json.Pretrained("/a/b.tar", [1, 2], "0123456789abcdef" * 4),
         run_json.Examples(["/songs"], 11, ["latents-00000-of-00001.tfrecord"], "f" * 64),
-        run_json.Music(96.5, 73, -1),
+        Style(96.5, 73, -1, "6/8"),
         run_json.Latent([0.5, -1], 0.25),
         500,
     )
@@ -44,7 +45,7 @@ def test_runs_of_0_1_0_are_read():
         assert (run.settings.config, run.settings.metre, run.settings.hparams.encoded_z_size) == (CONFIG, "any", 4)
         assert run.examples == (["ode_to_joy.mid"], 11, None, None)
         assert run.settings.hparams.decoder_variance == "unit"
-        assert (run.music, run.latent, run.step) == ((120, 0, 0), run_json.Latent(), 0)
+        assert (run.music, run.latent, run.step) == ((120, 0, 0, "4/4"), run_json.Latent(), 0)
 
 
 @pytest.mark.parametrize("value", [{"format": 2}, {}, [], "x", {"format": "1"}, {"format": True}, {"dependencies": {}}])
@@ -69,6 +70,8 @@ RIGHT = [
     (("music", "program"), 127),
     (("music", "octaves"), -10),
     (("music", "octaves"), None),
+    (("music", "time_signature"), "9/8"),
+    (("music", "time_signature"), None),
     (("latent", "mean"), []),
     (("latent", "mean"), None),
     (("latent", "residual"), 0),
@@ -117,6 +120,10 @@ EDITS = [
     (("music", "program"), 128, "a whole number from 0 to 127"),
     (("music", "program"), 5.0, "a whole number from 0 to 127"),
     (("music", "octaves"), 11, "a whole number from -10 to 10"),
+    (("music", "time_signature"), 6, 'a time signature, such as "6/8"'),
+    (("music", "time_signature"), "2/4", 'a time signature, such as "6/8"'),  # its bars are written as 4/4
+    (("music", "time_signature"), "9/7", 'a time signature, such as "6/8"'),
+    (("music", "time_signature"), "6/8 ", 'a time signature, such as "6/8"'),
     (("latent", "mean"), [0, "1"], "a list of numbers"),
     (("latent", "mean"), [-1e9], "a list of numbers"),
     (("latent", "residual"), -1e-9, "0 or more"),

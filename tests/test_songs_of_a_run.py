@@ -388,6 +388,46 @@ def test_latents_of_an_older_encoding_are_made_again_from_the_same_songs_only(ho
     assert files.read_json(path)["made_from"]["format"] == shards_lib.FORMAT
 
 
+def as_format_2(shard, reason, folder):
+    """Makes a shard's record one of format 2, which said `reason` of each song, and of songs in `folder`."""
+    value = files.read_json(shard + ".json")
+    windows, rows, *counts = value["made"]
+    value["made"] = [windows, [[path, slices, melody, reason] for path, slices, melody, _ in rows], *counts[:3]]
+    value["made_from"]["format"] = 2
+    names = [(os.path.basename(path), sha256) for path, sha256 in value["made_from"]["files"]]
+    value["made_from"]["files"] = [(os.path.join(folder, name), sha256) for name, sha256 in names]
+    files.write_json(shard + ".json", value)
+
+
+@pytest.mark.parametrize(
+    ("reason", "change", "encodes"),
+    [
+        ("", None, []),  # of 4/4 the windows are the same
+        ("3/4: windows start at its bars and are cut by sixteenths", None, [3 * WINDOWS]),
+        ("3/4: windows start at its bars and are cut by sixteenths", "another", [WINDOWS]),  # of the new song alone
+    ],
+)
+def test_windows_of_an_older_version_are_read_and_made_again_where_they_differ(
+    reason, change, encodes, home, monkeypatch, caplog
+):
+    songs, run = str(home / "songs"), home / "run"
+    as_format_2(shard_of(run), reason, songs)
+    monkeypatch.setattr(evaluating, "_show", lambda *a: (SCORE, {}))
+    lc_music_vae.evaluate(str(run))
+    edit(songs, change)
+    batches = encoded(monkeypatch)
+    with caplog.at_level("INFO"):
+        train(run, songs, 3, add_songs=change is not None)
+    assert batches == encodes
+    said = [message for message in caplog.messages if "made by an older version" in message]
+    ends = {
+        None: "its songs are encoded again, in whole bars",
+        "another": "are gone or changed; kept as it is",
+    }
+    assert [message.endswith(ends[change]) for message in said] == ([True] if reason else [])
+    assert files.read_json(shard_of(run) + ".json")["made_from"]["format"] == (3 if reason and not change else 2)
+
+
 @pytest.mark.faults("damaged run folders, and files that are not its own")
 def test_a_home_is_trained_in_and_all_that_was_there_stays(tmp_path):
     """Byte for byte, and with its times; training and evaluating and generating only add."""

@@ -380,7 +380,7 @@ def test_a_run_that_began_before_there_were_metre_and_octaves():
     with open(os.path.join(run_dir, "run.json")) as f:
         assert not re.search("metre|octaves", f.read())
     assert run_dir_lib.at(run_dir).read().settings.metre == "any"
-    assert model_files.find(ModelSource(run_dir=run_dir)).octaves == 0
+    assert model_files.find(ModelSource(run_dir=run_dir)).style == (120, 0, 0, "4/4")
 
 
 def onset_f1(a, b):

@@ -11,6 +11,7 @@ from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint, stamp
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
+from lc_music_vae.music.style import Style
 from lc_music_vae.options import ModelSource
 from lc_music_vae.system import cache
 
@@ -24,10 +25,8 @@ class ModelFiles(NamedTuple):
         small: The small VAE's checkpoint.
         pretrained: MusicVAE's checkpoint.
         fingerprint: The required fingerprint of MusicVAE's encoder; None if it is not known, or known to be right.
-        qpm: Tempo of the songs that it was trained on, in quarters per minute; 120 if not known.
-        program: MIDI program of the songs; 0 if not known.
+        style: Tempo, program and so on of the songs that it was trained on; the defaults if not known.
         latent: Where the songs are in the small latent.
-        octaves: Number of octaves that the songs were moved up to be in MusicVAE's range; 0 if not known.
         run_path: Folder of the training, if the model was found by this folder.
     """
 
@@ -36,10 +35,8 @@ class ModelFiles(NamedTuple):
     small: Checkpoint
     pretrained: Checkpoint
     fingerprint: Optional[str]
-    qpm: float
-    program: int
+    style: Style
     latent: run_json.Latent
-    octaves: int
     run_path: Optional[str]
 
 
@@ -96,17 +93,15 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], sou
         same_path = os.path.realpath(os.path.expanduser(pretrained.path)) == os.path.realpath(recorded.path)
         if not (same_path and stamp(pretrained) == recorded.stamp):
             fingerprint = recorded.fingerprint
-    music, latent = (run.music, run.latent) if run else (run_json.Music(), run_json.Latent())
+    style, latent = (run.music, run.latent) if run else (Style(), run_json.Latent())
     return ModelFiles(
         config,
         get_config(config).music_vae,
         small,
         pretrained,
         fingerprint,
-        qpm=music.qpm,
-        program=music.program,
+        style=style,
         latent=latent,
-        octaves=music.octaves,
         run_path=source.run_dir,
     )
 

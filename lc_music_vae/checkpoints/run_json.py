@@ -14,6 +14,8 @@ from lc_music_vae.checkpoints import shards
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
+from lc_music_vae.music import style
+from lc_music_vae.music.style import Style
 from lc_music_vae.options import MAX_SEED, METRES, Reading
 
 FORMAT = 1
@@ -72,14 +74,6 @@ class Examples(NamedTuple):
     contents: Optional[str] = None
 
 
-class Music(NamedTuple):
-    """Sound of the songs: tempo in quarters per minute, program, and octaves moved up to be in MusicVAE's range."""
-
-    qpm: float = 120.0
-    program: int = 0
-    octaves: int = 0
-
-
 class Latent(NamedTuple):
     """Position of the songs in the small latent; None if not known.
 
@@ -119,7 +113,7 @@ class RunJson(NamedTuple):
         settings: The user's choices.
         pretrained: MusicVAE's checkpoint.
         examples: The songs.
-        music: Their sound.
+        music: Their commonest tempo, program and so on.
         latent: Their position in the small latent.
         step: The global step that training started from, or, when it has finished, that it has reached.
         learned: The global step of the last training that finished; 0 if none has.
@@ -129,7 +123,7 @@ class RunJson(NamedTuple):
     settings: Settings
     pretrained: Pretrained
     examples: Examples
-    music: Music
+    music: Style
     latent: Latent = Latent()
     step: int = 0
     learned: int = 0
@@ -213,6 +207,9 @@ _FIELDS: Dict[Tuple[str, ...], _Field] = {
     ("music", "qpm"): _Field(lambda v: _is_number(v) and v > 0, "a number above 0"),
     ("music", "program"): _whole(0, 127),
     ("music", "octaves"): _whole(-10, 10, required=False, default=0),
+    ("music", "time_signature"): _Field(
+        lambda v: isinstance(v, str) and style.is_written(v), 'a time signature, such as "6/8"', False, style.COMMON
+    ),
     ("latent", "mean"): _Field(_is_list(_is_number), "a list of numbers", **_OLDER),
     ("latent", "low"): _Field(_is_list(_is_number), "a list of numbers", **_OLDER),
     ("latent", "high"): _Field(_is_list(_is_number), "a list of numbers", **_OLDER),
@@ -258,7 +255,7 @@ def parse(value: Any, path: str) -> RunJson:
         settings,
         Pretrained(**parts["pretrained"]),
         Examples(**parts["examples"]),
-        Music(**parts["music"]),
+        Style(**parts["music"]),
         Latent(**parts["latent"]),
         step,
         step if learned is None else learned,  # in older runs

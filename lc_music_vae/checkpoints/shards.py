@@ -11,11 +11,15 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from lc_music_vae.music import examples
+from lc_music_vae.music import examples, style
 from lc_music_vae.options import WHOLE
 from lc_music_vae.system import files
 
-FORMAT = 2  # of the records in a shard; with a new number, the songs of old shards are encoded again
+FORMAT = 3  # of the records in a shard; with a new number, the songs of old shards are encoded again
+# In format 2, windows of bars that do not fill them went on with what follows in the song. Its other windows are those
+# of format 3. It said this of songs with such bars:
+_FORMAT_2, _GOES_ON = 2, "windows start at its bars"
+_PARTS_2 = 5  # without the time signatures
 _NAME = re.compile(r"latents(\+\d{3,6})?-\d{5,7}-of-\d{5,7}\.tfrecord$")
 _MAX_JSON = 1 << 30  # about 150 bytes per song, and a TFRecord may hold a million
 _MAX_NAMED = 2  # songs of one kind in one line
@@ -126,6 +130,7 @@ class Shard(NamedTuple):
         qpms: Number of windows at each tempo, rounded to hundredths; the keys are text, as in JSON.
         programs: Number of windows of each program.
         octaves: Number of windows for each number of octaves that tracks were moved up.
+        time_signatures: Number of windows of each time signature; none in records of format 2.
     """
 
     windows: int
@@ -133,6 +138,7 @@ class Shard(NamedTuple):
     qpms: Dict[str, int]
     programs: Dict[str, int]
     octaves: Dict[str, int]
+    time_signatures: Dict[str, int]
 
 
 class MadeWith(NamedTuple):
@@ -190,6 +196,20 @@ class Record(NamedTuple):
         """Returns a copy with the shard's current size and checksum."""
         return self._replace(size=os.path.getsize(shard), sha256=_sha256(shard))
 
+    def is_readable(self) -> bool:
+        """Returns whether the shard can be trained and evaluated on."""
+        return self.made_with.format in (_FORMAT_2, FORMAT)
+
+    def is_made(self, made_with: MadeWith) -> bool:
+        """Returns whether making the shard in this way would give the same windows."""
+        if self.made_with == made_with:
+            return True
+        return self.is_older(made_with) and not any(row.slices and _GOES_ON in row.reason for row in self.made.rows)
+
+    def is_older(self, made_with: MadeWith) -> bool:
+        """Returns whether the shard was made in this way, but with the windows of format 2."""
+        return self.made_with == made_with._replace(format=_FORMAT_2)
+
     def write(self, shard: str) -> None:
         """Writes the record next to the shard."""
         made_from = dict(self.made_with._asdict(), files=self.songs)
@@ -201,7 +221,7 @@ def read_record(shard: str) -> Optional[Record]:
     """Returns the record of a shard; None if it is missing, damaged, or from another program."""
     try:
         value = files.read_json(shard + ".json", _MAX_JSON)
-        made_from, made = value["made_from"], Shard(*value["made"])
+        made_from, made = value["made_from"], Shard(*value["made"], *([{}] if len(value["made"]) == _PARTS_2 else []))
         record = Record(
             MadeWith(**{field: made_from.get(field) for field in MadeWith._fields}),
             tuple(File(*song) for song in made_from["files"]),
@@ -236,6 +256,8 @@ def _is_right(record: Record) -> bool:
         and is_count(made.windows)
         and all(is_count(row.slices) and all(isinstance(row[i], str) for i in (0, 2, 3)) for row in made.rows)
         and all(map(are_counts, (made.qpms, made.programs, made.octaves)))
+        and all(map(style.is_written, made.time_signatures))
+        and all(map(is_count, made.time_signatures.values()))
         and (record.size is None or is_count(record.size))
         and (record.sha256 is None or isinstance(record.sha256, str))
     )

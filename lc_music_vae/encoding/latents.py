@@ -24,6 +24,7 @@ from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.models import sessions
+from lc_music_vae.music.style import COMMON, Style
 from lc_music_vae.system import files, plain_paths, progress
 
 logger = logging.getLogger(__name__)
@@ -42,18 +43,14 @@ class Latents(NamedTuple):
         num_windows: Number of records in the shards.
         z_size: Dimensions of z.
         rows: One row per song.
-        qpm: The most common tempo of the songs, counted by windows, in quarters per minute.
-        program: The most common program of their tracks, counted by windows.
-        octaves: The most common number of octaves that the tracks were moved up, counted by windows.
+        style: The commonest tempo, program, octaves and time signature of the songs, each counted by windows.
     """
 
     shards: Tuple[str, ...]
     num_windows: int
     z_size: int
     rows: Tuple[Row, ...]
-    qpm: float = 120.0
-    program: int = 0
-    octaves: int = 0
+    style: Style = Style()
 
 
 class Planned(NamedTuple):
@@ -113,7 +110,7 @@ def encode_shard(
         output: Path of the file to write.
         encode: Maps n inputs and their lengths to mean and scale [n, z_size].
     """
-    shard = Shard(0, [], {}, {}, {})
+    shard = Shard(0, [], {}, {}, {}, {})
     count = 0
     with writing_records(output) as writer:
         for batch in _batches(_windows(songs, shard)):
@@ -135,8 +132,14 @@ def _windows(songs: Iterable[Any], shard: Shard) -> Iterator[Any]:
         shard.rows.append(song.row)
         for window in song.windows:
             track = song.tracks[window.track]
-            counted = (shard.qpms, song.qpm), (shard.programs, str(track.program)), (shard.octaves, str(track.octaves))
-            for counts, value in counted:
+            counted = {
+                "qpms": song.qpm,
+                "programs": str(track.program),
+                "octaves": str(track.octaves),
+                "time_signatures": window.time_signature,
+            }
+            for name, value in counted.items():
+                counts = getattr(shard, name)
                 counts[value] = counts.get(value, 0) + 1
             yield window
 
@@ -216,13 +219,21 @@ def _kept_record(path: str, songs: Sequence[File], made_with: shards.MadeWith) -
         InputError: The shard must be encoded, and a song is missing or has changed.
     """
     record = shards.read_record(path)
-    if record is not None and record.made_with == made_with and _contents(record.songs) == _contents(songs):
-        if _is_whole(path, record):
-            if record.sha256 is None:  # written by version 0.1.0
-                record = record.with_checksum(path)
-                record.write(path)
-            return record
+    if record is None or _contents(record.songs) != _contents(songs):
+        _check_there(songs, path)
+        return None
+    is_made, is_older = record.is_made(made_with), record.is_older(made_with)
+    if (is_made or is_older) and not _is_whole(path, record):
         logger.warning("%s is damaged or gone; its songs are encoded again", path)
+    elif is_made or is_older and _changed(songs):
+        if not is_made:
+            logger.warning("%s: made by an older version, and its songs are gone or changed; kept as it is", path)
+        if record.sha256 is None:  # written by version 0.1.0
+            record = record.with_checksum(path)
+            record.write(path)
+        return record
+    elif is_older:
+        logger.info("%s: made by an older version; its songs are encoded again, in whole bars", path)
     _check_there(songs, path)
     return None
 
@@ -265,7 +276,7 @@ def load(kept: shards.Kept) -> Latents:
         InputError: They have changed since training.
     """
     for path, record in zip(*kept):
-        if not (record and record.made_with.format == shards.FORMAT and _is_whole(path, record)):
+        if not (record and record.is_readable() and _is_whole(path, record)):
             raise run_dir.damaged_latents(path)
     return _found(kept.paths, [record for record in kept.records if record is not None])
 
@@ -277,9 +288,12 @@ def _found(paths: Sequence[str], records: Sequence[shards.Record]) -> Latents:
         num_windows=sum(m.windows for m in made),
         z_size=next((record["mean"].shape[1] for record in read(paths)), 0),
         rows=tuple(row for m in made for row in m.rows),
-        qpm=float(_commonest([m.qpms for m in made], "120")),
-        program=int(_commonest([m.programs for m in made], "0")),
-        octaves=int(_commonest([m.octaves for m in made], "0")),
+        style=Style(
+            float(_commonest([m.qpms for m in made], "120")),
+            int(_commonest([m.programs for m in made], "0")),
+            int(_commonest([m.octaves for m in made], "0")),
+            _commonest([m.time_signatures for m in made], COMMON),
+        ),
     )
 
 

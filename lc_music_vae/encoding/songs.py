@@ -14,9 +14,9 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints.shards import MadeWith, Row
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.music import examples
-from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music import examples, metre
 from lc_music_vae.music.score import Score, Track
+from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.options import WHOLE, Reading
 from lc_music_vae.system import parallel, progress
 
@@ -97,15 +97,16 @@ def _row(score: Score, windows: Sequence[data.Window], converter: data.WindowCon
 
 def _reason(score: Score, windows: Sequence[data.Window], converter: data.WindowConverter) -> str:
     """Returns why a song has no windows, or how it was used, in words."""
-    bars = int(np.ceil(score.bars[-1] / QUARTERS_PER_BAR))
     if not score.notes:
         return "no notes"
     if not score.tracks:
         return "no notes that this config reads"
-    if bars < converter.bars:
-        return "; ".join(["too short: %d of %d bars" % (bars, converter.bars)] + _other_configs(score, converter))
+    bars = metre.bars_held(score.metres[0].quarters, converter.quarters)
+    if not windows and np.ceil(score.bars[-1] / QUARTERS_PER_BAR) < converter.bars:
+        said = "too short: %d of %d bars" % (len(score.bars) - 1, bars)
+        return "; ".join([said] + _other_configs(score, converter))
     if not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
-        said = "no %d bars without a bar of rest between" % converter.bars
+        said = "no %s without a bar of rest between" % metre.in_words(bars)
         return "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
     return "; ".join(score.remarks)
 
@@ -116,9 +117,13 @@ def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
     fit = [
         "--config=" + name
         for name, other in others.items()
-        if other.reads == converter.reads and any(other.first_bars(track, score) for track in score.tracks)
+        if other.reads == converter.reads and _has_windows(other.fitted(score), other)
     ]
     return [" or ".join(fit) + " would read it"] if fit else []
+
+
+def _has_windows(score: Score, converter: data.WindowConverter) -> bool:
+    return any(converter.first_bars(track, score) for track in score.tracks)
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> An
     converter = data.WindowConverter(found.music_vae, reading)
     pairs = zip(given.songs, given.of_files())
     windows = [inputs_lib.pick_window(converter, *pair, config=found.config, folder=folder) for pair in pairs]
-    return given._replace(windows=windows), converter.to_note_sequences([w.outputs for w in windows])
+    return given._replace(windows=windows), converter.heard(windows)
 
 
 def _with_nearest(model: Any, made: Sequence[Output]) -> List[Output]:
@@ -147,6 +147,8 @@ def _with_nearest(model: Any, made: Sequence[Output]) -> List[Output]:
 def _draw(sheet: Sheet) -> Any:
     from lc_music_vae.showing import piano_rolls
 
+    if sheet.is_score:
+        return piano_rolls.draw_score(sheet.sequences, sheet.titles)
     if len(sheet.sequences) > _MAX_DRAWN:
         logger.info("the sheet shows the first %d of %d", _MAX_DRAWN, len(sheet.sequences))
     columns = sheet.columns or piano_rolls.COLUMNS

@@ -124,16 +124,25 @@ def pick_window(converter: Any, song: examples.Song, given: Input, *, config: st
         said = "%s=%s holds no notes that config %s reads" % (flag, song.name, config)
         raise InputError("; ".join((said,) + score.remarks))
     if len(candidates) == 1:
+        if score.remarks:
+            logger.info("%s: %s", score.name, score.how_it_is_read())
         return candidates[0]
-    sequences = converter.to_note_sequences([w.outputs for w in candidates])
-    paths = outputs.write_midi(sequences, folder, "%s_input%d-extractions" % (config, given.number))
+    paths = outputs.write_midi(converter.heard(candidates), folder, "%s_input%d-extractions" % (config, given.number))
     for path, window in zip(paths, candidates):
         place = os.path.basename(path), window.track, window.first_bar + 1, window.last_bar + 1
         logger.info("%s: track %d, bars %d-%d", *place)
     example = candidates[0].first_bar + 1, candidates[0].last_bar + 1
     raise InputError(
-        "%s=%s holds %d windows of %d bars, now written as %s; give one, or its bars, as in --input_bars_%d=%d-%d"
-        % (flag, song.name, len(candidates), converter.bars, outputs.pattern(paths), given.number, *example)
+        "%s=%s holds %d windows of %s, now written as %s; give one, or its bars, as in --input_bars_%d=%d-%d"
+        % (
+            flag,
+            song.name,
+            len(candidates),
+            candidates[0].length_in_words(),
+            outputs.pattern(paths),
+            given.number,
+            *example,
+        )
     )
 
 
@@ -148,7 +157,7 @@ def _window_at(converter: Any, score: Any, bars: Bars, number: int) -> Any:
     for track in score.tracks:
         window = converter.window(score, track, bars[0] - 1)
         if window is not None:
-            logger.info("%s: bars %d-%d of track %s (%s)", score.name, *bars, track.label(), score.choice)
+            logger.info("%s: bars %d-%d of %s", score.name, *bars, score._replace(tracks=(track,)).how_it_is_read())
             return window
     said = "%s: no note of %s starts in these bars" % (text, score.name)
     raise InputError("; ".join((said,) + score.remarks))

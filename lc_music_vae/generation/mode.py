@@ -15,11 +15,12 @@ _DEFAULT_OUTPUTS = 8
 
 
 class Sheet(NamedTuple):
-    """The sheet, the picture of a run: sequences and their titles, in rows of `columns`."""
+    """The sheet, the picture of a run: sequences and their titles, in rows of `columns` or as the parts of a score."""
 
     sequences: Sequence[Any]
     titles: Sequence[str]
     columns: Optional[int] = None
+    is_score: bool = False
 
 
 class Mode:

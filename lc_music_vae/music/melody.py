@@ -15,9 +15,9 @@ import note_seq
 import numpy as np
 
 from lc_music_vae.errors import InputError
-from lc_music_vae.music.metre import QUARTERS_PER_BAR
 from lc_music_vae.music.score import Track
 from lc_music_vae.music.source import ALL, AUTO
+from lc_music_vae.music.style import QUARTERS_PER_BAR
 
 _NAMED = re.compile(r"melod|vocal|voice|\blead\b|\btune\b|\bsing", re.IGNORECASE)
 _ALONE = 0.5  # if a smaller share of its notes sounds alone, a track is accompaniment, or the whole song

@@ -2,13 +2,15 @@
 
 import bisect
 import math
+import re
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from lc_music_vae.music.style import COMMON, QUARTERS_PER_BAR, bar_quarters
 from lc_music_vae.music.tempo import TempoMap
 
-QUARTERS_PER_BAR = 4  # in 4/4, the time signature that MusicVAE uses
+_REMARK, _LEFT_OUT = re.compile(r"\d+/\d+: "), "left out by --metre=4/4"
 _MAX_SAID = 8  # time signatures listed per song
 _BEAT_TOLERANCE = 0.02  # quarters that a change may be away from its beat
 
@@ -17,7 +19,7 @@ class Metre(NamedTuple):
     """A part of a song with one time signature, from `start` to `end` in quarters.
 
     `quarters` is the length that its bars get. `is_4_4` says whether the signature itself gives bars of four quarters
-    (2/2 does). `remark` says, in words, how any other signature was read.
+    (2/2 does).
     """
 
     start: float
@@ -25,22 +27,76 @@ class Metre(NamedTuple):
     signature: str
     quarters: float
     is_4_4: bool
-    remark: str
+
+    @property
+    def written(self) -> str:
+        """The time signature that music in this metre is written in: 4/4 for all bars of four quarters."""
+        return COMMON if self.quarters == QUARTERS_PER_BAR else self.signature
+
+    @property
+    def beat(self) -> float:
+        """The length of a beat in quarters: three eighths in 6/8, 9/8 and 12/8."""
+        return 1.5 if re.match("(6|9|12)/8$", self.signature) else 1.0
+
+    def remark(self, window: float) -> str:
+        """Returns how bars were taken if the signature is not 4/4, for windows of `window` quarters; "" if it is."""
+        if self.is_4_4:
+            return ""
+        if self.quarters == QUARTERS_PER_BAR:
+            return "%s: taken as bars of four quarters" % self.signature
+        if self.quarters > window:
+            parts = self.signature, 4 * window, 4 * self.quarters
+            return "%s: windows hold the first %d of a bar's %d sixteenths; longer notes are cut" % parts
+        bars = in_words(bars_held(self.quarters, window))
+        return "%s: windows hold %s, then their beginning again; longer notes are cut" % (self.signature, bars)
+
+
+def bars_held(bar: float, window: float) -> int:
+    """Returns how many whole bars fit in a window, or 1 if a bar is longer. Both lengths are in quarters."""
+    return max(1, int(window // bar))
+
+
+def in_words(bars: int) -> str:
+    """Returns a number of bars in words."""
+    return "1 bar" if bars == 1 else "%d bars" % bars
 
 
 def of_signature(start: float, numerator: int, denominator: int) -> Metre:
-    """Returns the metre of a time signature; its end is not known yet.
+    """Returns the metre of a time signature; its end is not known yet."""
+    signature, quarters = "%d/%d" % (numerator, denominator), bar_quarters(numerator, denominator)
+    is_4_4 = denominator > 0 and 4 * numerator == QUARTERS_PER_BAR * denominator
+    return Metre(start, math.inf, signature, quarters, is_4_4)
 
-    Bars of 2/4 or 1/4 (which often stands for "unknown") are grouped into bars of four quarters, which MusicVAE knows.
+
+def at(metres: Sequence[Metre], start: float) -> Metre:
+    """Returns the metre of the bar that starts at `start` quarters."""
+    return metres[bisect.bisect_left(metres, (start + _BEAT_TOLERANCE,)) - 1]  # compared by their first field
+
+
+def whole_bars(bar: Any, window: float) -> Any:
+    """Returns how long the whole bars in a window are; the whole window if not one bar fits. All in quarters."""
+    return np.where(bar <= window, window // bar * bar, window)
+
+
+def held(metres: Sequence[Metre], starts: np.ndarray, window: float) -> Tuple[np.ndarray, np.ndarray]:
+    """Returns where the whole bars in windows end, and whether they are as many as fit.
+
+    A window holds bars of one length: it ends where bars of another length begin.
+
+    Args:
+        metres: The metres of a song, from `bars_and_metres`.
+        starts: Starts of the windows in quarters, each at a bar; float [n].
+        window: Length of a window in quarters.
+
+    Returns:
+        float [n] in quarters, and bool [n].
     """
-    sixteenths = 16 * numerator / denominator if denominator else 0
-    signature = "%d/%d" % (numerator, denominator)
-    quarters, remark = float(QUARTERS_PER_BAR), ""
-    if sixteenths == int(sixteenths) and 6 <= sixteenths <= 64 and sixteenths not in (8, 16, 32, 64):
-        quarters, remark = sixteenths / 4, "%s: windows start at its bars and are cut by sixteenths" % signature
-    elif sixteenths != 16:
-        remark = "%s: taken as bars of four quarters" % signature
-    return Metre(start, math.inf, signature, quarters, sixteenths == 16, remark)
+    firsts, lengths = (np.array(values) for values in zip(*((m.start, m.quarters) for m in metres)))
+    changes = np.append(firsts[1:][np.diff(lengths) != 0], np.inf)
+    bars = lengths[np.searchsorted(firsts, starts, "right") - 1]
+    ends = starts + whole_bars(bars, window)
+    change = changes[np.searchsorted(changes, starts, "right")]
+    return np.minimum(ends, change), ends <= change
 
 
 def bars_and_metres(note_sequence: Any, tempo_map: TempoMap, end: float) -> Tuple[np.ndarray, Tuple[Metre, ...]]:
@@ -88,12 +144,23 @@ def all_4_4(metres: Sequence[Metre], start: float, end: float) -> bool:
     return True
 
 
-def remarks(metres: Sequence[Metre]) -> List[str]:
-    """Returns, in words, how metres other than 4/4 are read when all metres are accepted."""
-    return _first_few(list(dict.fromkeys(m.remark for m in metres if m.remark)))
+def remarks(metres: Sequence[Metre], window: float) -> List[str]:
+    """Returns, in words, how metres other than 4/4 are read, if all are, to windows of `window` quarters."""
+    return _first_few(list(dict.fromkeys(m.remark(window) for m in metres if not m.is_4_4)))
 
 
-def other_than_4_4(metres: Sequence[Metre], bars: np.ndarray) -> str:
+def left_out(metres: Sequence[Metre], bars: np.ndarray) -> List[str]:
+    """Returns, in words, what is left out if 4/4 alone is read; nothing if that is all there is."""
+    named = _other_than_4_4(metres, bars)
+    return [_LEFT_OUT + ": %s; --metre=any reads it" % named] if named else []
+
+
+def is_other(reason: str) -> bool:
+    """Returns whether the remarks on a song, joined with "; ", say how other metres than 4/4 were treated."""
+    return any(remark.startswith(_LEFT_OUT) or _REMARK.match(remark) for remark in reason.split("; "))
+
+
+def _other_than_4_4(metres: Sequence[Metre], bars: np.ndarray) -> str:
     """Returns the time signatures other than 4/4, each with the bar (from 1) where it first starts; "" if none."""
     first_bars: Dict[str, int] = {}
     for m in metres:

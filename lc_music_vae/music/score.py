@@ -5,12 +5,14 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.music.metre import QUARTERS_PER_BAR, Metre, bars_and_metres
+from lc_music_vae.music.metre import Metre, bars_and_metres
 from lc_music_vae.music.source import Song
+from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.music.tempo import TempoMap
 
 _MAX_BARS = 5000  # 2.8 hours of 4/4 at 120: a longer file is not a song, and every bar costs a window
 _MAX_NAME = 100
+_NONE = np.zeros(0)
 
 
 class Note(NamedTuple):
@@ -56,6 +58,8 @@ class Score(NamedTuple):
         tracks: The parts that windows are cut from.
         choice: Why these were chosen, in words.
         remarks: How time signatures other than 4/4, and notes out of range, were treated, in words.
+        window_ends: For each of `bars`, the end in quarters of the whole bars in the window that starts with it.
+        windows_are_full: For each of `bars`, whether these are as many bars of one length as a window can hold.
     """
 
     name: str
@@ -68,6 +72,13 @@ class Score(NamedTuple):
     tracks: Tuple[Track, ...] = ()
     choice: str = ""
     remarks: Tuple[str, ...] = ()
+    window_ends: np.ndarray = _NONE
+    windows_are_full: np.ndarray = _NONE
+
+    def how_it_is_read(self) -> str:
+        """Returns which tracks are read and why, and the remarks, in words."""
+        tracks = "track %s (%s)" % (", ".join(track.label() for track in self.tracks), self.choice)
+        return "; ".join((tracks,) + self.remarks)
 
 
 def normalise(song: Song) -> Score:

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+QPM = 120.0  # the tempo of MIDI, and of note_seq, until the file gives one
 UNREADABLE = "unreadable"
 MAX_FILE_BYTES = 32 << 20
 # The range of tempos, in quarters per minute, that a song can have or be given. A tempo outside is a mistake or damage.

@@ -5,9 +5,8 @@ from typing import Any, Dict, Iterable, List, Tuple
 
 import numpy as np
 
-from lc_music_vae.music.source import MAX_QPM, MIN_QPM
+from lc_music_vae.music.source import MAX_QPM, MIN_QPM, QPM
 
-QPM = 120.0  # the tempo of MIDI, and of note_seq, until the file gives one
 # Finer than the ticks of any file, but coarser than the error of its times: ties between steps remain ties.
 _DECIMALS = 6
 

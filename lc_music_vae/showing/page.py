@@ -28,7 +28,8 @@ _TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html"
 _DATA = re.compile(rb'<script type="application/json" id="runs">([^<]*)</script>')
 _MAX_SHOWN = 1000  # outputs; a browser draws them in less than a second
 _MAX_MARKS = 200_000  # notes and bars of all outputs
-_MAX_BARS = 5000  # of one output
+_MAX_BARS = 5000  # of one output, of four quarters each
+_SAME = 0.004  # quarters that a last bar is longer by where times are rounded
 _MAX_PICTURES = 32 << 20  # bytes, of all pictures
 _MAX_SECONDS = 20  # for reading MIDI files; files that are already in the page are not read again
 _MAX_TOLD = 3  # messages about skipped files
@@ -203,17 +204,16 @@ class _Maker:
 
 def _heard(sequence: Any, path: str) -> _Heard:
     """Returns the notes and bars of a NoteSequence for the page."""
-    import numpy as np
-
-    from lc_music_vae.music.metre import QUARTERS_PER_BAR
+    from lc_music_vae.music.metre import bars_and_metres
+    from lc_music_vae.music.style import QUARTERS_PER_BAR
     from lc_music_vae.music.tempo import TempoMap
 
     tempo_map = TempoMap(sequence.tempos)
-    end = max([0.0] + [note.end_time for note in sequence.notes])
-    count = max(1, math.ceil(float(tempo_map.quarters(end)) / QUARTERS_PER_BAR - 1e-3))
-    if count > _MAX_BARS:
-        raise InputError("%s: of %d bars, more than a song has" % (path, count))
-    bars = [round(float(s), 4) for s in tempo_map.seconds(QUARTERS_PER_BAR * np.arange(count + 1.0))]
+    end = float(tempo_map.quarters(max([0.0] + [note.end_time for note in sequence.notes])))
+    if end > _MAX_BARS * QUARTERS_PER_BAR:
+        raise InputError("%s: of %d bars, more than a song has" % (path, math.ceil(end / QUARTERS_PER_BAR)))
+    found, _ = bars_and_metres(sequence, tempo_map, max(end - _SAME, _SAME))
+    bars = [round(float(s), 4) for s in tempo_map.seconds(found)]
     notes = [[round(n.start_time, 4), round(n.end_time, 4), n.pitch, n.velocity, n.is_drum] for n in sequence.notes]
     return _Heard(sorted(notes), bars)
 
@@ -236,7 +236,7 @@ def _is_heard(heard: _Heard) -> bool:
     return (
         isinstance(heard.notes, list)
         and isinstance(heard.bars, list)
-        and 2 <= len(heard.bars) <= _MAX_BARS + 1
+        and 2 <= len(heard.bars) <= _MAX_MARKS
         and all(map(_is_time, heard.bars))
         and all(isinstance(note, list) and len(note) == 5 and _is_note(*note) for note in heard.notes)
     )

@@ -4,7 +4,7 @@ Uses Pillow. matplotlib, which draws the picture of the training, would take lon
 outputs than MusicVAE takes to sample them.
 """
 
-import math
+import logging
 import os
 from typing import List, NamedTuple, Sequence, Tuple
 
@@ -12,9 +12,13 @@ import note_seq
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lc_music_vae.music.metre import QUARTERS_PER_BAR
+from lc_music_vae.music import metre
+from lc_music_vae.music.metre import bars_and_metres
+from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.music.tempo import TempoMap
 from lc_music_vae.system import requirements
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = 4
 NOTE = "#2a6f97"
@@ -25,8 +29,19 @@ _MARGIN = 2  # semitones above and below the notes
 _MAX_WIDTH, _MIN_PANEL, _A_BAR, _MIN_WIDTH = 1600, 300, 55, 24
 _HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 34, 12, 26
 _TITLE_SIZE, _LABEL_SIZE = 12, 10
+_MAX_WITH_BEATS = 8  # bars in a panel
+_TOLERANCE = 1e-3  # quarters that rounding may move the last note over a bar line
+# Bars in a system of a score: the first number while a score has at most so many systems, then the second.
+_SYSTEMS, _BARS_A_SYSTEM = 8, (8, 16)
+_MAX_BARS = 800  # of a score, which is then 20,000 pixels high
 
-Roll = List[Tuple[float, float, int]]  # start and end of each note in quarters, and its pitch
+
+class Roll(NamedTuple):
+    """Music to draw, in quarters: start, end and pitch of each note, and where bars and the beats in them begin."""
+
+    notes: List[Tuple[float, float, int]]
+    bars: List[float]
+    beats: List[float]
 
 
 def pitch_name(pitch: int) -> str:
@@ -35,29 +50,50 @@ def pitch_name(pitch: int) -> str:
 
 
 class Panel(NamedTuple):
-    """A roll's place on its sheet, in pixels, and what it shows: the number of bars, and pitches `low` to `high`."""
+    """A roll's place on its sheet, in pixels, and what it shows: quarters `start` to `end`, pitches `low` to `high`."""
 
     left: int
     top: int
     width: int
-    bars: int
+    start: float
+    end: float
     low: int
     high: int
 
     def x(self, quarter: float) -> int:
         """Returns the x position of a time."""
-        return self.left + round(quarter / (self.bars * QUARTERS_PER_BAR) * self.width)
+        return self.left + round((quarter - self.start) / (self.end - self.start) * self.width)
 
     def y(self, pitch: float) -> int:
         """Returns the y position of a pitch."""
         return self.top + round((self.high - pitch) / (self.high - self.low) * _HEIGHT)
 
+    def within(self, times: Sequence[float]) -> List[float]:
+        """Returns the times that the panel shows, without its end."""
+        return [time for time in times if self.start <= time < self.end]
 
-def _roll(sequence: note_seq.NoteSequence) -> Roll:
-    tempo_map = TempoMap(sequence.tempos)
+
+def rolls_of(sequences: Sequence[note_seq.NoteSequence]) -> List[Roll]:
+    """Returns the rolls of NoteSequences. The bars of each go on to where those of the longest end."""
+    music = [(sequence, TempoMap(sequence.tempos)) for sequence in sequences]
+    notes = [_notes(*one) for one in music]
+    lasts = [max([_TOLERANCE] + [end - _TOLERANCE for _, end, _ in some]) for some in notes]
+    end = max(bars_and_metres(*one, last)[0][-1] for one, last in zip(music, lasts))
+    return [Roll(some, *_lines(*one, end)) for some, one in zip(notes, music)]
+
+
+def _notes(sequence: note_seq.NoteSequence, tempo_map: TempoMap) -> List[Tuple[float, float, int]]:
     starts = tempo_map.quarters(np.array([n.start_time for n in sequence.notes]))
     ends = tempo_map.quarters(np.array([n.end_time for n in sequence.notes]))
     return [(float(a), float(b), n.pitch) for a, b, n in zip(starts, ends, sequence.notes)]
+
+
+def _lines(sequence: note_seq.NoteSequence, tempo_map: TempoMap, end: float) -> Tuple[List[float], List[float]]:
+    """Returns where bars and beats up to `end` begin, with the end of the last bar."""
+    bars, metres = bars_and_metres(sequence, tempo_map, end)
+    lengths = [metre.at(metres, bar).beat for bar in bars[:-1]]
+    beats = [np.arange(*edges, length) for *edges, length in zip(bars, bars[1:], lengths)]
+    return bars.tolist(), np.concatenate(beats).tolist()
 
 
 def _font(size: int) -> ImageFont.ImageFont:
@@ -70,16 +106,37 @@ def _font(size: int) -> ImageFont.ImageFont:
 
 def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
     """Returns the place of each roll in `draw`: row by row, all at the same scale."""
-    pitches = [pitch for roll in rolls for _, _, pitch in roll] or [60]
-    low, high = min(pitches) - _MARGIN, max(pitches) + _MARGIN
-    end = max((end for roll in rolls for _, end, _ in roll), default=0)
-    bars = max(1, math.ceil(end / QUARTERS_PER_BAR - 1e-6))
+    low, high = _range(rolls)
+    end = max(roll.bars[-1] for roll in rolls)
     columns = min(columns, len(rolls))
     room = (_MAX_WIDTH - _LEFT - _RIGHT) // columns - _GAP
-    width = max(_MIN_WIDTH, min(room, max(_MIN_PANEL, _A_BAR * bars)))
+    width = max(_MIN_WIDTH, min(room, max(_MIN_PANEL, round(_A_BAR * end / QUARTERS_PER_BAR))))
     places = ((i % columns, i // columns) for i in range(len(rolls)))
     lefts_and_tops = ((_LEFT + x * (width + _GAP), _TITLE + y * (_HEIGHT + _TITLE)) for x, y in places)
-    return [Panel(left, top, width, bars, low, high) for left, top in lefts_and_tops]
+    return [Panel(left, top, width, 0.0, end, low, high) for left, top in lefts_and_tops]
+
+
+def systems(rolls: Sequence[Roll]) -> List[List[Panel]]:
+    """Returns the places of rolls in `draw_score`: for each system a panel for each roll, all at the same scale.
+
+    The bars are those of the first roll. A system has 8 of them, in long music 16.
+    """
+    low, high = _range(rolls)
+    bars = rolls[0].bars[: _MAX_BARS + 1]
+    count = _BARS_A_SYSTEM[len(bars) - 1 > _SYSTEMS * _BARS_A_SYSTEM[0]]
+    edges = [(bars[i], bars[min(i + count, len(bars) - 1)]) for i in range(0, len(bars) - 1, count)]
+    scale = (_MAX_WIDTH - _LEFT - _RIGHT) / max(end - start for start, end in edges)
+    found, top = [], _TITLE
+    for start, end in edges:
+        tops = [top + i * (_HEIGHT + _TITLE) for i in range(len(rolls))]
+        found.append([Panel(_LEFT, at, round(scale * (end - start)), start, end, low, high) for at in tops])
+        top = tops[-1] + _HEIGHT + _BOTTOM + _TITLE
+    return found
+
+
+def _range(rolls: Sequence[Roll]) -> Tuple[int, int]:
+    pitches = [pitch for roll in rolls for _, _, pitch in roll.notes] or [60]
+    return min(pitches) - _MARGIN, max(pitches) + _MARGIN
 
 
 def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = COLUMNS) -> Image.Image:
@@ -90,25 +147,53 @@ def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], colu
         titles: One title per sequence.
         columns: Number of rolls in a row.
     """
-    rolls = [_roll(sequence) for sequence in sequences]
+    rolls = rolls_of(sequences)
     placed = panels(rolls, columns)
-    right, bottom = max(p.left + p.width for p in placed), max(p.top for p in placed) + _HEIGHT
+    lowest = {panel.left: panel for panel in placed}  # per column: the last panel remains
+    return _draw(list(zip(placed, rolls, titles)), numbered=list(lowest.values()))
+
+
+def draw_score(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str]) -> Image.Image:
+    """Draws whole songs under each other as in a score: in systems of a few bars, with the numbers of these.
+
+    Args:
+        sequences: The NoteSequences to draw, at least one. The bars are those of the first.
+        titles: One title per sequence, written at the first system.
+    """
+    rolls = rolls_of(sequences)
+    rolls = [roll._replace(bars=rolls[0].bars, beats=rolls[0].beats) for roll in rolls]
+    if len(rolls[0].bars) > _MAX_BARS + 1:
+        logger.info("the sheet shows the first %d of %d bars", _MAX_BARS, len(rolls[0].bars) - 1)
+    placed = systems(rolls)
+    shown = [*titles, *[""] * (len(rolls) * (len(placed) - 1))]
+    parts = [part for system in placed for part in zip(system, rolls)]
+    return _draw(
+        [(panel, roll, title) for (panel, roll), title in zip(parts, shown)],
+        numbered=[system[-1] for system in placed],
+    )
+
+
+def _draw(parts: Sequence[Tuple[Panel, Roll, str]], numbered: Sequence[Panel]) -> Image.Image:
+    """Draws rolls and their titles on panels, and the numbers of bars under some of these."""
+    right = max(panel.left + panel.width for panel, _, _ in parts)
+    bottom = max(panel.top for panel, _, _ in parts) + _HEIGHT
     sheet = Image.new("RGB", (right + _RIGHT, bottom + _BOTTOM), "white")
     pen = ImageDraw.Draw(sheet)
     label_font, title_font = _font(_LABEL_SIZE), _font(_TITLE_SIZE)
-    lowest = {panel.left: panel.top for panel in placed}  # per column: the last panel remains
-    pen.text((_LEFT - 4, bottom + 4), "bar", fill=_TEXT, font=label_font, anchor="rt")
-    for panel, roll, title in zip(placed, rolls, titles):
+    for panel, roll, title in parts:
         _draw_roll(pen, panel, roll)
         title = _shortened(title, title_font, panel.width)
         pen.text((panel.left, panel.top - 5), title, fill=_TEXT, font=title_font, anchor="ls")
         if panel.left == _LEFT:
             for pitch in _named(panel):
                 pen.text((panel.left - 4, panel.y(pitch)), pitch_name(pitch), fill=_TEXT, font=label_font, anchor="rm")
-        if panel.top == lowest[panel.left]:
-            for bar in range(0, panel.bars, max(1, panel.bars // 16)):
-                at = panel.x(QUARTERS_PER_BAR * (bar + 0.5)), panel.top + _HEIGHT + 4
-                pen.text(at, str(bar + 1), fill=_TEXT, font=label_font, anchor="mt")
+        if panel in numbered:
+            if panel.left == _LEFT:
+                pen.text((_LEFT - 4, panel.top + _HEIGHT + 4), "bar", fill=_TEXT, font=label_font, anchor="rt")
+            shown = [(i, edges) for i, edges in enumerate(zip(roll.bars, roll.bars[1:])) if panel.within(edges[:1])]
+            for i, (start, end) in shown[:: max(1, len(shown) // 16)]:
+                at = panel.x((start + end) / 2), panel.top + _HEIGHT + 4
+                pen.text(at, str(i + 1), fill=_TEXT, font=label_font, anchor="mt")
     return sheet
 
 
@@ -123,12 +208,15 @@ def _draw_roll(pen: ImageDraw.ImageDraw, panel: Panel, roll: Roll) -> None:
     top, bottom = panel.top, panel.top + _HEIGHT
     for pitch in _named(panel):
         pen.line((panel.left, panel.y(pitch), panel.left + panel.width, panel.y(pitch)), fill=_GRID)
-    for quarter in range(panel.bars * QUARTERS_PER_BAR):
-        is_bar = quarter % QUARTERS_PER_BAR == 0
-        if is_bar or panel.bars <= 8:
-            pen.line((panel.x(quarter), top, panel.x(quarter), bottom), fill=_BAR if is_bar else _GRID)
+    bars, beats = panel.within(roll.bars), panel.within(roll.beats)
+    for times, color in ((beats if len(bars) <= _MAX_WITH_BEATS else [], _GRID), (bars, _BAR)):
+        for time in times:
+            pen.line((panel.x(time), top, panel.x(time), bottom), fill=color)
     pen.rectangle((panel.left, top, panel.left + panel.width, bottom), outline=_TEXT)
-    for start, end, pitch in roll:
+    for start, end, pitch in roll.notes:
+        if end <= panel.start > start or start >= panel.end:
+            continue
+        start, end = max(start, panel.start), min(end, panel.end)
         # One white pixel separates a note from the next one, unless the note is only one pixel wide.
         left, right = panel.x(start) + 1, max(panel.x(start) + 1, panel.x(end) - 1)
         pen.rectangle((left, panel.y(pitch + 0.45), right, panel.y(pitch - 0.45)), fill=NOTE)

@@ -12,6 +12,7 @@ from matplotlib.backends import backend_agg
 from lc_music_vae.checkpoints import run_json
 
 _BLUE, _ORANGE, _RED, _GRID = "#2a6f97", "#d98e04", "#c1121f", "#e3e3e3"
+_LEGEND = {"fontsize": 8, "frameon": False, "borderaxespad": 0.2}  # outside its axes: inside it would cover something
 _MAX_LABELS = 150  # on a map; more labels cannot be read
 
 
@@ -46,7 +47,7 @@ def training(
             steps = sorted(curves.get(name, {}))
             panel.plot(steps, [curves[name][step] for step in steps], color=color, label=name, linewidth=1.2)
         panel.set_ylabel("nats a window", fontsize=8)
-        panel.legend(fontsize=8, frameon=False)
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2, **_LEGEND)
         panel.tick_params(labelsize=7)
         panel.grid(color=_GRID, linewidth=0.6)
     panel.set_xlabel("step", fontsize=8)
@@ -81,7 +82,7 @@ def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str
             panel.annotate(label, (px, py), xytext=(3, 3), textcoords="offset points", fontsize=7, zorder=4)
     panel.set_aspect("equal")
     panel.set_title("the small latent, two directions of %d" % means.shape[1], fontsize=9, loc="left")
-    panel.legend(fontsize=8, loc="lower right", framealpha=0.8)
+    panel.legend(loc="upper right", bbox_to_anchor=(1, -0.05), ncol=2, **_LEGEND)
     panel.tick_params(labelsize=7)
 
 

@@ -151,7 +151,7 @@ def _show(run: _Run, prefix: str, found: Any, kept: shards.Kept) -> Tuple[run_js
     summaries.write_projector(run.target, means, rows)
     pairs, titles = [], []
     for i, again in zip(some, heard):
-        pairs += [data.to_note_sequence(records[i]["notes"]), again]
+        pairs += [data.to_note_sequence(records[i]["notes"], model.time_signature), again]
         titles += ["%s %s" % (rows[i + 1][0], places[i]), "as the model hears it"]
     return made, {
         "samples": piano_rolls.draw(samples, ["%03d" % i for i in range(len(samples))]),

@@ -7,6 +7,7 @@ from lc_music_vae.checkpoints.shards import Row
 from lc_music_vae.encoding import latents
 from lc_music_vae.encoding.latents import Latents
 from lc_music_vae.errors import InputError
+from lc_music_vae.music import metre
 
 logger = logging.getLogger(__name__)
 
@@ -26,15 +27,27 @@ def write(found: Latents, path: str) -> None:
 
 
 def say(found: Latents, path: str) -> None:
-    """Reports how many windows there are, and what was left out and why: at most one screen; `path` has everything."""
+    """Reports how many windows there are, and what was left out and why: at most one screen; `path` has everything.
+
+    The first songs are named, and the first of the others that are not in 4/4, with how their bars were taken.
+    """
     logger.info(counted(found))
-    for row in _used(found)[:_MAX_SAID]:
-        logger.info("  %s: track %s%s", row.path, row.melody, "; " + row.reason if row.reason else "")
+    used = _used(found)
+    _say_used(used[:_MAX_SAID])
+    others = [row for row in used[_MAX_SAID:] if metre.is_other(row.reason)]
+    _say_used(others[:_MAX_SAID])
+    if len(others) > _MAX_SAID:
+        logger.info("  ... and %d more songs that are not in 4/4; all are in %s", len(others) - _MAX_SAID, path)
     unused = [row for row in found.rows if not row.slices]
     if unused:
         logger.warning("%d of %d songs gave no window; all are in %s:", len(unused), len(found.rows), path)
         for row in unused[:_MAX_SAID]:
             logger.warning("  %s", _why_not(row))
+
+
+def _say_used(rows: Sequence[Row]) -> None:
+    for row in rows:
+        logger.info("  %s: track %s%s", row.path, row.melody, "; " + row.reason if row.reason else "")
 
 
 def say_held_out(held_out: Optional[Latents], holdout: float) -> None:

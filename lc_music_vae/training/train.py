@@ -148,7 +148,7 @@ def _train(job: Job) -> str:
         job.settings,
         pretrained,
         run_json.Examples(job.songs.path, found.num_windows, names, job.songs.contents()),
-        run_json.Music(found.qpm, found.program, found.octaves),
+        found.style,
         job.run.latent if job.run else run_json.Latent(),
         step,
         job.run.learned if job.run else 0,

@@ -27,6 +27,6 @@ class Reconstruct(Mode):
         """Returns the song's tracks that were read, above their reconstruction."""
         song, again = given.songs[0].note_sequence, made[0].note_sequence
         heard = {note.instrument for note in again.notes}
-        original = type(again)(tempos=song.tempos)
+        original = type(again)(tempos=song.tempos, time_signatures=song.time_signatures)
         original.notes.extend(note for note in song.notes if note.instrument in heard)
-        return Sheet([original, again], ["the song", "as the model hears it"], columns=1)
+        return Sheet([original, again], ["the song", "as the model hears it"], is_score=True)
