@@ -193,7 +193,7 @@ def small_vae_row(song, prefix, *, mixed, freedom=0.0, samples=200):
         rng = np.random.RandomState([7, seed])
         z = small.decode(rng.standard_normal((n, small.encoded_z_size)))
         drawn, means = broad.sample(rng.standard_normal((n, z.shape[1] + 1)))
-        return base_model.leant(z, drawn, means, freedom)
+        return base_model.leant(z, drawn, means, freedom=freedom)
 
     means, _ = small.encode(song.first.means)
     again = {"F1": f1(zip(song.decode(small.decode(means), 1e-3), song.notes))}

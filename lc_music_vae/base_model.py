@@ -222,7 +222,7 @@ class BroadPart:
         return means + drawn, means
 
 
-def leant(sharp: np.ndarray, broad: np.ndarray, means: np.ndarray, freedom: float) -> np.ndarray:
+def leant(sharp: np.ndarray, broad: np.ndarray, means: np.ndarray, *, freedom: float) -> np.ndarray:
     """Moves draws of the sharp part towards draws of the broad one, without making them narrower, [n, z_size].
 
     Around the mean m of the broad draw, sqrt(1 - f^2) (sharp - m) + f (broad - m): with freedom f = 0 it is the sharp

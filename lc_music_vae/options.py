@@ -23,6 +23,7 @@ MAX_STEPS = 10**9
 # For a point of the small latent: N(0, I) gives no values beyond 10, and no decoder makes notes of values like 1e39.
 MAX_COORDINATE = 1000
 MAX_THREADS = 256
+FREEDOM = 0.2  # measured: as like the songs as 0, with half of the near-copies
 REDRAW, ALLOW = "redraw", "allow"  # values of `--copies`
 WHOLE = (0.0, 1.0)  # of a song: from its start to its end
 FREE, BALANCED, CLOSE = FIDELITIES = ("free", "balanced", "close")
@@ -241,6 +242,12 @@ class Request(Options):
         Limits(1, MAX_OUTPUTS),
     )
 
+    freedom: Optional[float] = option(
+        None,
+        "How far samples lean from what the songs do to what they might do: from 0, bars most like theirs, to 1, draws "
+        "of the broad part of the prior. Left out, 0.2.",
+        Limits(0, 1),
+    )
     copies: str = option(
         REDRAW,
         "Samples that are empty, nearly a copy of bars of the songs (0.9 alike or more), or the same as another one: "

@@ -7,10 +7,11 @@ from typing import Callable, Iterable, List, Optional, Sequence, Tuple, Union
 import note_seq
 import numpy as np
 
-from lc_music_vae import data
+from lc_music_vae import base_model, data
 from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.encoding import latents
 from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, onsets
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
@@ -21,6 +22,7 @@ from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style
 from lc_music_vae.options import (
     ALLOW,
+    FREEDOM,
     MAX_COORDINATE,
     MAX_OUTPUTS,
     REDRAW,
@@ -38,7 +40,7 @@ NoteSequences = Union[note_seq.NoteSequence, Sequence[note_seq.NoteSequence]]
 
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
-_SAMPLED, _DECODED = 1, 2  # the last number of a key of noise: what the noise is for
+_SAMPLED, _DECODED, _LEANT = 1, 2, 3  # the last number of a key of noise: what the noise is for
 
 
 def even_batch(n: int, most: int) -> int:
@@ -155,6 +157,7 @@ class TrainedModel:
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._songs: Optional[Songs] = None
+        self._broad: Optional[base_model.BroadPart] = None
         self._hashed_songs: Optional[HashedSongs] = None
         self._weights = Weights(found.pretrained)
         if found.fingerprint:
@@ -211,7 +214,9 @@ class TrainedModel:
         self._drawn += n
         return first
 
-    def sample(self, n: int, temperature: float = 0.5, *, copies: str = REDRAW) -> Music:
+    def sample(
+        self, n: int, temperature: float = 0.5, *, copies: str = REDRAW, freedom: Optional[float] = None
+    ) -> Music:
         """Returns n NoteSequences decoded from z' ~ N(0, I).
 
         Sample i is the first of its own stream of draws, at most 32, that has notes, is less than 0.9 similar to every
@@ -223,19 +228,22 @@ class TrainedModel:
             n: Number of samples.
             temperature: Softmax temperature of the decoder, above 0.
             copies: "redraw", or "allow" for the first draw of each stream.
+            freedom: How far samples lean to the broad part of the prior, from 0 to 1: see `base_model.leant`. None
+                means 0.2, or 0 if the broad part is not known, as in bundles of version 0.1.0.
 
         Raises:
             InputError: A value is not usable, or the record of the songs is damaged.
         """
-        Request(copies=copies)  # checks it
+        Request(copies=copies, freedom=freedom)  # checks both
         Sampling(temperature=temperature)  # so does this
         self._check_open()
         songs = None if copies == ALLOW else self._known_songs()
+        lean = self._leaning(freedom)
         first = self._draw(n)
         decoder = self._decoder_for(n)
 
         def draw(wanted: Sequence[redraw.Drawn]) -> List[redraw.Candidate]:
-            made = self._samples([(first + i, number) for i, number in wanted], temperature, decoder)
+            made = self._samples([(first + i, number) for i, number in wanted], temperature, decoder, lean=lean)
             heard = self.heard([sequence for sequence, _ in made])
             similarities = np.zeros(len(made)) if songs is None else songs.similarities(heard)
             notes = [np.unique(onsets(one)).tobytes() for one in heard]
@@ -245,7 +253,7 @@ class TrainedModel:
             return -(-points_needed // decoder.batch_size) * decoder.batch_size
 
         if copies == ALLOW:
-            made = self._samples([(first + i, 0) for i in range(n)], temperature, decoder)
+            made = self._samples([(first + i, 0) for i in range(n)], temperature, decoder, lean=lean)
         else:
             outcome = redraw.choose(n, draw, near=NEAR, room=room)
             self._say_redrawn(outcome, songs)
@@ -253,12 +261,69 @@ class TrainedModel:
         return Music([sequence for sequence, _ in made], np.stack([point for _, point in made]), self.nearest)
 
     def _samples(
-        self, drawn: Sequence[redraw.Drawn], temperature: float, decoder: music_vae.Decoder
+        self,
+        drawn: Sequence[redraw.Drawn],
+        temperature: float,
+        decoder: music_vae.Decoder,
+        *,
+        lean: Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray],
     ) -> List[Tuple[note_seq.NoteSequence, np.ndarray]]:
         """Returns samples and their points; both depend only on the seed and a pair: sample, draw of its stream."""
         where = points.samples(drawn, self.encoded_z_size, self._seed)
         keys = np.array([[self._seed, sample, draw, _SAMPLED] for sample, draw in drawn])
-        return list(zip(self._sequences(decoder.decode(self.small.decode(where), temperature, keys)), where))
+        z = lean(self.small.decode(where), drawn)
+        return list(zip(self._sequences(decoder.decode(z, temperature, keys)), where))
+
+    def _leaning(self, freedom: Optional[float]) -> Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]:
+        """Returns the function that moves z^ of samples towards draws of the broad part of the prior.
+
+        Raises:
+            InputError: A freedom above 0 was given, and nothing is known of the broad part.
+        """
+        broad = None if freedom == 0 else self._broad_part()
+        if broad is None and freedom:
+            raise InputError(
+                "--freedom=%g: %s says nothing of its songs' latents; leave it out" % (freedom, self._name)
+            )
+        if broad is None:
+            return lambda z, drawn: z
+        known, share = broad, FREEDOM if freedom is None else freedom
+
+        def lean(z: np.ndarray, drawn: Sequence[redraw.Drawn]) -> np.ndarray:
+            noise = [
+                np.random.RandomState([self._seed, *pair, _LEANT]).standard_normal(z.shape[1] + 1) for pair in drawn
+            ]
+            return base_model.leant(z, *known.sample(np.stack(noise)), freedom=share)
+
+        return lean
+
+    def _broad_part(self) -> Optional[base_model.BroadPart]:
+        """Returns the broad part of the prior; None if it is not known, as in bundles of version 0.1.0."""
+        if self._broad is None:
+            shards = run_dir.at(self._found.run_path).shards() if self._found.run_path else []
+            try:
+                kept = songs_npz.find(self._found.small)
+                if kept is not None and kept.mean is not None:
+                    self._broad = self._broad_from(kept)
+            except InputError:
+                if not shards:
+                    raise
+            if self._broad is None and shards:
+                self._broad = base_model.BroadPart(latents.moments(shards))
+        return self._broad
+
+    def _broad_from(self, kept: songs_npz.SongsNpz) -> base_model.BroadPart:
+        windows, *moments = (
+            np.asarray(x, np.float64) for x in (kept.windows, kept.mean, kept.covariance, kept.variance)
+        )
+        try:
+            if len(moments[0]) != self.small.z_size:
+                raise ValueError("they are of another model")
+            return base_model.BroadPart(base_model.Moments(int(windows[0]), *moments))
+        except (ValueError, np.linalg.LinAlgError) as e:
+            raise InputError(
+                "%s: the moments in its songs.npz are damaged (%s); restore it, or give --freedom=0" % (self._name, e)
+            ) from e
 
     def _say_redrawn(self, outcome: redraw.Outcome, songs: Union[Songs, HashedSongs, None]) -> None:
         meaning = "%g alike or more" % NEAR

@@ -191,10 +191,10 @@ def test_leaning_goes_from_one_part_to_the_other_and_keeps_the_spread():
     rng = np.random.RandomState(7)
     means = np.full((50000, 2), 3.0)
     sharp, broad = means + rng.normal(0, 2, means.shape), means + rng.normal(0, 2, means.shape)
-    np.testing.assert_array_equal(base_model.leant(sharp, broad, means, 0), sharp)
-    np.testing.assert_array_equal(base_model.leant(sharp, broad, means, 1), broad)
+    np.testing.assert_array_equal(base_model.leant(sharp, broad, means, freedom=0), sharp)
+    np.testing.assert_array_equal(base_model.leant(sharp, broad, means, freedom=1), broad)
     for freedom in (0.2, 0.7):
-        found = base_model.leant(sharp, broad, means, freedom)
+        found = base_model.leant(sharp, broad, means, freedom=freedom)
         assert np.std(found) == pytest.approx(2, abs=0.02)
         assert np.corrcoef(found[:, 0], broad[:, 0])[0, 1] == pytest.approx(freedom, abs=0.02)
 

@@ -53,7 +53,7 @@ class FourNumbers:
         self.decoded.append((where, temperature))
         return ["music %d" % i for i in range(len(where))]
 
-    def sample(self, n, temperature, *, copies):
+    def sample(self, n, temperature, *, copies, freedom):
         where = points.prior_samples(n, 4, 5)
         return Music(self.decode(where, temperature), where, [copies] * n)
 
@@ -144,12 +144,19 @@ def test_variations_are_as_similar_as_asked():
 
 
 def test_samples_are_recorded_with_whether_copies_were_drawn_again():
-    for given, copies in (
-        ({}, "redraw"),
-        ({"copies": "allow"}, "allow"),
-        ({"latent": "0,0,0,0"}, "allow"),  # draws there differ by the decoder's noise alone
+    for given, expected in (
+        ({}, {"copies": "redraw", "freedom": 0.2}),
+        ({"copies": "allow", "freedom": 0}, {"copies": "allow", "freedom": 0}),
+        ({"latent": "0,0,0,0"}, {"copies": "allow"}),  # draws there differ by the decoder's noise alone
     ):
-        assert MODES["sample"].settings(Request(**given)) == {"copies": copies}
+        assert MODES["sample"].settings(Request(**given)) == expected
+
+
+def test_nothing_leans_at_a_point():
+    said = "freedom=0.5: what is made at latent does not lean; leave it out"
+    request = Request(latent="0,0,0,0", freedom=0.5)
+    sample = MODES["sample"]
+    assert one_line(sample.make, FourNumbers(), at((0, 0, 0, 0)), request, temperature=0.5, seed=1) == said
 
 
 def test_a_walk_is_a_row_a_dimension_about_the_songs_mean_or_a_point():

@@ -104,7 +104,7 @@ def test_what_is_damaged_is_one_line(kind, tmp_path):
     for found in (small, bundled(tmp_path, path)):
         error = one_line(songs_npz.find, found)
         assert error.startswith("checkpoint_file=%s: its songs.npz is damaged (" % found.path)
-        assert error.endswith("; copy or download it again; copies=allow does without it")
+        assert error.endswith("; copy or download it again; copies=allow freedom=0 does without it")
 
 
 @pytest.mark.faults("records of songs that are a stranger's")

@@ -70,10 +70,10 @@ def starts_of(sequence):
 def test_samples_are_no_copies_of_the_songs_nor_of_each_other(trained, caplog):
     caplog.set_level("INFO")
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
-        plain = model.sample(64, copies="allow")
+        plain = model.sample(64, copies="allow", freedom=0)
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         caplog.clear()
-        samples = model.sample(64)
+        samples = model.sample(64, freedom=0)
         (said,) = [text for text in caplog.messages if text.startswith("drawn again: ")]
     assert re.match(r"drawn again: \d+ near-cop(y|ies) of the songs \(0\.9 alike or more\), \d+ duplicate", said)
     near = [nearest.similarity for nearest in plain.nearest]
@@ -95,7 +95,9 @@ def test_samples_are_what_the_plain_definition_gives_in_whatever_batches(trained
     with lc_music_vae.TrainedModel(trained, seed=5) as model:
         for i in range(24):
             for draw in range(32):
-                ((sequence, point),) = model._samples([(i, draw)], 0.5, model._decoder_for(1))
+                ((sequence, point),) = model._samples(
+                    [(i, draw)], 0.5, model._decoder_for(1), lean=model._leaning(None)
+                )
                 (near,) = model.nearest([sequence])
                 new = starts_of(sequence) not in [starts_of(other) for other, _ in expected]
                 if sequence.notes and new and (near is None or near.similarity < 0.9):
@@ -111,11 +113,40 @@ def test_samples_are_what_the_plain_definition_gives_in_whatever_batches(trained
     assert again > 2
 
 
+def test_samples_lean_from_what_the_songs_do_to_what_they_might_do(trained, tmp_path):
+    """With more freedom they are less like the song's bars; a bundle knows as much as the run that it is from."""
+    bundle = os.path.join(trained, "lc-cat-mel_2bar_small.tar")
+    likeness = []
+    for freedom in (0, 0.5, 1):
+        with lc_music_vae.TrainedModel(trained, seed=3) as run, lc_music_vae.TrainedModel(bundle, seed=3) as alone:
+            samples = run.sample(48, copies="allow", freedom=freedom)
+            again = alone.sample(48, copies="allow", freedom=freedom)
+        assert [notes_of(s) for s in samples] == [notes_of(s) for s in again]
+        np.testing.assert_array_equal(samples.latents, points.prior_samples(48, 4, 3))
+        likeness.append(np.mean([near.similarity if near else 0 for near in samples.nearest]))
+    assert likeness[0] - 0.05 > likeness[1] > likeness[2] + 0.05
+    # Without the file, a run asks its latents; a checkpoint alone knows nothing, and says so.
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    os.remove(os.path.join(run_dir, "songs.npz"))
+    with lc_music_vae.TrainedModel(run_dir, seed=3) as run:
+        found = run.sample(48, copies="allow", freedom=1)
+    assert sum(notes_of(a) == notes_of(b) for a, b in zip(found, samples)) > 40  # moments in float64, not in float32
+    shutil.rmtree(os.path.join(run_dir, "latents"))
+    with lc_music_vae.TrainedModel(os.path.join(run_dir, "train", "model.ckpt-500"), seed=3) as alone:
+        assert re.match("freedom=1: .* says nothing of its songs' latents", one_line(alone.sample, 2, freedom=1))
+        assert len(alone.sample(2)) == 2
+
+
 def test_if_no_draw_is_new_the_one_least_like_the_songs_is_kept_with_a_warning(trained, monkeypatch, caplog):
     monkeypatch.setattr(trained_model, "NEAR", 0.0)
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         samples = model.sample(2)
-        tried = [s for s, _ in model._samples([(1, draw) for draw in range(32)], 0.5, model._decoder)]
+        tried = [
+            s
+            for s, _ in model._samples(
+                [(1, draw) for draw in range(32)], 0.5, model._decoder, lean=model._leaning(None)
+            )
+        ]
         least = min(near.similarity for s, near in zip(tried, model.nearest(tried)) if near)
     assert samples.nearest[1].similarity == least
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]

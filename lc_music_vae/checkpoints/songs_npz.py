@@ -28,9 +28,17 @@ class SongsNpz(NamedTuple):
 
     Attributes:
         hashes: Hashes of the training windows, uint64 [n], ascending; see `encoding.song_hashes`.
+        windows: Number of the windows that the moments are of, int64 [1]; see `base_model.Moments`.
+        mean: Mean of their posterior means, float32 [z_size].
+        covariance: Covariance of these, float32 [z_size, z_size].
+        variance: Mean of their posterior variances, float32 [z_size].
     """
 
     hashes: Optional[np.ndarray] = None
+    windows: Optional[np.ndarray] = None
+    mean: Optional[np.ndarray] = None
+    covariance: Optional[np.ndarray] = None
+    variance: Optional[np.ndarray] = None
 
 
 class _Kind(NamedTuple):
@@ -40,7 +48,14 @@ class _Kind(NamedTuple):
     ndim: int
 
 
-_KINDS: Dict[str, _Kind] = {"hashes": _Kind("<u8", 1)}
+_KINDS: Dict[str, _Kind] = {
+    "hashes": _Kind("<u8", 1),
+    "windows": _Kind("<i8", 1),
+    "mean": _Kind("<f4", 1),
+    "covariance": _Kind("<f4", 2),
+    "variance": _Kind("<f4", 1),
+}
+_MOMENTS = ("windows", "mean", "covariance", "variance")
 
 
 def write(path: str, songs: SongsNpz) -> None:
@@ -82,10 +97,24 @@ def _parse(content: bytes, name: str) -> SongsNpz:
             songs = SongsNpz(**{key: _read(archive, member, _KINDS[key]) for key, member in known.items()})
         if songs.hashes is not None and not (songs.hashes[1:] > songs.hashes[:-1]).all():
             raise ValueError("its hashes are not in order")
+        _check_moments(songs)
         return songs
     # Of damaged files, zipfile and NumPy raise many errors: BadZipFile, ValueError, zlib.error, SyntaxError ...
     except Exception as e:
         raise _damaged(name, (str(e) or type(e).__name__).splitlines()[0]) from e
+
+
+def _check_moments(songs: SongsNpz) -> None:
+    """Raises a `ValueError` unless the moments fit together, or none of them is there."""
+    windows, mean, covariance, variance = moments = [getattr(songs, name) for name in _MOMENTS]
+    if all(one is None for one in moments):
+        return
+    if any(one is None for one in moments):
+        raise ValueError("some of its moments are not there")
+    if len(windows) != 1 or windows[0] < 1 or len(variance) != len(mean) or covariance.shape != 2 * mean.shape:
+        raise ValueError("its moments do not fit together")
+    if not all((np.abs(one) < 1e6).all() for one in moments[1:]) or (variance < 0).any():  # false for NaN, too
+        raise ValueError("its moments are no numbers of latents")
 
 
 def _check_directory(content: bytes) -> None:
@@ -117,6 +146,6 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, kind: _Kind) -> np.
 
 def _damaged(name: str, why: Any) -> InputError:
     return InputError(
-        "%s: its %s is damaged (%.100s); copy or download it again; --copies=allow does without it"
+        "%s: its %s is damaged (%.100s); copy or download it again; --copies=allow --freedom=0 does without it"
         % (name, SONGS_NPZ, why)
     )

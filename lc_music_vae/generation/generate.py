@@ -60,7 +60,7 @@ def generate(
     if mode.num_inputs:
         examples.start_reading()  # for the inputs: the reading process is ready before TensorFlow
     found = model_files.find(source)
-    _check_songs(found, copies=mode.settings(request).get("copies"))
+    _check_songs(found, mode.settings(request))
     if output_dir is None:
         if source.run_dir is None:
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
@@ -105,10 +105,10 @@ def _check_taken(mode: Mode, *records: Options) -> None:
                 raise InputError("--%s=%s: mode %s does not take it; leave it out" % (name, value, mode.name))
 
 
-def _check_songs(found: ModelFiles, *, copies: Optional[str]) -> None:
+def _check_songs(found: ModelFiles, settings: Dict[str, Any]) -> None:
     """Raises an `InputError` if what is known of the songs that a model was trained on is damaged."""
     shards = run_dir.at(found.run_path).shards() if found.run_path else []
-    if copies == REDRAW and not shards:
+    if (settings.get("copies") == REDRAW or settings.get("freedom")) and not shards:
         from lc_music_vae.checkpoints import songs_npz  # needs NumPy
 
         songs_npz.find(found.small)

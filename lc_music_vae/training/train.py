@@ -204,7 +204,7 @@ def _learn(job: Job, found: Any, began: RunJson) -> str:
 def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     """Writes the final files of a training after its last checkpoint is on disk; returns the bundle."""
     from lc_music_vae.checkpoints import songs_npz
-    from lc_music_vae.encoding import song_hashes
+    from lc_music_vae.encoding import latents, song_hashes
     from lc_music_vae.training import looking_back
 
     folder, config = job.folder, job.settings.config
@@ -215,7 +215,9 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     latent, score = looking_back.look_back(folder, prefix, found, held_out=held_out)
     done = began._replace(latent=latent, step=step, learned=step, score=score)
     folder.write(done)
-    songs_npz.write(folder.songs, songs_npz.SongsNpz(song_hashes.read(found.shards)))
+    moments = latents.moments(found.shards)._asdict()
+    moments["windows"] = [moments["windows"]]
+    songs_npz.write(folder.songs, songs_npz.SongsNpz(song_hashes.read(found.shards), **moments))
     bundle = folder.bundle(config)
     bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
     return bundle

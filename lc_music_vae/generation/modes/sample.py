@@ -1,7 +1,8 @@
 """The mode that makes new bars in the style of the songs."""
 
+from lc_music_vae.errors import InputError
 from lc_music_vae.generation.mode import Mode, numbered
-from lc_music_vae.options import ALLOW
+from lc_music_vae.options import ALLOW, FREEDOM
 from lc_music_vae.showing.outputs import Output
 
 
@@ -11,7 +12,7 @@ class Sample(Mode):
     name = "sample"
     text = "new bars in the songs' manner"
     num_latents = 1
-    options = Mode.options | {"copies"}
+    options = Mode.options | {"copies", "freedom"}
 
     def default_outputs(self, request):
         """Returns 1 if a point is given, as it would be the same point each time."""
@@ -26,10 +27,14 @@ class Sample(Mode):
     def make(self, model, given, request, *, temperature, seed):
         """Returns what is decoded from the given point, or samples of the model."""
         if given.inputs:
+            if request.freedom is not None:
+                raise InputError("--freedom=%g: what is made at --latent does not lean; leave it out" % request.freedom)
             return super().make(model, given, request, temperature=temperature, seed=seed)
-        music = model.sample(self.num_outputs(request), temperature, copies=request.copies)
+        music = model.sample(self.num_outputs(request), temperature, copies=request.copies, freedom=request.freedom)
         return [Output(*parts) for parts in zip(numbered(len(music)), music, music.latents)]
 
     def settings(self, request):
-        """Returns whether copies of the songs were drawn again; at a given point they are not."""
-        return {"copies": ALLOW if request.latent else request.copies}
+        """Returns whether copies of the songs were drawn again, and how far samples lean; not at a given point."""
+        if request.latent:
+            return {"copies": ALLOW}
+        return {"copies": request.copies, "freedom": FREEDOM if request.freedom is None else request.freedom}
