@@ -23,6 +23,7 @@ MAX_STEPS = 10**9
 # For a point of the small latent: N(0, I) gives no values beyond 10, and no decoder makes notes of values like 1e39.
 MAX_COORDINATE = 1000
 MAX_THREADS = 256
+REDRAW, ALLOW = "redraw", "allow"  # values of `--copies`
 WHOLE = (0.0, 1.0)  # of a song: from its start to its end
 FREE, BALANCED, CLOSE = FIDELITIES = ("free", "balanced", "close")
 
@@ -238,6 +239,13 @@ class Request(Options):
         "Samples or variations, or steps of an interpolation or of each dimension's walk, both ends included. Left "
         "out, 8; 1 at --latent.",
         Limits(1, MAX_OUTPUTS),
+    )
+
+    copies: str = option(
+        REDRAW,
+        "Samples that are empty, nearly a copy of bars of the songs (0.9 alike or more), or the same as another one: "
+        "redraw draws others; allow keeps them. At --latent they are kept.",
+        Limits(choices=(REDRAW, ALLOW)),
     )
 
 

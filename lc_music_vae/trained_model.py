@@ -8,18 +8,29 @@ import note_seq
 import numpy as np
 
 from lc_music_vae import data
-from lc_music_vae.checkpoints import model_files, run_dir
+from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import nearness
-from lc_music_vae.encoding.nearness import Nearest
+from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, onsets
+from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
-from lc_music_vae.models import music_vae, points
+from lc_music_vae.models import music_vae, points, redraw
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style
-from lc_music_vae.options import MAX_COORDINATE, MAX_OUTPUTS, Limits, ModelSource, Reading, Request, Sampling, Sound
+from lc_music_vae.options import (
+    ALLOW,
+    MAX_COORDINATE,
+    MAX_OUTPUTS,
+    REDRAW,
+    Limits,
+    ModelSource,
+    Reading,
+    Request,
+    Sampling,
+    Sound,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +38,7 @@ NoteSequences = Union[note_seq.NoteSequence, Sequence[note_seq.NoteSequence]]
 
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
-_NEXT_SEED = 1000003  # far from the seeds that people choose: 1, 2, 3
+_SAMPLED, _DECODED = 1, 2  # the last number of a key of noise: what the noise is for
 
 
 def even_batch(n: int, most: int) -> int:
@@ -59,7 +70,7 @@ class Music(list):
         self,
         sequences: Iterable[note_seq.NoteSequence],
         latents: np.ndarray,
-        find_nearest: Callable[[Sequence[note_seq.NoteSequence]], List[Optional[Nearest]]],
+        find_nearest: Callable[[Sequence[note_seq.NoteSequence]], Optional[List[Optional[Nearest]]]],
     ):
         super().__init__(sequences)
         self.latents = latents
@@ -73,7 +84,7 @@ class Music(list):
         An item is None if the songs are not available, as with a bundle, or if they share no note with it.
         """
         if self._nearest is None:
-            self._nearest = self._find_nearest(self)
+            self._nearest = self._find_nearest(self) or [None] * len(self)
         return self._nearest
 
 
@@ -133,8 +144,9 @@ class TrainedModel:
         self.converter = data.WindowConverter(found.music_vae, reading)
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
-        self._seed = self._decoder_seed = seed
+        self._seed = seed
         self._drawn = 0  # number of points drawn so far
+        self._decoded = 0  # number of points decoded so far with noise of their own
         self._name = "%s=%s" % (found.small.flag, found.small.path)
         self.qpm = _believed(found.style.qpm, self._name) if sound.qpm is None else sound.qpm
         self.program = found.style.program if sound.program is None else sound.program
@@ -142,6 +154,8 @@ class TrainedModel:
         self.time_signature = found.style.time_signature
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
+        self._songs: Optional[Songs] = None
+        self._hashed_songs: Optional[HashedSongs] = None
         self._weights = Weights(found.pretrained)
         if found.fingerprint:
             self._weights.check_encoder(found.fingerprint, found.small.path)
@@ -197,10 +211,73 @@ class TrainedModel:
         self._drawn += n
         return first
 
-    def sample(self, n: int, temperature: float = 0.5) -> Music:
-        """Returns n NoteSequences decoded from z' ~ N(0, I); the model's i-th z' is a function of (seed, i)."""
+    def sample(self, n: int, temperature: float = 0.5, *, copies: str = REDRAW) -> Music:
+        """Returns n NoteSequences decoded from z' ~ N(0, I).
+
+        Sample i is the first of its own stream of draws, at most 32, that has notes, is less than 0.9 similar to every
+        training window, and does not start the same notes as an earlier sample of this call. If none is right, it is
+        the one least like the songs, and a warning says so. The first draw has a z' that is a function of (seed, i),
+        where i counts all that this model has drawn.
+
+        Args:
+            n: Number of samples.
+            temperature: Softmax temperature of the decoder, above 0.
+            copies: "redraw", or "allow" for the first draw of each stream.
+
+        Raises:
+            InputError: A value is not usable, or the record of the songs is damaged.
+        """
+        Request(copies=copies)  # checks it
+        Sampling(temperature=temperature)  # so does this
+        self._check_open()
+        songs = None if copies == ALLOW else self._known_songs()
         first = self._draw(n)
-        return self.decode(points.prior_samples(n, self.encoded_z_size, self._seed, first=first), temperature)
+        decoder = self._decoder_for(n)
+
+        def draw(wanted: Sequence[redraw.Drawn]) -> List[redraw.Candidate]:
+            made = self._samples([(first + i, number) for i, number in wanted], temperature, decoder)
+            heard = self.heard([sequence for sequence, _ in made])
+            similarities = np.zeros(len(made)) if songs is None else songs.similarities(heard)
+            notes = [np.unique(onsets(one)).tobytes() for one in heard]
+            return [redraw.Candidate(*parts) for parts in zip(made, notes, similarities)]
+
+        def room(points_needed: int) -> int:
+            return -(-points_needed // decoder.batch_size) * decoder.batch_size
+
+        if copies == ALLOW:
+            made = self._samples([(first + i, 0) for i in range(n)], temperature, decoder)
+        else:
+            outcome = redraw.choose(n, draw, near=NEAR, room=room)
+            self._say_redrawn(outcome, songs)
+            made = [candidate.value for candidate in outcome.outputs]
+        return Music([sequence for sequence, _ in made], np.stack([point for _, point in made]), self.nearest)
+
+    def _samples(
+        self, drawn: Sequence[redraw.Drawn], temperature: float, decoder: music_vae.Decoder
+    ) -> List[Tuple[note_seq.NoteSequence, np.ndarray]]:
+        """Returns samples and their points; both depend only on the seed and a pair: sample, draw of its stream."""
+        where = points.samples(drawn, self.encoded_z_size, self._seed)
+        keys = np.array([[self._seed, sample, draw, _SAMPLED] for sample, draw in drawn])
+        return list(zip(self._sequences(decoder.decode(self.small.decode(where), temperature, keys)), where))
+
+    def _say_redrawn(self, outcome: redraw.Outcome, songs: Union[Songs, HashedSongs, None]) -> None:
+        meaning = "%g alike or more" % NEAR
+        if songs is None:
+            logger.info("which samples are copies of the songs is not known: %s says nothing of its songs", self._name)
+        elif isinstance(songs, HashedSongs):
+            meaning += ", of which the model alone knows those that are one note away; --run_dir finds all"
+        said = outcome.in_words(meaning)
+        if said:
+            logger.info("drawn again: %s", said)
+        for i in outcome.failed:
+            similarity = outcome.outputs[i].similarity
+            logger.warning(
+                "%03d: none of %d draws is new; kept is the one least like the songs (%.0f %% alike); a higher "
+                "--temperature may help",
+                i,
+                redraw.MAX_DRAWS,
+                100 * similarity,
+            )
 
     def encode(self, note_sequences: NoteSequences) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes NoteSequences to the small latent; each must contain exactly one window.
@@ -257,10 +334,10 @@ class TrainedModel:
             InputError: There are no points, they have the wrong size or values that are too large, or the small VAE is
                 not usable.
         """
+        if controls is not None:
+            raise ValueError("no MusicVAE config with controls is supported yet; give None")
         where = self._points(z_small)
-        tensors = self._decode(where, temperature, controls)
-        style = Style(self.qpm, self.program, self.octaves, self.time_signature)
-        return Music(self.converter.to_note_sequences(tensors, style), where, self._nearest)
+        return Music(self._sequences(self._decode(where, temperature)), where, self.nearest)
 
     def _points(self, z_small: Union[np.ndarray, Sequence]) -> np.ndarray:
         expected = "expected [n, %d]: n points of the small latent, one or more" % self.encoded_z_size
@@ -278,23 +355,54 @@ class TrainedModel:
         """Returns the notes of outputs at MusicVAE's own pitches, as they are stored for the training windows."""
         return [data.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
 
-    def _nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> List[Optional[Nearest]]:
-        shards = run_dir.at(self._found.run_path).shards() if self._found.run_path else []
-        return nearness.find(self.heard(sequences), shards) if shards else [None] * len(sequences)
+    def nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> Optional[List[Optional[Nearest]]]:
+        """Returns the training window that each output of this model is nearest to, or None if it shares no note.
 
-    def _decode(self, z_small, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
-        """Decodes points of the small latent to tensors, [n, time, output_depth]."""
+        Without the run's folder the songs are not known, and the result is None.
+        """
+        songs = self._run_songs()
+        return None if songs is None else songs.nearest(self.heard(sequences))
+
+    def _run_songs(self) -> Optional[Songs]:
+        """Returns the songs in the run's folder; None if the model was not found by this folder."""
+        if self._songs is None and self._found.run_path:
+            shards = run_dir.at(self._found.run_path).shards()
+            self._songs = Songs.read(shards) if shards else None
+        return self._songs
+
+    def _known_songs(self) -> Union[Songs, HashedSongs, None]:
+        """Returns the songs as far as they are known: in the run's folder, else as hashes beside the small VAE."""
+        songs = self._run_songs()
+        if songs is not None:
+            return songs
+        if self._hashed_songs is None:
+            kept = songs_npz.find(self._found.small)
+            self._hashed_songs = None if kept is None or kept.hashes is None else HashedSongs(kept.hashes)
+        return self._hashed_songs
+
+    def _decode(self, z_small: np.ndarray, temperature: float) -> np.ndarray:
+        """Decodes points of the small latent to tensors, [n, time, output_depth], with noise that is not used yet."""
         self._check_open()
         Sampling(temperature=temperature)  # checks it
         z = self.small.decode(z_small)
-        batch_size = even_batch(len(z), self._max_batch_size)
-        if self._decoder is None or _cost(len(z), self._decoder.batch_size) > 2 * _cost(len(z), batch_size):
+        keys = [[self._seed, self._decoded + i, 0, _DECODED] for i in range(len(z))]
+        self._decoded += len(z)
+        return self._decoder_for(len(z)).decode(z, temperature, np.array(keys))
+
+    def _decoder_for(self, n: int) -> music_vae.Decoder:
+        """Returns the decoder, loaded again if it needs more than twice the time for n points that another would."""
+        batch_size = even_batch(n, self._max_batch_size)
+        if self._decoder is None or _cost(n, self._decoder.batch_size) > 2 * _cost(n, batch_size):
             if self._decoder is not None:
                 self._decoder.close()  # before the new one is loaded: its weights are most of what is in memory
                 self._decoder = None
-                self._decoder_seed = (self._decoder_seed + _NEXT_SEED) % 2**32  # otherwise the same noise would repeat
-            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._decoder_seed)
-        return self._decoder.decode(z, temperature, controls)
+            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._seed)
+        return self._decoder
+
+    def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
+        """Returns decoded windows as NoteSequences that sound like the songs."""
+        style = Style(self.qpm, self.program, self.octaves, self.time_signature)
+        return self.converter.to_note_sequences(tensors, style)
 
     def similar(
         self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, *, temperature: float = 0.5
@@ -315,7 +423,7 @@ class TrainedModel:
         way = points.walk(self.center, num_steps, low=self.low, high=self.high)
         flat = self.decode(way.reshape(-1, self.encoded_z_size), temperature)
         starts = range(0, len(flat), num_steps)
-        return [Music(flat[i : i + num_steps], flat.latents[i : i + num_steps], self._nearest) for i in starts]
+        return [Music(flat[i : i + num_steps], flat.latents[i : i + num_steps], self.nearest) for i in starts]
 
     def interpolate(
         self, start: note_seq.NoteSequence, end: note_seq.NoteSequence, num_steps: int, *, temperature: float = 0.5

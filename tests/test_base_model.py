@@ -187,6 +187,18 @@ def test_draws_of_the_broad_part_have_its_mean_and_covariance():
     np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.15)
 
 
+def test_leaning_goes_from_one_part_to_the_other_and_keeps_the_spread():
+    rng = np.random.RandomState(7)
+    means = np.full((50000, 2), 3.0)
+    sharp, broad = means + rng.normal(0, 2, means.shape), means + rng.normal(0, 2, means.shape)
+    np.testing.assert_array_equal(base_model.leant(sharp, broad, means, 0), sharp)
+    np.testing.assert_array_equal(base_model.leant(sharp, broad, means, 1), broad)
+    for freedom in (0.2, 0.7):
+        found = base_model.leant(sharp, broad, means, freedom)
+        assert np.std(found) == pytest.approx(2, abs=0.02)
+        assert np.corrcoef(found[:, 0], broad[:, 0])[0, 1] == pytest.approx(freedom, abs=0.02)
+
+
 def test_the_personal_prior_is_a_mixture():
     sharp, broad = np.array([-3.0, -900.0, 2.0]), np.array([-4.0, -5.0, -800.0])
     weight = base_model.SHARP

@@ -251,7 +251,10 @@ TRAIN_ERRORS = [
     ),
     (["{train}", "--pretrained_path={none}"], "--pretrained_path={none}: no checkpoint there"),
     (["{train}", "--pretrained_path={text}"], "--pretrained_path={text}: not a readable .tar bundle"),
-    (["{train}", "--num_steps=0"], "--num_steps=0 must be from 1 to 1000000000"),
+    (["{train}", "--num_steps=-1"], "--num_steps=-1 must be from 0 to 1000000000"),
+    (["{train}", "--num_steps=5", "--fidelity=free"], "--fidelity=free: --num_steps=5 says where training ends"),
+    (["{train}", "--fidelity=near"], "should be one of <free|balanced|close>"),
+    (["{train}", "--holdout=1"], "--holdout=1.0 must be from 0 to 0.9"),
     (["{train}", "--num_data_threads=0"], "--num_data_threads=0 must be from 1 to 256"),
     (["{train}", "--checkpoints_to_keep=0"], "--checkpoints_to_keep=0 must be from 1 to 1000000000"),
     (["{train}", "--seed=-1"], "--seed=-1 must be from 0 to 4294967295"),
@@ -425,7 +428,8 @@ def test_at_info_only_our_own_lines_reach_the_screen_and_the_last_one_is_a_comma
     assert len(midi_in(run_dir / "generated")) == 8
     done = run_process("midime_train.py", "--mode=eval", "--run_dir=%s" % run_dir)
     seen = r"pictures of samples and reconstructions, and the latents: tensorboard --logdir=.*\n$"
-    assert re.match(r"step 10 on 11 windows: %s a window\n$" % numbers, done.stdout)
+    flattered = r"these bars are [\d.]+ nats a window likelier .*, which is flattery: it was trained on them; .*\n$"
+    assert re.match(r"step 10 on 11 windows: %s a window\n" % numbers + flattered, done.stdout)
     assert re.match(r"11 .*\n.*\n" + seen, done.stderr)
 
 
@@ -469,7 +473,8 @@ def test_on_a_terminal_bars_stand_for_the_lines_of_steps(level, on_a_terminal, t
     steps = [int(step) for step, _, _, _ in shown]
     assert len(steps) > 2
     assert steps == sorted(set(steps))
-    assert all(abs(float(loss) - float(parts) - float(kl)) < 0.02 for _, loss, parts, kl in shown)  # beta is 1
+    # beta is 1. What the loss has beside these parts keeps variances from collapsing.
+    assert all(-0.02 < float(loss) - float(parts) - float(kl) < 5 for _, loss, parts, kl in shown)
     assert not re.search(r"step \d+ of", sent)
     assert re.search(r"decoding: +0%.* 0/8 ", sampled)  # one batch: too fast for a second look
     # Lines of the log begin where the bar was cleared away, or on lines of their own.
@@ -574,14 +579,15 @@ def test_walk_moves_each_knob_on_its_own_and_its_latents_lead_back_to_its_notes(
     status, _, error = script("midime_generate", *arguments + walk)
     assert status == 0, error
     written = index_of(tmp_path / "walk")["outputs"]
-    assert [output["title"] for output in written[:4]] == ["knob 1: -2.50", "knob 1: 0.00", "knob 1: 2.50"] + [
-        "knob 2: -2.50"
-    ]
-    mean = files.read_json(os.path.join(trained, "run.json"))["latent"]["mean"]
+    latent = files.read_json(os.path.join(trained, "run.json"))["latent"]
+    mean, low, high = (latent[name] for name in ("mean", "low", "high"))
+    ends = [(low[i], (low[i] + high[i]) / 2, high[i]) for i in range(4)]
+    titles = ["knob %d: %.2f" % (i + 1, value) for i in range(4) for value in ends[i]]
+    assert [output["title"] for output in written] == titles
     for i, output in enumerate(written):
         expected = list(mean)
-        expected[i // 3] = (-2.5, 0, 2.5)[i % 3]
-        assert output["latent"] == expected
+        expected[i // 3] = ends[i // 3][i % 3]
+        assert output["latent"] == pytest.approx(expected, abs=1e-4)
     assert len(midi_in(tmp_path / "walk")) == 12
     assert len({tuple(notes_of(path)) for path in midi_in(tmp_path / "walk")}) >= 6  # the knobs do something
     latent = "--latent=" + ",".join(map(str, written[5]["latent"]))
@@ -638,9 +644,12 @@ def test_an_input_far_from_the_songs_is_warned_of_and_one_of_their_own_is_not(tr
 def test_copies_are_named(trained, script, tmp_path):
     """A model that was trained long enough copies its song; here the song's own bars, well kept, are found again."""
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
-    status, result, error = script("midime_generate", "--run_dir=" + run_dir, "--num_outputs=64", "--seed=1")
+    status, result, error = script(
+        "midime_generate", "--run_dir=" + run_dir, "--num_outputs=64", "--seed=1", "--copies=allow"
+    )
     assert status == 0, error
     run = index_of(os.path.join(run_dir, "generated"))
+    assert run["copies"] == "allow"
     # What was made is on stdout, for other programs: the first latents, and every file.
     lines = result.splitlines()
     assert [line[:14] for line in lines[:16]] == ["%03d: --latent=" % i for i in range(16)]
@@ -654,6 +663,32 @@ def test_copies_are_named(trained, script, tmp_path):
         path = os.path.join(run_dir, "generated", copy["file"])
         assert {(start, pitch) for start, _, pitch in notes_of(path)} == song
     assert "... and 48 more, all in index.json" in error
+
+
+def test_samples_that_are_copies_are_drawn_again_and_that_is_said(trained, script, tmp_path):
+    flags = ["--run_dir=" + trained, "--num_outputs=64", "--seed=1", "--output_dir=%s" % (tmp_path / "new")]
+    status, _, error = script("midime_generate", *flags)
+    assert status == 0, error
+    run = index_of(tmp_path / "new")
+    assert run["copies"] == "redraw"
+    assert all(output["nearest"] is None or output["nearest"]["similarity"] < 0.9 for output in run["outputs"])
+    assert re.search(r"^drawn again: \d+ near-copies of the songs \(0\.9 alike or more\)", error, re.MULTILINE)
+    flags = ["--run_dir=" + trained, "--latent=0,0,0,0", "--num_outputs=9", "--output_dir=%s" % (tmp_path / "point")]
+    status, _, error = script("midime_generate", *flags)
+    assert (status, "drawn again" in error) == (0, False)
+    assert index_of(tmp_path / "point")["copies"] == "allow"
+
+
+def test_a_damaged_record_of_the_songs_is_said_before_anything_is_loaded(trained, script, tmp_path):
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    with open(os.path.join(run_dir, "songs.npz"), "r+b") as f:
+        f.truncate(100)
+    common = ["--checkpoint_file=%s/train" % run_dir, "--num_outputs=1", "--output_dir=%s" % (tmp_path / "out")]
+    status, _, error = script("midime_generate", *common)
+    assert (status, error.count("\n")) == (1, 1)
+    assert error.startswith("midime_generate: error: --checkpoint_file=%s/train: its songs.npz is damaged (" % run_dir)
+    status, _, error = script("midime_generate", "--copies=allow", *common)
+    assert status == 0, error
 
 
 def test_without_the_run_nearness_is_not_known_and_that_is_said(trained, script, tmp_path):

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from helpers import SMALL, generate, layers, melody, state_of, tune, weights_at, write_midi
 
 import lc_music_vae
-from lc_music_vae.checkpoints import bundles
+from lc_music_vae.checkpoints import bundles, run_json
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files
@@ -37,7 +37,7 @@ def base(tmp_path_factory):
 
 @pytest.fixture
 def run(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluating, "_show", lambda *a: {})
+    monkeypatch.setattr(evaluating, "_show", lambda *a: (run_json.Score(1.0, 1, None, 0), {}))
     return shutil.copytree(str(base / "run"), str(tmp_path / "run"))
 
 

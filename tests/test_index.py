@@ -236,6 +236,7 @@ def test_records_come_back_as_they_were(tmp_path):
         ["song.mid"],
         0.8,
         "a.png",
+        "redraw",
     )
     least = index.RunRecord("sample", "lc", "2026-11-22_231501", 2, 1, [])
     for added in (whole, least):
@@ -244,7 +245,7 @@ def test_records_come_back_as_they_were(tmp_path):
     assert (first, second._replace(inputs=()), faults) == (whole, least, [])
     on_disk = files.read_json(str(tmp_path / "index.json"))["runs"]
     assert "audio" not in on_disk[0]["outputs"][1]
-    assert not {"similarity", "picture"} & set(on_disk[1])
+    assert not {"similarity", "copies", "picture"} & set(on_disk[1])
     lines = (tmp_path / "index.json").read_text().splitlines()
     assert sum('"file"' in line for line in lines) == 2  # each on a line of its own
 

@@ -23,13 +23,14 @@ VALUES = {
     "latent": "0,1,0,0",
     "latent_2": "1,0,0,0",
     "similarity": 0.5,
+    "copies": "allow",
     "melody_track": "all",
     "metre": "4/4",
 }
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
 TAKEN = {
-    "sample": _DECODED | {"latent"},
+    "sample": _DECODED | {"latent", "copies"},
     "interpolate": (_DECODED | _READ)
     | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2"},
     "reconstruct": _READ | {"input_midi_1"},
@@ -51,6 +52,18 @@ class FourNumbers:
     def decode(self, where, temperature):
         self.decoded.append((where, temperature))
         return ["music %d" % i for i in range(len(where))]
+
+    def sample(self, n, temperature, *, copies):
+        where = points.prior_samples(n, 4, 5)
+        return Music(self.decode(where, temperature), where, [copies] * n)
+
+
+class Music(list):
+    """Stands for what a model makes."""
+
+    def __init__(self, made, latents, copies):
+        super().__init__(made)
+        self.latents, self.copies = latents, copies
 
 
 def at(*latents):
@@ -127,7 +140,16 @@ def test_variations_are_as_similar_as_asked():
         _, where = made("similar", point, num_outputs=3, **given)
         np.testing.assert_array_equal(where, points.similar(np.array(point), 3, similarity, seed=5))
         assert MODES["similar"].settings(Request(**given)) == {"similarity": similarity}
-    assert MODES["sample"].settings(Request()) == {}
+    assert MODES["walk"].settings(Request()) == {}
+
+
+def test_samples_are_recorded_with_whether_copies_were_drawn_again():
+    for given, copies in (
+        ({}, "redraw"),
+        ({"copies": "allow"}, "allow"),
+        ({"latent": "0,0,0,0"}, "allow"),  # draws there differ by the decoder's noise alone
+    ):
+        assert MODES["sample"].settings(Request(**given)) == {"copies": copies}
 
 
 def test_a_walk_is_a_row_a_dimension_about_the_songs_mean_or_a_point():

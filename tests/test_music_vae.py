@@ -1,5 +1,7 @@
 """The two frozen halves against magenta's own TrainedModel, on the same checkpoint and the same bars."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from helpers import EXAMPLE, drum_and_band, melody, tune
@@ -21,6 +23,10 @@ def prefix_of(name, cut_down):
     if name == SHIPPED:
         return Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))._prefix
     return cut_down[name]
+
+
+def keys(n, seed=0):
+    return np.array([[seed, i, 0] for i in range(n)])
 
 
 def windows_for(name):
@@ -55,7 +61,7 @@ def test_encodes_and_decodes_as_magenta(name, cut_down):
     length = CONFIG_MAP[name].hparams.max_seq_len
     theirs = np.array(reference.decode_to_tensors(mean, length, temperature=1e-6))
     decoder = music_vae.Decoder(name, weights, batch_size=3)
-    ours = decoder.decode(mean, temperature=1e-6)
+    ours = decoder.decode(mean, 1e-6, keys(len(mean)))
     decoder.close()
     assert ours.shape == theirs.shape
     assert len(np.unique(ours.argmax(-1))) > 1
@@ -65,27 +71,55 @@ def test_encodes_and_decodes_as_magenta(name, cut_down):
     assert equal.sum() >= len(windows) - 1
 
 
-def test_decoder_noise_is_a_function_of_the_seed(cut_down):
-    weights = Weights(finding.find(prefix_of("hierdec-mel_16bar", cut_down), "--pretrained_path"))
-    z = np.random.RandomState(0).normal(size=(5, 12))
-
-    def decode(seed):
-        decoder = music_vae.Decoder("hierdec-mel_16bar", weights, 2, seed=seed)
-        return decoder.decode(z, 1.0), decoder.decode(z, 1.0)
-
-    one, same, other = decode(1), decode(1), decode(2)
-    assert np.array_equal(one, same)
-    assert not np.array_equal(one, other)
-    assert not np.array_equal(one[0], one[1])  # a second call goes on in the stream
+def decoder_of(name, cut_down, batch_size):
+    weights = Weights(finding.find(prefix_of(name, cut_down), "--pretrained_path"))
+    return contextlib.closing(music_vae.Decoder(name, weights, batch_size))
 
 
-def test_every_bar_is_drawn_with_noise_of_its_own(cut_down):
-    weights = Weights(finding.find(prefix_of("hierdec-mel_16bar", cut_down), "--pretrained_path"))
-    decoder = music_vae.Decoder("hierdec-mel_16bar", weights, 1)
-    drawn = decoder.decode(np.zeros((1, 12)), temperature=1e6)  # nothing but noise
-    decoder.close()
-    bars = drawn.argmax(-1).reshape(16, 16)
-    assert len({tuple(sorted(bar)) for bar in bars}) == 16
+# A decoder of one loop, one of a loop a bar, and one of three loops a bar: melody, bass and drums.
+@pytest.mark.parametrize(
+    ("name", "batch_sizes"), [(SHIPPED, [1, 5, 64]), ("hierdec-mel_16bar", [1, 5, 64]), ("hierdec-trio_16bar", [1, 5])]
+)
+def test_a_window_is_decoded_with_the_noise_of_its_key_in_whatever_batch(name, batch_sizes, cut_down):
+    from magenta.models.music_vae.configs import CONFIG_MAP
+
+    z = np.random.RandomState(0).normal(size=(7, CONFIG_MAP[name].hparams.z_size))
+    made = []
+    for batch_size in batch_sizes:
+        with decoder_of(name, cut_down, batch_size) as decoder:
+            made.append(decoder.decode(z, 1.0, keys(7)))
+            some = [5, 1]
+            np.testing.assert_array_equal(decoder.decode(z[some], 1.0, keys(7)[some]), made[0][some])
+            others = decoder.decode(z, 1.0, keys(7, seed=1))
+    for again in made[1:]:
+        np.testing.assert_array_equal(again, made[0])
+    assert not (others == made[0]).all((1, 2)).any()
+
+
+def test_events_are_as_frequent_as_in_magentas_own_draws(cut_down):
+    """2,048 draws of one latent each: how often each event is there at each step, in standard errors."""
+    from magenta.models.music_vae import TrainedModel
+    from magenta.models.music_vae.configs import CONFIG_MAP
+
+    n, temperature = 2048, 1.5
+    z = np.repeat(np.random.RandomState(3).normal(size=(1, 256)), n, 0)
+    magentas = TrainedModel(CONFIG_MAP[SHIPPED], batch_size=256, checkpoint_dir_or_path=prefix_of(SHIPPED, cut_down))
+    theirs = np.mean(magentas.decode_to_tensors(z, 32, temperature=temperature), 0)
+    with decoder_of(SHIPPED, cut_down, 256) as decoder:
+        ours = decoder.decode(z, temperature, keys(n)).mean(0)
+    assert (ours > 0.01).sum() > 100  # many events are likely, or equality would mean little
+    errors = np.sqrt((theirs * (1 - theirs) + ours * (1 - ours) + 1 / n) / n)
+    assert np.abs((ours - theirs) / errors).max() < 6
+
+
+@pytest.mark.parametrize(("name", "parts"), [("hierdec-mel_16bar", [0, 90]), ("hierdec-trio_16bar", [0, 90, 180, 692])])
+def test_every_bar_and_instrument_is_drawn_with_noise_of_its_own(name, parts, cut_down):
+    with decoder_of(name, cut_down, 1) as decoder:
+        drawn = decoder.decode(np.zeros((1, 12)), 1e6, keys(1))[0]  # nothing but noise
+    found = set()
+    for first, end in zip(parts, parts[1:]):
+        found |= {tuple(bar) for bar in drawn[:, first:end].argmax(-1).reshape(16, 16)}
+    assert len(found) == 16 * (len(parts) - 1)
 
 
 def test_each_half_reads_only_its_own_variables(cut_down, tmp_path):

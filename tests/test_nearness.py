@@ -11,6 +11,7 @@ import lc_music_vae
 from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir
 from lc_music_vae.encoding import latents, nearness
+from lc_music_vae.encoding.nearness import Songs
 from lc_music_vae.music import examples
 from lc_music_vae.music.score import normalise
 
@@ -30,7 +31,7 @@ def bars_of_the_example(first, last, shift=0):
 
 def test_a_copy_is_named_whatever_its_tempo_and_program(shards):
     for first in (1, 3, 9):
-        (found,) = nearness.find([data.notes_of(bars_of_the_example(first, first + 1))], shards)
+        (found,) = Songs.read(shards).nearest([data.notes_of(bars_of_the_example(first, first + 1))])
         assert (found.similarity, found.copy) == (1, True)
         assert (os.path.basename(found.song), found.bars) == ("ode_to_joy.mid", (first, first + 1))
         assert found.label() == "bars %d-%d of ode_to_joy.mid" % (first, first + 1)
@@ -44,7 +45,7 @@ def test_similarity_is_the_share_of_notes_in_common(shards):
     longer = bars_of_the_example(9, 10)
     longer.notes[-1].end_time -= 0.25
     outputs += [data.notes_of(near), data.notes_of(longer), data.notes_of(note_seq.NoteSequence())]
-    found = nearness.find(outputs, shards)
+    found = Songs.read(shards).nearest(outputs)
     for notes, nearest in zip(outputs, found):
         ours = {(start, pitch) for start, _, pitch in notes}
         expected = 0
@@ -58,47 +59,60 @@ def test_similarity_is_the_share_of_notes_in_common(shards):
     assert found[7] is None
 
 
-def test_of_equally_near_windows_the_first_but_a_copy_before_all(monkeypatch):
-    def window(song, bars, *notes):
-        return {
-            "song": song,
-            "first_bar": bars[0],
-            "last_bar": bars[1],
-            "transpositions": [0],
-            "notes": np.array(notes),
-        }
-
-    whole, short = ([0, 24, 60], [24, 48, 62]), ([0, 24, 60], [24, 36, 62])
-    windows = [
-        window("songs/a", (2, 2), whole[0]),
-        window("songs/b", (3, 3), whole[0]),
-        window("songs/c", (0, 1), *short),
-        window("songs/d", (4, 5), *whole),
-        window("songs/e", (6, 7), *whole),
-        window("songs/f", (8, 9), *short),
-    ]
-    monkeypatch.setattr(nearness.latents, "read", lambda shards: iter(windows))
+def test_of_equally_near_windows_the_first_but_a_copy_before_all():
+    whole, short = [[0, 24, 60], [24, 48, 62]], [[0, 24, 60], [24, 36, 62]]
+    windows = {
+        "songs/a": ((2, 2), whole[:1]),
+        "songs/b": ((3, 3), whole[:1]),
+        "songs/c": ((0, 1), short),
+        "songs/d": ((4, 5), whole),
+        "songs/e": ((6, 7), whole),
+        "songs/f": ((8, 9), short),
+    }
+    bars, notes = zip(*windows.values())
+    names = np.array([name.encode() for name in windows], object)
+    lengths, in_key = np.array(list(map(len, notes))), np.ones([6, 1], bool)
+    songs = Songs(latents.Notes(np.concatenate(notes), lengths, np.array([0]), in_key, names, np.array(bars)))
     half = np.array([[0, 96, 60], [96, 120, 61], [120, 144, 61]])
-    found = nearness.find([np.array(whole), np.array(short), half], [])
-    assert found == [("songs/d", (5, 6), 1, True), ("songs/c", (1, 2), 1, True), ("songs/a", (3, 3), 0.5, False)]
-    assert [f.label() for f in found] == ["bars 5-6 of d", "bars 1-2 of c", "bar 3 of a"]
-    assert nearness.find([np.array([[256, 280, 59]])], []) == [None]
+    found = songs.nearest([np.array(whole), np.array(short), half, np.array([[256, 280, 59]])])
+    assert found[:3] == [("songs/d", (5, 6), 1, True), ("songs/c", (1, 2), 1, True), ("songs/a", (3, 3), 0.5, False)]
+    assert [f.label() for f in found[:3]] == ["bars 5-6 of d", "bars 1-2 of c", "bar 3 of a"]
+    assert found[3] is None
+    assert Songs.read([]).nearest([half]) == [None]
+
+
+def test_notes_are_read_as_records_have_them(tmp_path, monkeypatch):
+    """In the song's own key, however many records are parsed at once; and each window knows its keys."""
+    lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, str(tmp_path), num_steps=1, hparams=layers(8), augment=True)
+    shards = run_dir.at(str(tmp_path)).shards()
+    monkeypatch.setattr(latents, "_RECORDS_A_BATCH", 4)
+    records, table = list(latents.read(shards)), latents.read_notes(shards, 1000)
+    assert len(table.lengths) == len(records) == 11
+    for i, notes in enumerate(np.split(table.notes, np.cumsum(table.lengths)[:-1])):
+        record = records[i]
+        np.testing.assert_array_equal(notes + [0, 0, record["transpositions"][0]], record["notes"])
+        assert tuple(table.keys[table.in_key[i]]) == record["transpositions"]
+        assert (os.fsdecode(table.songs[i]), *table.bars[i]) == (
+            record["song"],
+            record["first_bar"],
+            record["last_bar"],
+        )
 
 
 def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_path):
     shifted = data.notes_of(bars_of_the_example(3, 4, shift=3))
-    assert not nearness.find([shifted], shards)[0].copy
+    assert not Songs.read(shards).nearest([shifted])[0].copy
     hparams = layers(8)
     lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, str(tmp_path), num_steps=1, hparams=hparams, augment=True)
-    (found,) = nearness.find([shifted], run_dir.at(str(tmp_path)).shards())
+    (found,) = Songs.read(run_dir.at(str(tmp_path)).shards()).nearest([shifted])
     assert (found.copy, found.bars) == (True, (3, 4))
 
 
 def test_only_so_many_windows_are_read_and_that_is_said(shards, monkeypatch, caplog):
     last = data.notes_of(bars_of_the_example(11, 12))
-    monkeypatch.setattr(nearness, "_MAX_WINDOWS", 2)
+    monkeypatch.setattr(nearness, "MAX_WINDOWS", 2)
     caplog.set_level("INFO")
-    (found,) = nearness.find([last], shards)
+    (found,) = Songs.read(shards).nearest([last])
     assert not found.copy
     assert caplog.messages == ["compared with the first 2 training windows only"]
 

@@ -12,7 +12,8 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.checkpoints import run_json
 from lc_music_vae.checkpoints import shards as shards_lib
-from lc_music_vae.encoding import latents, nearness
+from lc_music_vae.encoding import latents
+from lc_music_vae.encoding.nearness import Songs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
 from lc_music_vae.system import files
@@ -291,7 +292,7 @@ def test_copies_of_a_song_that_is_gone_are_named(home):
     shards = run_dir_lib.at(str(run)).shards()
     for name in "abcx":
         first_bars = melody([(start, min(end, 8), pitch) for start, end, pitch in tune(4, ord(name)) if start < 8])
-        (found,) = nearness.find([data.notes_of(first_bars)], shards)
+        (found,) = Songs.read(shards).nearest([data.notes_of(first_bars)])
         assert (found.copy, os.path.basename(found.song)) == (True, name + ".mid")
 
 

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import tarfile
 import types
 
 import numpy as np
@@ -58,8 +59,95 @@ def test_a_model_with_the_same_seed_answers_the_same(trained):
 
 def test_the_points_of_a_model_are_a_function_of_the_seed_and_their_number_however_they_are_asked_for(trained):
     with lc_music_vae.TrainedModel(trained, seed=7) as model:
-        parts = [model.sample(n).latents for n in (8, 1, 3)]
+        parts = [model.sample(n, copies="allow").latents for n in (8, 1, 3)]
     np.testing.assert_array_equal(np.concatenate(parts), points.prior_samples(12, 4, 7))
+
+
+def starts_of(sequence):
+    return frozenset((start, pitch) for start, _, pitch in notes_of(sequence))
+
+
+def test_samples_are_no_copies_of_the_songs_nor_of_each_other(trained, caplog):
+    caplog.set_level("INFO")
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        plain = model.sample(64, copies="allow")
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        caplog.clear()
+        samples = model.sample(64)
+        (said,) = [text for text in caplog.messages if text.startswith("drawn again: ")]
+    assert re.match(r"drawn again: \d+ near-cop(y|ies) of the songs \(0\.9 alike or more\), \d+ duplicate", said)
+    near = [nearest.similarity for nearest in plain.nearest]
+    assert sum(similarity >= 0.9 for similarity in near) > 5  # or there would be nothing to draw again
+    assert all(nearest is None or nearest.similarity < 0.9 for nearest in samples.nearest)
+    assert all(sample.notes for sample in samples)
+    assert len(set(map(starts_of, samples))) == 64
+    seen = set()
+    for i, (first, similarity, sample) in enumerate(zip(plain, near, samples)):
+        fine = first.notes and similarity < 0.9 and starts_of(first) not in seen
+        assert (notes_of(first) == notes_of(sample)) == fine
+        assert np.array_equal(plain.latents[i], samples.latents[i]) == fine
+        seen.add(starts_of(sample))
+
+
+def test_samples_are_what_the_plain_definition_gives_in_whatever_batches(trained):
+    """One after another, each decoded alone, against runs of 5 and 24 in batches of 1, 5, 7 and 24."""
+    expected = []
+    with lc_music_vae.TrainedModel(trained, seed=5) as model:
+        for i in range(24):
+            for draw in range(32):
+                ((sequence, point),) = model._samples([(i, draw)], 0.5, model._decoder_for(1))
+                (near,) = model.nearest([sequence])
+                new = starts_of(sequence) not in [starts_of(other) for other, _ in expected]
+                if sequence.notes and new and (near is None or near.similarity < 0.9):
+                    break
+            expected.append((sequence, point))
+    again = 0
+    for n, most in ((5, 64), (5, 1), (24, 64), (24, 7)):
+        with lc_music_vae.TrainedModel(trained, seed=5, max_batch_size=most) as model:
+            samples = model.sample(n)
+        assert [notes_of(s) for s in samples] == [notes_of(s) for s, _ in expected[:n]]
+        np.testing.assert_array_equal(samples.latents, [point for _, point in expected[:n]])
+        again = (samples.latents != points.prior_samples(n, 4, 5)).any(1).sum()
+    assert again > 2
+
+
+def test_if_no_draw_is_new_the_one_least_like_the_songs_is_kept_with_a_warning(trained, monkeypatch, caplog):
+    monkeypatch.setattr(trained_model, "NEAR", 0.0)
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        samples = model.sample(2)
+        tried = [s for s, _ in model._samples([(1, draw) for draw in range(32)], 0.5, model._decoder)]
+        least = min(near.similarity for s, near in zip(tried, model.nearest(tried)) if near)
+    assert samples.nearest[1].similarity == least
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text[:34] for text in warnings] == ["%03d: none of 32 draws is new; kept" % i for i in (0, 1)]
+    assert "(%.0f %% alike)" % (100 * least) in warnings[1]
+
+
+def test_a_bundle_alone_draws_copies_again_by_what_it_knows_of_the_songs(trained, tmp_path, caplog):
+    caplog.set_level("INFO")
+    bundle = os.path.join(trained, "lc-cat-mel_2bar_small.tar")
+    with lc_music_vae.TrainedModel(trained, seed=3) as run, lc_music_vae.TrainedModel(bundle, seed=3) as alone:
+        samples, known = alone.sample(64), run.sample(64)
+        similar = np.array([near.similarity if near else 0 for near in run.nearest(samples)])
+    with lc_music_vae.TrainedModel(os.path.join(trained, "train", "model.ckpt-500"), seed=3) as beside:
+        assert [notes_of(s) for s in beside.sample(64)] == [notes_of(s) for s in samples]
+    # The song's windows have at most ten notes or a little more: then one note away is all that is 0.9 alike.
+    assert (similar < 0.9).all()
+    assert [notes_of(s) for s in samples] == [notes_of(s) for s in known]
+    (said, _, _) = [text for text in caplog.messages if text.startswith("drawn again: ")]
+    assert "0.9 alike or more, of which the model alone knows those that are one note away; --run_dir finds all" in said
+
+    older = str(tmp_path / "older.tar")
+    with tarfile.open(bundle) as new, tarfile.open(older, "w") as old:
+        for member in new:
+            if member.name != "songs.npz":
+                old.addfile(member, new.extractfile(member))
+    caplog.clear()
+    with lc_music_vae.TrainedModel(older, seed=3) as model:
+        assert len(set(map(starts_of, model.sample(64)))) == 64
+    said = "which samples are copies of the songs is not known: checkpoint_file=%s says nothing of its songs" % older
+    assert said in [text.replace("--", "") for text in caplog.messages]
+    assert [text for text in caplog.messages if re.match(r"drawn again: \d+ duplicates?(, \d+ empty)?$", text)]
 
 
 def test_music_knows_the_points_that_it_is_from(model):
@@ -83,7 +171,7 @@ def test_music_knows_the_points_that_it_is_from(model):
 
 def test_music_knows_what_it_is_near_to_and_what_is_a_copy(model, trained):
     """The songs' own windows, as music: each is found to be a copy of itself. A bundle knows no songs."""
-    own = trained_model.Music(windows_as_sequences(model), np.zeros([11, 4]), model._nearest)
+    own = trained_model.Music(windows_as_sequences(model), np.zeros([11, 4]), model.nearest)
     assert [(near.copy, near.similarity) for near in own.nearest] == [(True, 1.0)] * 11
     assert own.nearest[0].bars == (1, 2)
     assert os.path.basename(own.nearest[0].song) == "ode_to_joy.mid"
@@ -309,7 +397,7 @@ def test_reconstructed_bars_are_nearer_their_own_than_others(model):
     encoder = music_vae.Encoder("cat-mel_2bar_small", model._weights)
     decoder = music_vae.Decoder("cat-mel_2bar_small", model._weights, len(windows))
     z, _ = encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
-    own = model.converter.to_note_sequences(decoder.decode(z, 1e-3))
+    own = model.converter.to_note_sequences(decoder.decode(z, 1e-3, np.arange(len(z))[:, np.newaxis]))
     mean, _ = model.encode_windows(windows)
     ours = model.decode(mean, 1e-3)
     paired = np.mean([onset_f1(a, b) for a, b in zip(ours, own)])

@@ -19,9 +19,8 @@ from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.encoding import latents
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
-from lc_music_vae.training import estimator, hooks
+from lc_music_vae.training import estimator, hooks, looking_back
 from lc_music_vae.training import evaluate as evaluating
-from lc_music_vae.training import train as training
 
 pytestmark = [pytest.mark.faults("two commands on one run folder"), pytest.mark.slow]
 
@@ -44,8 +43,8 @@ def base(tmp_path_factory):
 @pytest.fixture
 def home(base, tmp_path, monkeypatch):
     """A copy of the run and its songs. Pictures are slow, and looked at elsewhere."""
-    monkeypatch.setattr(evaluating, "_show", lambda *a: {})
-    monkeypatch.setattr(training, "_look_back", lambda *a: run_json.Latent())
+    monkeypatch.setattr(evaluating, "_show", lambda *a: (run_json.Score(1.0, 1, None, 0), {}))
+    monkeypatch.setattr(looking_back, "look_back", lambda *a, **k: (run_json.Latent(), None))
     for name in ("songs", "run"):
         shutil.copytree(str(base / name), str(tmp_path / name))
     return tmp_path

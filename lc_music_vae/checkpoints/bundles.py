@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tarfile
-from typing import BinaryIO, Iterator, Optional, Tuple, cast
+from typing import BinaryIO, Iterator, Optional, Sequence, Tuple, cast
 
 from lc_music_vae.checkpoints import index as checkpoint_index
 from lc_music_vae.checkpoints.checkpoint import RUN_JSON, SHARD, SLOT, Checkpoint, check_shards, stamp
@@ -48,7 +48,7 @@ def find(bundle: str, path: str, flag: str) -> Checkpoint:
                     continue
                 names.append(member.name)
                 if member.name == RUN_JSON:
-                    run = _read_run(data, member)
+                    run = _decoded(_read(data, member, _MAX_RUN_BYTES))
     except OSError as e:
         raise InputError("%s=%s: %s" % (flag, path, e.strerror)) from e
     prefixes = sorted(n[: -len(".index")] for n in names if n.endswith(".index"))
@@ -158,14 +158,39 @@ def _why_unsafe(member: tarfile.TarInfo) -> str:
     return ""
 
 
-def _read_run(data: BinaryIO, member: tarfile.TarInfo) -> Optional[dict]:
-    if member.size > _MAX_RUN_BYTES:
-        raise _UnsafeError("has a %s of %d bytes" % (RUN_JSON, member.size))
+def _read(data: BinaryIO, member: tarfile.TarInfo, max_bytes: int) -> bytes:
+    if member.size > max_bytes:
+        raise _UnsafeError("has a %s of %d bytes" % (member.name, member.size))
     data.seek(member.offset_data)
+    content = data.read(member.size)
+    if len(content) < member.size:
+        raise EOFError("it is cut off")
+    return content
+
+
+def _decoded(run_json: bytes) -> Optional[dict]:
     try:
-        return json.loads(data.read(member.size).decode("utf-8"))
+        return json.loads(run_json.decode("utf-8"))
     except (ValueError, RecursionError):
         raise tarfile.ReadError("its %s is damaged" % RUN_JSON) from None
+
+
+def read_member(checkpoint: Checkpoint, name: str, max_bytes: int) -> Optional[bytes]:
+    """Returns the bytes of a file in a checkpoint's bundle; None if it has no such file, or there is no bundle.
+
+    Raises:
+        InputError: The bundle is damaged, or the file has more than `max_bytes`.
+    """
+    if checkpoint.bundle is None:
+        return None
+    try:
+        with _opened(checkpoint.bundle, checkpoint.path, checkpoint.flag) as (members, data):
+            for member in members:
+                if member.name == name and member.isfile():
+                    return _read(data, member, max_bytes)
+    except OSError as e:
+        raise InputError("%s=%s: %s" % (checkpoint.flag, checkpoint.path, e.strerror)) from e
+    return None
 
 
 @contextlib.contextmanager
@@ -257,14 +282,24 @@ def _copy(source: BinaryIO, target: BinaryIO, start: int, size: int) -> None:
         target.write(block)
 
 
-def write(path: str, prefix: str, *, name: str, run: dict) -> None:
-    """Bundles the checkpoint at `prefix`, called `name` inside, and `run.json` into the tar at `path`."""
+def write(path: str, prefix: str, *, name: str, run: dict, others: Sequence[str] = ()) -> None:
+    """Bundles a checkpoint and its `run.json` into the tar at `path`.
+
+    Args:
+        path: The tar.
+        prefix: The checkpoint.
+        name: Its name in the tar.
+        run: The contents of `run.json`.
+        others: Other files, which keep their names.
+    """
     folder, stem = os.path.split(prefix)
     with files.replacing(path) as temporary, tarfile.open(temporary, "w") as tar:
         for file in sorted(os.listdir(folder)):
             shard = SHARD.match(file)
             if file == stem + ".index" or (shard and shard.group("prefix") == stem):
                 tar.add(os.path.join(folder, file), name + file[len(stem) :], filter=_anonymous)
+        for other in others:
+            tar.add(other, os.path.basename(other), filter=_anonymous)
         text = json.dumps(run, indent=2, sort_keys=True).encode()
         member = _anonymous(tarfile.TarInfo(RUN_JSON))
         member.size = len(text)

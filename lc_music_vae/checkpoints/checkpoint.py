@@ -8,7 +8,7 @@ from typing import Iterable, List, NamedTuple, Optional, Union
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files
 
-RUN_JSON = "run.json"
+RUN_JSON, SONGS_NPZ = "run.json", "songs.npz"
 # A file of a checkpoint's data; the part before `.data` is its prefix.
 SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<shards>\d{5})$")
 # The slots of Adam for a variable.

@@ -11,7 +11,7 @@ import tempfile
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from lc_music_vae.checkpoints import finding, run_json, shards
-from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint
+from lc_music_vae.checkpoints.checkpoint import RUN_JSON, SONGS_NPZ, Checkpoint
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.checkpoints.shards import Kept
 from lc_music_vae.errors import InputError
@@ -27,7 +27,7 @@ _LEFT_BY_TENSORFLOW = re.compile(r"(checkpoint|model\.ckpt-\d+\.\S+)\.(tmp[0-9a-
 
 
 class RunDir(NamedTuple):
-    """The folder of a run: `train/`, `eval{suffix}/`, `latents/`, `examples.tsv`, `run.json`, `{config}.tar`."""
+    """The folder of a run: `train/`, `eval{suffix}/`, `latents/`, `run.json`, `songs.npz`, `{config}.tar` and more."""
 
     path: str
 
@@ -55,6 +55,11 @@ class RunDir(NamedTuple):
     def picture(self) -> str:
         """Path of the picture that training ends with."""
         return os.path.join(self.path, "training.png")
+
+    @property
+    def songs(self) -> str:
+        """Path of what the model keeps of its songs: `songs.npz`."""
+        return os.path.join(self.path, SONGS_NPZ)
 
     @property
     def generated(self) -> str:
@@ -116,7 +121,7 @@ class RunDir(NamedTuple):
         Raises:
             InputError: There are such files.
         """
-        names = [self.train, self.picture, self.bundle(config)]
+        names = [self.train, self.picture, self.songs, self.bundle(config)]
         if not os.path.lexists(os.path.join(self.path, _LOCK)):
             names += [self.latents, self.holdout, self.examples]
         found = [os.path.basename(path) for path in names if os.path.lexists(path)]

@@ -23,6 +23,7 @@ from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.models import sessions
 from lc_music_vae.music.style import COMMON, Style
 from lc_music_vae.system import files, plain_paths, progress
 
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _FILES_A_SHARD = 64
 _MAX_MOMENTS = 20_000  # windows: more change the moments of a collection by less than a hundredth
+_RECORDS_A_BATCH = 4096  # 20 MB
 _STEPS_A_BATCH = 4096  # time steps of windows: this limits the memory that encoding needs
 
 
@@ -383,6 +385,64 @@ def read(paths: Sequence[str]) -> Iterator[Dict[str, Any]]:
                 "repeats": feature["repeats"].int64_list.value[0],
                 "notes": np.array(feature["notes"].int64_list.value, np.int64).reshape(-1, 3),
             }
+
+
+class Notes(NamedTuple):
+    """The notes of n windows, without their latents.
+
+    Attributes:
+        notes: Notes of all windows, one window after another, in the song's own key: int [number of notes, 3], as
+            `data.notes_of` returns them.
+        lengths: Number of notes of each window, int [n].
+        keys: The transpositions that windows were trained on, in semitones, int [k], ascending.
+        in_key: Which window was trained on in which of these keys, bool [n, k].
+        songs: Name of each window's song, bytes [n].
+        bars: First and last bar of each window, from 0, int [n, 2].
+    """
+
+    notes: np.ndarray
+    lengths: np.ndarray
+    keys: np.ndarray
+    in_key: np.ndarray
+    songs: np.ndarray
+    bars: np.ndarray
+
+
+def read_notes(paths: Sequence[str], most: int) -> Notes:
+    """Returns the notes of the first windows of these shards, at most `most`: many times as fast as `read`.
+
+    Raises:
+        InputError: A shard is damaged or missing.
+    """
+    records = itertools.islice(itertools.chain.from_iterable(map(_records, paths)), most)
+    lists, one = tf.io.VarLenFeature(tf.int64), tf.io.FixedLenFeature([], tf.int64)
+    spec = {"notes": lists, "transpositions": lists, "first_bar": one, "last_bar": one}
+    parts = []
+    with tf.Graph().as_default(), tf.Session(config=sessions.config()) as session:
+        serialized = tf.placeholder(tf.string, [None])
+        parsed = tf.io.parse_example(serialized, dict(spec, song=tf.io.FixedLenFeature([], tf.string)))
+        for batch in iter(lambda: list(itertools.islice(records, _RECORDS_A_BATCH)), []):
+            parts.append(session.run(parsed, {serialized: batch}))
+
+    def joined(name: str, dtype: Any) -> np.ndarray:
+        return np.concatenate([np.zeros(0, dtype)] + [part[name] for part in parts])
+
+    def flat(name: str) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns the values of lists, one list after another, and the length of each list."""
+        values = [part[name].values for part in parts]
+        lengths = [np.bincount(part[name].indices[:, 0], minlength=part[name].dense_shape[0]) for part in parts]
+        none = [np.zeros(0, np.int64)]
+        return np.concatenate(none + values), np.concatenate(none + lengths)
+
+    (numbers, lengths), (transpositions, counts) = flat("notes"), flat("transpositions")
+    notes, lengths = numbers.reshape(-1, 3), lengths // 3
+    keys, columns = np.unique(transpositions, return_inverse=True)
+    in_key = np.zeros([len(counts), len(keys)], bool)
+    in_key[np.repeat(np.arange(len(counts)), counts), columns] = True
+    # Records have the notes at the first transposition.
+    notes[:, 2] -= np.repeat(transpositions[np.cumsum(counts) - counts], lengths)
+    bars = np.stack([joined("first_bar", np.int64), joined("last_bar", np.int64)], 1)
+    return Notes(notes, lengths, keys, in_key, joined("song", object), bars)
 
 
 def _records(path: str) -> Iterator[bytes]:

@@ -1,9 +1,8 @@
 """Measures how near generated windows are to the training songs, so that users do not publish a copy by accident."""
 
-import itertools
 import logging
 import os
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -11,7 +10,10 @@ from lc_music_vae.encoding import latents
 
 logger = logging.getLogger(__name__)
 
-_MAX_WINDOWS = 200_000  # reading them takes a few seconds
+NEAR = 0.9  # an output as similar as this to a training window is a near-copy of it
+MAX_WINDOWS = 200_000  # reading them takes a few seconds
+_WINDOWS = 1 << 20  # more than `MAX_WINDOWS`: an onset and a window make one number
+_PITCHES = 1 << 10  # more than all pitches, and drums as pitches, in all keys
 
 
 class Nearest(NamedTuple):
@@ -36,49 +38,84 @@ class Nearest(NamedTuple):
         return "%s of %s" % (place, os.path.basename(self.song))
 
 
-def find(outputs: Sequence[np.ndarray], shards: Sequence[str]) -> List[Optional[Nearest]]:
-    """Returns the nearest window for each output (the first one if several are equal); None if no note is shared.
+class Songs:
+    """The windows of the training songs, in every key that they were trained on: for finding which are near to outputs.
 
-    Windows that were also trained on in other keys are compared in those keys too.
-
-    Args:
-        outputs: Notes of each output, as `data.notes_of` returns them.
-        shards: Files of latents, as in `latents.Latents`.
+    Attributes:
+        table: The notes of these windows.
     """
-    columns: Dict[int, int] = {}
-    for notes in outputs:
-        for onset in _onsets(notes):
-            columns.setdefault(onset, len(columns))
-    has = np.zeros([len(outputs), max(len(columns), 1)])
-    for row, notes in zip(has, outputs):
-        row[[columns[onset] for onset in _onsets(notes)]] = 1
-    sizes = has.sum(1)
-    closest = np.zeros(len(outputs))
-    best: List[Optional[Nearest]] = [None] * len(outputs)
-    records = latents.read(shards)
-    for record, notes in _in_every_key(itertools.islice(records, _MAX_WINDOWS)):
-        onsets = _onsets(notes)
-        shared = has[:, [columns[onset] for onset in onsets if onset in columns]].sum(1)
-        similarity = 2 * shared / (sizes + len(onsets))
-        for i in np.flatnonzero((similarity > closest) | (similarity == 1)):
-            copy = np.array_equal(notes, outputs[i])
-            if similarity[i] > closest[i] or copy and not best[i].copy:
-                closest[i] = similarity[i]
-                bars = record["first_bar"] + 1, record["last_bar"] + 1
-                best[i] = Nearest(record["song"], bars, float(similarity[i]), copy)
-    if next(records, None) is not None:
-        logger.info("compared with the first %d training windows only", _MAX_WINDOWS)
-    return best
+
+    def __init__(self, table: latents.Notes):
+        self.table = table
+        self._starts = np.cumsum(table.lengths) - table.lengths
+        windows = np.repeat(np.arange(len(table.lengths)), table.lengths)
+        # One number for each onset of each window, once: by onset, then by window.
+        postings = np.unique(onsets(table.notes) * _WINDOWS + windows)
+        self._onsets, self._windows = postings // _WINDOWS, postings % _WINDOWS
+        self._sizes = np.bincount(self._windows, minlength=len(table.lengths))
+
+    @classmethod
+    def read(cls, shards: Sequence[str]) -> "Songs":
+        """Reads the windows in files of latents; of a large collection only the first `MAX_WINDOWS`.
+
+        Raises:
+            InputError: A shard is damaged or missing.
+        """
+        table = latents.read_notes(shards, MAX_WINDOWS)
+        if len(table.lengths) == MAX_WINDOWS:
+            logger.info("compared with the first %d training windows only", MAX_WINDOWS)
+        return cls(table)
+
+    def similarities(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns how similar each output is to the nearest window, from 0 to 1; see `Nearest`.
+
+        Args:
+            outputs: Notes of each output, as `data.notes_of` returns them.
+        """
+        return np.array([self._of_each_window(notes).max(initial=0) for notes in outputs])
+
+    def nearest(self, outputs: Sequence[np.ndarray]) -> List[Optional[Nearest]]:
+        """Returns the nearest window for each output; None if no note is shared.
+
+        If several are equally near, it is the first that the output is a copy of, or else the first of all.
+
+        Args:
+            outputs: Notes of each output, as `data.notes_of` returns them.
+        """
+        return [self._nearest(notes) for notes in outputs]
+
+    def _nearest(self, notes: np.ndarray) -> Optional[Nearest]:
+        similarities = self._of_each_window(notes)
+        similarity = similarities.max(initial=0)
+        if not similarity:
+            return None
+        equally_near = np.flatnonzero(similarities == similarity)
+        copied = (window for window in equally_near if similarity == 1 and self._is_copy(notes, window))
+        window = next(copied, None)
+        copy = window is not None
+        nearest = window if copy else equally_near[0]
+        first_bar, last_bar = self.table.bars[nearest].tolist()
+        song = os.fsdecode(self.table.songs[nearest])
+        return Nearest(song, (first_bar + 1, last_bar + 1), float(similarity), copy)
+
+    def _of_each_window(self, notes: np.ndarray) -> np.ndarray:
+        """Returns the similarity of an output to each window, float [windows]: in the key in which it is greatest."""
+        found = np.zeros(len(self._sizes))
+        own = np.unique(onsets(notes))
+        for key, in_key in zip(self.table.keys, self.table.in_key.T):
+            first, end = (np.searchsorted(self._onsets, own - key, side) for side in ("left", "right"))
+            windows = [self._windows[i:j] for i, j in zip(first, end)]
+            shared = np.bincount(np.concatenate(windows + [self._windows[:0]]), minlength=len(found))
+            np.maximum(found, in_key * (2 * shared / (len(own) + self._sizes)), out=found)
+        return found
+
+    def _is_copy(self, notes: np.ndarray, window: int) -> bool:
+        """Returns whether an output has exactly the notes of a window in one of its keys."""
+        start = self._starts[window]
+        own = self.table.notes[start : start + self.table.lengths[window]]
+        return any(np.array_equal(notes, own + [0, 0, key]) for key in self.table.keys[self.table.in_key[window]])
 
 
-def _onsets(notes: np.ndarray) -> List[int]:
-    """Returns one number for each start and pitch."""
-    return (notes[:, 0] * 256 + notes[:, 2]).tolist()
-
-
-def _in_every_key(records: Iterator[dict]) -> Iterator[Tuple[dict, np.ndarray]]:
-    """Yields the notes of each record at each of its transpositions; the record's `notes` are at the first one."""
-    for record in records:
-        for transposition in record["transpositions"]:
-            shift = transposition - record["transpositions"][0]
-            yield record, record["notes"] + [0, 0, shift]
+def onsets(notes: np.ndarray) -> np.ndarray:
+    """Returns one number for the start and pitch of each note: int [n]. Transposing a note adds to this number."""
+    return notes[:, 0] * _PITCHES + notes[:, 2]

@@ -8,13 +8,14 @@ import os
 from typing import Any, Dict, List, Optional, Sequence
 
 from lc_music_vae.checkpoints import model_files, run_dir
+from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation import inputs as inputs_lib
 from lc_music_vae.generation.inputs import Given
 from lc_music_vae.generation.mode import Mode, Sheet
 from lc_music_vae.generation.modes import get_mode
 from lc_music_vae.music import examples
-from lc_music_vae.options import ModelSource, Options, Reading, Request, Sampling, Sound
+from lc_music_vae.options import REDRAW, ModelSource, Options, Reading, Request, Sampling, Sound
 from lc_music_vae.showing import outputs, page
 from lc_music_vae.showing.audio import find_engine
 from lc_music_vae.showing.outputs import Output
@@ -59,7 +60,7 @@ def generate(
     if mode.num_inputs:
         examples.start_reading()  # for the inputs: the reading process is ready before TensorFlow
     found = model_files.find(source)
-    shards = run_dir.at(source.run_dir).shards() if source.run_dir else []
+    _check_songs(found, copies=mode.settings(request).get("copies"))
     if output_dir is None:
         if source.run_dir is None:
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
@@ -76,7 +77,7 @@ def generate(
 
     with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound, reading=reading) as model:
         made = mode.make(model, given, request, temperature=sampling.temperature, seed=seed)
-        made = _with_nearest(model, made, shards)
+        made = _with_nearest(model, made)
     drawn = _draw(mode.sheet(made, given, pictured=pictured, num_outputs=num_outputs))
     settings: Dict[str, Any] = {
         "seed": seed,
@@ -104,6 +105,15 @@ def _check_taken(mode: Mode, *records: Options) -> None:
                 raise InputError("--%s=%s: mode %s does not take it; leave it out" % (name, value, mode.name))
 
 
+def _check_songs(found: ModelFiles, *, copies: Optional[str]) -> None:
+    """Raises an `InputError` if what is known of the songs that a model was trained on is damaged."""
+    shards = run_dir.at(found.run_path).shards() if found.run_path else []
+    if copies == REDRAW and not shards:
+        from lc_music_vae.checkpoints import songs_npz  # needs NumPy
+
+        songs_npz.find(found.small)
+
+
 def _seed(sampling: Sampling) -> int:
     """Returns the given seed; without one, draws a seed and logs it."""
     if sampling.seed is not None:
@@ -123,16 +133,14 @@ def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> An
     return given._replace(windows=windows), converter.heard(windows)
 
 
-def _with_nearest(model: Any, made: Sequence[Output], shards: Sequence[str]) -> List[Output]:
+def _with_nearest(model: Any, made: Sequence[Output]) -> List[Output]:
     """Returns the outputs, each with its nearest training window if the run's folder is available."""
-    from lc_music_vae.encoding import nearness
-
     if not any(output.latent is not None for output in made):
         return list(made)
-    if not shards:
+    found = model.nearest([output.note_sequence for output in made])
+    if found is None:
         logger.info("how near these are to the songs that were trained on is known with --run_dir only")
         return list(made)
-    found = nearness.find(model.heard([output.note_sequence for output in made]), shards)
     return [output._replace(nearest=near) for output, near in zip(made, found)]
 
 

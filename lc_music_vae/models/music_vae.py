@@ -7,10 +7,12 @@ does not need the encoder.
 import contextlib
 import copy
 import functools
+import types
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+import tensorflow_probability as tfp
 from magenta.contrib import seq2seq
 from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import lstm_models
@@ -27,11 +29,10 @@ def z_size(music_vae: str) -> int:
 
 @contextlib.contextmanager
 def _repeatable_loops() -> Iterator[None]:
-    """Builds loops whose random draws are a function of the graph's seed.
+    """Builds loops whose random draws are a function of the graph's seed, for decoders that are not categorical.
 
-    TensorFlow 2's loops give every body the same op seeds: all bars of a hierarchical decoder would be drawn with the
-    same noise. And if a draw does not depend on other ops, as in newer versions of tensorflow-probability, overlapping
-    iterations draw in any order.
+    TensorFlow 2's loops give every body the same op seeds. And if a draw does not depend on other ops, as in newer
+    versions of tensorflow-probability, overlapping iterations draw in any order.
     """
     dynamic_decode, control_flow_v2 = seq2seq.dynamic_decode, tf.control_flow_v2_enabled()
     seq2seq.dynamic_decode = functools.partial(dynamic_decode, parallel_iterations=1)
@@ -42,6 +43,56 @@ def _repeatable_loops() -> Iterator[None]:
         seq2seq.dynamic_decode = dynamic_decode
         if control_flow_v2:
             tf.enable_control_flow_v2()
+
+
+@contextlib.contextmanager
+def _drawing_with(noise: tf.Tensor) -> Iterator[None]:
+    """Builds categorical decoders that draw with the given noise instead of noise from the graph.
+
+    The draw is argmax(logits + Gumbel noise), which has the distribution softmax(logits). Source: Gumbel, "Statistical
+    theory of extreme values" (1954); Maddison, Tarlow, Minka, "A* sampling" (2014).
+
+    magenta's categorical decoders draw from `OneHotCategorical`, and `CustomHelper` knows the step. A hierarchical
+    decoder builds one loop for each bar, and within a bar one for each instrument; each takes its part of the noise.
+
+    Args:
+        noise: Standard Gumbel noise, float32 [batch, steps, output_depth].
+    """
+    helper, dynamic_decode, distribution = seq2seq.CustomHelper, seq2seq.dynamic_decode, tfp.distributions
+    categorical = distribution.OneHotCategorical
+    first_step = first_output = depth = 0  # the part of the loop that is being built
+    here = noise[:, 0]
+
+    def helper_with_noise(sample_fn: Callable[..., tf.Tensor], sample_ids_shape: Sequence[int], **others: Any) -> Any:
+        nonlocal depth
+        (depth,) = sample_ids_shape
+
+        def sample(time: tf.Tensor, outputs: tf.Tensor, state: Any) -> tf.Tensor:
+            nonlocal here
+            here = noise[:, first_step + time, first_output : first_output + depth]
+            return sample_fn(time=time, outputs=outputs, state=state)
+
+        return helper(sample_fn=sample, sample_ids_shape=sample_ids_shape, **others)
+
+    def next_part(decoder: Any, *, maximum_iterations: int, **others: Any) -> Any:
+        nonlocal first_step, first_output
+        decoded = dynamic_decode(decoder, maximum_iterations=maximum_iterations, **others)
+        first_output += depth
+        if first_output == noise.shape[2]:
+            first_step, first_output = first_step + maximum_iterations, 0
+        return decoded
+
+    def gumbel_max(logits: tf.Tensor, dtype: tf.DType) -> Any:
+        chosen = tf.argmax(logits + here, axis=-1)
+        return types.SimpleNamespace(sample=lambda: tf.one_hot(chosen, logits.shape[-1], dtype=dtype))
+
+    seq2seq.CustomHelper, seq2seq.dynamic_decode = helper_with_noise, next_part
+    distribution.OneHotCategorical = gumbel_max
+    try:
+        yield
+    finally:
+        seq2seq.CustomHelper, seq2seq.dynamic_decode = helper, dynamic_decode
+        distribution.OneHotCategorical = categorical
 
 
 def _frozen(
@@ -58,14 +109,14 @@ def _frozen(
         weights: The checkpoint's tensors.
         batch_size: The batch size for models that need a fixed one, or None.
         build: Builds the half from magenta's config and returns the tensors that callers feed and fetch.
-        seed: Seed of the graph's random draws.
+        seed: Seed of the graph's random draws; categorical decoders have none.
     """
     # magenta keeps one config per name for the whole process, and changes it while it builds.
     config = copy.deepcopy(music_vae_configs.CONFIG_MAP[music_vae])
     config.data_converter.set_mode("infer")
     config.hparams.batch_size = batch_size
     with tf.Graph().as_default() as graph, _repeatable_loops():
-        # Decoders draw samples without op seeds: the graph's seed makes the samples repeatable.
+        # magenta draws without op seeds: the graph's seed makes the samples repeatable.
         tf.set_random_seed(seed)
         tensors = _unconverted(config, build)
         variables = tf.trainable_variables()
@@ -140,8 +191,9 @@ def _padded(rows: Sequence[Any], multiple: int, placeholder: tf.Tensor) -> np.nd
 class Decoder:
     """MusicVAE's decoder: turns z into tensors, which the converter turns into notes.
 
-    Its noise is repeatable: two decoders with the same seed and batch size give the same tensors for the same
-    sequence of calls.
+    A categorical decoder (melodies, drums, trios) draws each window with noise of its own: what it makes of a window
+    does not depend on the other windows of the batch. Decoders of other kinds draw from one stream for all windows,
+    which is a function of `seed`.
 
     Attributes:
         batch_size: Number of windows that are decoded at once; fewer windows take the same time.
@@ -152,36 +204,54 @@ class Decoder:
         self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed)
 
     def _build(self, config) -> Dict[str, tf.Tensor]:
+        steps = config.hparams.max_seq_len
         z = tf.placeholder(tf.float32, [self.batch_size, config.hparams.z_size])
         temperature = tf.placeholder(tf.float32, [])
-        samples, _ = config.model.sample(
-            self.batch_size, max_length=config.hparams.max_seq_len, z=z, temperature=temperature
-        )
-        return {"z": z, "temperature": temperature, "samples": samples}
+        uniform = tf.placeholder(tf.float32, [self.batch_size, steps, config.data_converter.output_depth])
+        with _drawing_with(-tf.log(-tf.log(uniform))):
+            samples, _ = config.model.sample(self.batch_size, max_length=steps, z=z, temperature=temperature)
+        return {"z": z, "temperature": temperature, "uniform": uniform, "samples": samples}
 
-    def decode(self, z: np.ndarray, temperature: float, controls: Optional[np.ndarray] = None) -> np.ndarray:
+    def decode(self, z: np.ndarray, temperature: float, keys: np.ndarray) -> np.ndarray:
         """Decodes latents in batches.
 
         Args:
             z: float [n, z_size].
             temperature: Softmax temperature, above 0.
-            controls: None; configs that need controls are not supported yet.
+            keys: Whole numbers [n, k] from 0 to 2^32 - 1. The noise of a window is a function of its key.
 
         Returns:
             float32 [n, time, output_depth].
         """
-        if controls is not None:
-            raise ValueError("no MusicVAE config with controls is supported yet; give None")
-        size = self.batch_size
-        padded = _padded(z, size, self._tensors["z"])
+        size, of = self.batch_size, self._tensors
         batches = []
         with progress.bar("decoding", len(z), "window") as bar:
-            for i in range(0, len(padded), size):
-                feeds = {self._tensors["z"]: padded[i : i + size], self._tensors["temperature"]: temperature}
-                batches.append(self._session.run(self._tensors["samples"], feeds))
+            for i in range(0, len(z), size):
+                here = slice(i, i + size)
+                given = {
+                    "z": _padded(z[here], size, of["z"]),
+                    "uniform": _uniform(keys[here], of["uniform"].shape.as_list()),
+                    "temperature": temperature,
+                }
+                batches.append(self._session.run(of["samples"], {of[name]: value for name, value in given.items()}))
                 bar.update(min(size, len(z) - i))
         return np.concatenate(batches)[: len(z)]
 
     def close(self) -> None:
         """Frees the session and the weights in it."""
         self._session.close()
+
+
+def _uniform(keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Returns numbers between 0 and 1, both excluded: float32 of the given shape, whose row i depends only on keys[i].
+
+    They have 23 bits, so that neither end is reached by rounding. Rows without a key are 0.5.
+    """
+    generator = np.random.RandomState(0)  # seeded again for each row: making one takes ten times as long
+    drawn = np.full(shape, 0.5, np.float32)
+    for row, key in zip(drawn, keys):
+        generator.seed(key)
+        bits = np.frombuffer(generator.bytes(4 * row.size), "<u4").reshape(row.shape) >> 9
+        np.multiply(bits, np.float32(2**-23), out=row, casting="unsafe")
+        row += np.float32(2**-24)
+    return drawn

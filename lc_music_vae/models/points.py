@@ -10,7 +10,16 @@ _SPAN = 2.5  # standard deviations of the prior: only 1 % of it is outside
 
 def prior_samples(n: int, size: int, seed: int, *, first: int = 0) -> np.ndarray:
     """Draws z' ~ N(0, I), float64 [n, size]; row i depends only on (seed, first + i)."""
-    return np.stack([np.random.RandomState([seed, first + i]).standard_normal(size) for i in range(n)])
+    return samples([(first + i, 0) for i in range(n)], size, seed)
+
+
+def samples(drawn: Sequence[Tuple[int, int]], size: int, seed: int) -> np.ndarray:
+    """Draws z' ~ N(0, I) for pairs of a row and a draw, float64 [n, size].
+
+    Draw 0 of a row is that of `prior_samples`; a point depends only on the seed and its pair.
+    """
+    keys = [[seed, row, draw] if draw else [seed, row] for row, draw in drawn]
+    return np.stack([np.random.RandomState(key).standard_normal(size) for key in keys])
 
 
 def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:

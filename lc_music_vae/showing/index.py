@@ -11,6 +11,7 @@ import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
+from lc_music_vae.options import ALLOW, REDRAW
 from lc_music_vae.system import files
 
 INDEX = "index.json"
@@ -96,6 +97,7 @@ _RUN = {
     "outputs": _Field(lambda value: isinstance(value, list), "a list"),
     "inputs": _Field(_is_list(_MAX_INPUTS, _is_text), "names", ()),
     "similarity": _Field(_is_share, "a number from 0 to 1", None),
+    "copies": _Field(lambda value: value in (REDRAW, ALLOW), "%s or %s" % (REDRAW, ALLOW), None),
     "picture": _Field(_is_file(".png"), "the name of a .png file in this folder", None),
 }
 
@@ -170,6 +172,7 @@ class RunRecord(NamedTuple):
         inputs: The inputs that it was made from.
         similarity: The requested similarity to the inputs, if there was one.
         picture: Name of its sheet of piano rolls.
+        copies: Whether near-copies of the songs were drawn again, if it is samples: the value of `--copies`.
     """
 
     mode: str
@@ -181,6 +184,7 @@ class RunRecord(NamedTuple):
     inputs: Sequence[str] = ()
     similarity: Optional[float] = None
     picture: Optional[str] = None
+    copies: Optional[str] = None
 
     @classmethod
     def read(cls, value: Any, where: str, faults: List[str]) -> Optional["RunRecord"]:

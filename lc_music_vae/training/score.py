@@ -17,7 +17,6 @@ from lc_music_vae.checkpoints import run_json
 from lc_music_vae.encoding import nearness
 from lc_music_vae.encoding.latents import OwnKey
 
-NEAR = 0.9  # a window as similar as this to a training window is not new
 _VERDICTS = ((10, "it knows them"), (0, "it hardly knows them"), (float("-inf"), "they are strange to it"))
 _DRAWS = 4  # of z, per window: the mean over a song's windows is known to about 0.3 nats
 
@@ -68,8 +67,7 @@ def gains(log_prob: Callable[[np.ndarray], np.ndarray], windows: OwnKey, *, seed
 def score(log_prob: Callable[[np.ndarray], np.ndarray], windows: OwnKey, training_shards) -> Score:
     """Returns the score of windows under a prior that was learned from the windows in some shards."""
     notes = [record["notes"] for record in windows.records]
-    nearest = nearness.find(notes, training_shards)
-    new = np.array([near is None or near.similarity < NEAR for near in nearest])
+    new = nearness.Songs.read(training_shards).similarities(notes) < nearness.NEAR
     return Score(gains(log_prob, windows), new, np.array([record["repeats"] for record in windows.records]))
 
 

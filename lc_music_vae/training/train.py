@@ -109,7 +109,7 @@ def _begin(job: Job) -> str:
                 "--add_songs: this run is trained to step %d already, and would learn nothing of what is new; give a "
                 "larger --num_steps, or --num_steps=0" % step
             )
-        if os.path.isfile(bundle) and job.songs.kept.is_whole():
+        if all(map(os.path.isfile, (bundle, folder.songs))) and job.songs.kept.is_whole():
             logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
             return bundle
     folder.make()
@@ -203,6 +203,8 @@ def _learn(job: Job, found: Any, began: RunJson) -> str:
 
 def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     """Writes the final files of a training after its last checkpoint is on disk; returns the bundle."""
+    from lc_music_vae.checkpoints import songs_npz
+    from lc_music_vae.encoding import song_hashes
     from lc_music_vae.training import looking_back
 
     folder, config = job.folder, job.settings.config
@@ -213,6 +215,7 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     latent, score = looking_back.look_back(folder, prefix, found, held_out=held_out)
     done = began._replace(latent=latent, step=step, learned=step, score=score)
     folder.write(done)
+    songs_npz.write(folder.songs, songs_npz.SongsNpz(song_hashes.read(found.shards)))
     bundle = folder.bundle(config)
-    bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json())
+    bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
     return bundle

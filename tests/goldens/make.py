@@ -31,7 +31,7 @@ def posterior():
     encoder = music_vae.Encoder("cat-mel_2bar_small", weights)
     mean, scale = encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
     decoder = music_vae.Decoder("cat-mel_2bar_small", weights, 8)
-    steps = decoder.decode(mean, temperature=1e-3).argmax(-1).astype(np.uint8)
+    steps = decoder.decode(mean, 1e-3, np.arange(8)[:, np.newaxis]).argmax(-1).astype(np.uint8)
     return {"mean": mean, "scale": scale, "steps": steps}
 
 

@@ -1,6 +1,8 @@
 """The mode that makes new bars in the style of the songs."""
 
 from lc_music_vae.generation.mode import Mode, numbered
+from lc_music_vae.options import ALLOW
+from lc_music_vae.showing.outputs import Output
 
 
 class Sample(Mode):
@@ -9,17 +11,25 @@ class Sample(Mode):
     name = "sample"
     text = "new bars in the songs' manner"
     num_latents = 1
+    options = Mode.options | {"copies"}
 
     def default_outputs(self, request):
         """Returns 1 if a point is given, as it would be the same point each time."""
         return 1 if request.latent else super().default_outputs(request)
 
     def points(self, model, ends, *, num_outputs, request, seed):
-        """Returns the given point, or points drawn from N(0, I)."""
+        """Returns the given point, once for each output."""
         import numpy as np
 
-        from lc_music_vae.models import points
+        return np.repeat([ends[0]], num_outputs, 0), numbered(num_outputs)
 
-        if ends:
-            return np.repeat([ends[0]], num_outputs, 0), numbered(num_outputs)
-        return points.prior_samples(num_outputs, model.encoded_z_size, seed), numbered(num_outputs)
+    def make(self, model, given, request, *, temperature, seed):
+        """Returns what is decoded from the given point, or samples of the model."""
+        if given.inputs:
+            return super().make(model, given, request, temperature=temperature, seed=seed)
+        music = model.sample(self.num_outputs(request), temperature, copies=request.copies)
+        return [Output(*parts) for parts in zip(numbered(len(music)), music, music.latents)]
+
+    def settings(self, request):
+        """Returns whether copies of the songs were drawn again; at a given point they are not."""
+        return {"copies": ALLOW if request.latent else request.copies}
