@@ -549,7 +549,7 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
         weights,
         fingerprint=weights.fingerprint(ENCODER_SCOPE),
     )
-    assert [(row.slices, row.reason[:4]) for row in both.rows] == [(3, ""), (4, "3/4:")]
+    assert [(row.slices, row.reason[:4]) for row in both.rows] == [(3, ""), (5, "3/4:")]
 
 
 def test_nan_loss_stops_with_one_line_and_the_last_checkpoint_kept(tmp_path):

@@ -13,7 +13,7 @@ from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.errors import InputError
-from lc_music_vae.options import Evaluation, ModelSource, Path, Paths, path_of, paths_of
+from lc_music_vae.options import ALLOW, Evaluation, ModelSource, Path, Paths, path_of, paths_of
 from lc_music_vae.system import results, talk
 from lc_music_vae.training import job as jobs
 from lc_music_vae.training import songs as songs_lib
@@ -144,7 +144,7 @@ def _show(run: _Run, prefix: str, found: Any, kept: shards.Kept) -> Tuple[run_js
         means, _ = model.small.encode(z)
         some = np.unique(np.linspace(0, len(z) - 1, _PICTURED).astype(int))
         heard = model.decode(means[some])
-        samples = model.sample(_PICTURED)
+        samples = model.sample(_PICTURED, copies=ALLOW)  # what the model gives by itself
     rows = [["song", "bars", "track", "repeats"]]
     for record, place in zip(records, places):
         rows.append([os.path.basename(record["song"]), place, str(record["track"]), str(record["repeats"])])
