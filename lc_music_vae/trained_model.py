@@ -12,7 +12,7 @@ from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import latents
-from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, onsets
+from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, f1, onsets
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae, points, redraw
@@ -33,6 +33,7 @@ from lc_music_vae.options import (
     Sampling,
     Sound,
 )
+from lc_music_vae.system import results
 
 logger = logging.getLogger(__name__)
 
@@ -529,6 +530,8 @@ class TrainedModel:
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
         decoded = self.converter.to_note_sequences(self._decode(mean, temperature))
+        came_back = f1((window.notes, data.notes_of(sequence)) for (_, _, window), sequence in zip(placed, decoded))
+        results.logger.info("F1 of its notes, by start and pitch: %.2f", came_back)
         for (track, at, _), sequence in zip(placed, decoded):
             self.converter.place(sequence, track, score, at=at, result=result)
         result.total_time = note_sequence.total_time

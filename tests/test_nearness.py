@@ -143,3 +143,13 @@ def test_records_keep_them(shards):
     for record, window in zip(records, windows):
         np.testing.assert_array_equal(record["notes"], window.notes)
         assert (record["first_bar"], record["last_bar"]) == (window.first_bar, window.last_bar)
+
+
+def test_f1_counts_starts_and_pitches():
+    a = np.array([[0, 24, 60], [24, 48, 62], [48, 72, 64]])
+    b = np.array([[0, 12, 60], [24, 48, 63], [48, 96, 64], [96, 120, 60]])
+    assert nearness.f1([(a, a)]) == 1
+    assert nearness.f1([(a, b)]) == pytest.approx(2 * 2 / (3 + 4))  # two of three come back, and two are wrong
+    assert nearness.f1([(a, b), (a, a)]) == pytest.approx(2 * (2 + 3) / (7 + 6))
+    assert nearness.f1([(a, a[:0])]) == 0
+    assert nearness.f1([]) == 0

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -114,6 +114,20 @@ class Songs:
         start = self._starts[window]
         own = self.table.notes[start : start + self.table.lengths[window]]
         return any(np.array_equal(notes, own + [0, 0, key]) for key in self.table.keys[self.table.in_key[window]])
+
+
+def f1(pairs: Iterable[Tuple[np.ndarray, np.ndarray]]) -> float:
+    """Returns the F1 of the notes that windows share with what became of them, by start and pitch, from 0 to 1.
+
+    Args:
+        pairs: Notes of each window, and of what became of it, as `data.notes_of` returns them.
+    """
+    shared = total = 0
+    for before, after in pairs:
+        own, other = np.unique(onsets(before)), np.unique(onsets(after))
+        shared += 2 * len(np.intersect1d(own, other))
+        total += len(own) + len(other)
+    return shared / max(total, 1)
 
 
 def onsets(notes: np.ndarray) -> np.ndarray:
