@@ -230,6 +230,12 @@ class Request(Options):
     similarity: Optional[float] = option(
         None, "How near variations stay to the input: from 0, any bars of the songs, to 1. Left out, 0.8.", Limits(0, 1)
     )
+    detail: Optional[float] = option(
+        None,
+        "How much of what the small latent leaves out of a song its reconstruction keeps: from 0, what the small VAE "
+        "hears, to 1, what MusicVAE hears. Left out, 0.",
+        Limits(0, 1),
+    )
     latent: Optional[str] = option(
         None,
         "A point of the small latent, such as 0.3,-1,0,2: to sample at, to walk around, or in place of --input_midi_1.",

@@ -377,13 +377,31 @@ class TrainedModel:
             of this distance over the training songs. None if training did not record it. Measured on nine songs: their
             own windows have 0.5 to 1.9, and windows of other songs mostly have more than 2.
         """
-        if self._residual is None:
-            return None
+        _, residuals = self.hear(windows)
+        return self.how_far(residuals)
+
+    def how_far(self, residuals: np.ndarray) -> Optional[np.ndarray]:
+        """Returns `distances` of windows from their residuals, [n, z_size]."""
+        return None if self._residual is None else np.linalg.norm(residuals, axis=1) / self._residual
+
+    def hear(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns where windows are in the small latent, and what it leaves out of them.
+
+        Returns:
+            Means y of q(z'|z), [n, encoded_z_size], and residuals z - z^(y), [n, z_size], where z is the posterior
+            mean of q(z|x).
+        """
         z = self._encode_to_z(windows)
-        return np.linalg.norm(z - self.small.decode(self.small.encode(z)[0]), axis=1) / self._residual
+        means, _ = self.small.encode(z)
+        return means, z - self.small.decode(means)
 
     def decode(
-        self, z_small: Union[np.ndarray, Sequence], temperature: float = 0.5, controls: Optional[np.ndarray] = None
+        self,
+        z_small: Union[np.ndarray, Sequence],
+        temperature: float = 0.5,
+        controls: Optional[np.ndarray] = None,
+        *,
+        residual: Optional[np.ndarray] = None,
     ) -> Music:
         """Decodes points of the small latent.
 
@@ -391,6 +409,7 @@ class TrainedModel:
             z_small: float [n, encoded_z_size].
             temperature: Softmax temperature of the decoder, above 0.
             controls: Must be None; no config that needs controls is supported yet.
+            residual: What is added to their z, float [n, z_size]: what the small latent leaves out; see `hear`.
 
         Returns:
             n NoteSequences of one window each, with the songs' tempo, program, octave and time signature, cut to whole
@@ -403,7 +422,7 @@ class TrainedModel:
         if controls is not None:
             raise ValueError("no MusicVAE config with controls is supported yet; give None")
         where = self._points(z_small)
-        return Music(self._sequences(self._decode(where, temperature)), where, self.nearest)
+        return Music(self._sequences(self._decode(where, temperature, residual)), where, self.nearest)
 
     def _points(self, z_small: Union[np.ndarray, Sequence]) -> np.ndarray:
         expected = "expected [n, %d]: n points of the small latent, one or more" % self.encoded_z_size
@@ -446,11 +465,13 @@ class TrainedModel:
             self._hashed_songs = None if kept is None or kept.hashes is None else HashedSongs(kept.hashes)
         return self._hashed_songs
 
-    def _decode(self, z_small: np.ndarray, temperature: float) -> np.ndarray:
+    def _decode(self, z_small: np.ndarray, temperature: float, residual: Optional[np.ndarray] = None) -> np.ndarray:
         """Decodes points of the small latent to tensors, [n, time, output_depth], with noise that is not used yet."""
         self._check_open()
         Sampling(temperature=temperature)  # checks it
         z = self.small.decode(z_small)
+        if residual is not None:
+            z = z + residual
         keys = [[self._seed, self._decoded + i, 0, _DECODED] for i in range(len(z))]
         self._decoded += len(z)
         return self._decoder_for(len(z)).decode(z, temperature, np.array(keys))
@@ -473,11 +494,11 @@ class TrainedModel:
     def similar(
         self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, *, temperature: float = 0.5
     ) -> Music:
-        """Returns n variations of a window: similarity 0 gives any music like the songs, 1 its reconstruction."""
+        """Returns n variations of a window: similarity 0 gives music like the songs, 1 what MusicVAE hears."""
         Request(similarity=similarity)  # checks it
-        mean, _ = self.encode(note_sequence)
-        first = self._draw(n)
-        return self.decode(points.similar(mean[0], n, similarity, seed=self._seed, first=first), temperature)
+        means, residuals = self.hear([self._only_window(0, note_sequence)])
+        where = points.similar(means[0], n, similarity, seed=self._seed, first=self._draw(n))
+        return self.decode(where, temperature, residual=points.kept(similarity) * residuals)
 
     def walk(self, num_steps: int, temperature: float = 0.5) -> List[Music]:
         """Moves each dimension of the small latent over what the songs cover, with the others at the songs' mean.
@@ -494,13 +515,21 @@ class TrainedModel:
     def interpolate(
         self, start: note_seq.NoteSequence, end: note_seq.NoteSequence, num_steps: int, *, temperature: float = 0.5
     ) -> Music:
-        """Returns `num_steps` NoteSequences on the path from one window to another, including both ends."""
+        """Returns `num_steps` NoteSequences on the path from one window to another, including both ends.
+
+        What the small latent leaves out of the two windows goes along, so the ends are what MusicVAE hears in them.
+        """
         Limits(1, MAX_OUTPUTS).check("num_steps", num_steps)
-        mean, _ = self.encode([start, end])
-        return self.decode(points.slerp(mean[0], mean[1], num_steps), temperature)
+        means, residuals = self.hear([self._only_window(i, ns) for i, ns in enumerate((start, end))])
+        way = points.slerp(means[0], means[1], num_steps)
+        return self.decode(way, temperature, residual=points.between(residuals[0], residuals[1], num_steps))
 
     def reconstruct(
-        self, song: Union[str, "os.PathLike[str]", note_seq.NoteSequence], temperature: float = 0.5
+        self,
+        song: Union[str, "os.PathLike[str]", note_seq.NoteSequence],
+        temperature: float = 0.5,
+        *,
+        detail: float = 0.0,
     ) -> note_seq.NoteSequence:
         """Passes a song through the small VAE, one window after another, and returns the reconstruction.
 
@@ -511,25 +540,28 @@ class TrainedModel:
         Args:
             song: A NoteSequence, or the path of a music file with one song.
             temperature: Softmax temperature of the decoder, above 0.
+            detail: How much of what the small latent leaves out of the song is kept, from 0 (what the small VAE hears)
+                to 1 (what MusicVAE hears).
 
         Raises:
             InputError: The song has no notes that this config reads.
         """
+        Request(detail=detail)  # checks it
         is_read = isinstance(song, note_seq.NoteSequence)
-        note_sequence = song if is_read else examples.read_one(os.fspath(song)).note_sequence
+        note_sequence = song if is_read else examples.read_one(os.path.abspath(os.fspath(song))).note_sequence
         score = self.converter.score(Song("the song", note_sequence))
         placed = [(t, at, w) for t in score.tracks for at, w in self.converter.consecutive(score, t) if w is not None]
         if not placed:
             raise InputError("; ".join(("the song has no notes that config %s reads" % self.config,) + score.remarks))
         if score.remarks:
             logger.info("%s: %s", score.name, score.how_it_is_read())
-        mean, _ = self.encode_windows([w for _, _, w in placed])
+        means, residuals = self.hear([w for _, _, w in placed])
         result = note_seq.NoteSequence(ticks_per_quarter=note_sequence.ticks_per_quarter or note_seq.STANDARD_PPQ)
         result.time_signatures.extend(note_sequence.time_signatures)
         result.key_signatures.extend(note_sequence.key_signatures)
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
-        decoded = self.converter.to_note_sequences(self._decode(mean, temperature))
+        decoded = self.converter.to_note_sequences(self._decode(means, temperature, detail * residuals))
         came_back = f1((window.notes, data.notes_of(sequence)) for (_, _, window), sequence in zip(placed, decoded))
         results.logger.info("F1 of its notes, by start and pitch: %.2f", came_back)
         for (track, at, _), sequence in zip(placed, decoded):

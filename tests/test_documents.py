@@ -91,9 +91,9 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec(code, names)  # noqa: S102 - the README is ours
-    assert (len(names["samples"]), len(names["between"]), len(names["way"])) == (8, 1, 5)
-    assert (len(names["varied"]), [len(row) for row in names["knobs"]]) == (4, [5] * 4)
-    assert names["again"].total_time == names["song"].total_time
+    assert (len(names["samples"]), names["mean"].shape, len(names["way"])) == (8, (2, 4), 5)
+    assert len(names["varied"]) == 4
+    assert names["again"].total_time == note_seq.midi_file_to_note_sequence("song.mid").total_time
     assert (tmp_path / "sample.mid").exists()
 
 

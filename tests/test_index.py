@@ -236,6 +236,7 @@ def test_records_come_back_as_they_were(tmp_path):
         ["song.mid"],
         0.8,
         "a.png",
+        0.4,
         0.3,
         "redraw",
     )

@@ -191,7 +191,7 @@ def test_a_model_of_jigs_makes_and_gives_back_bars_of_jigs(tmp_path, caplog):
     with lc_music_vae.TrainedModel(run, seed=1) as model:
         with caplog.at_level("INFO"):
             again = model.reconstruct(jig)
-        assert caplog.messages[-1] == "the song: track 0 (the only track); " + SIX_EIGHT
+        assert "the song: track 0 (the only track); " + SIX_EIGHT in caplog.messages
         assert onset_f1(again, jig) > 0.6
         for made in model.sample(3) + model.similar(two_bars, 3):
             assert made.total_time == pytest.approx(3)

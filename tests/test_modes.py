@@ -30,10 +30,10 @@ VALUES = {
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
 TAKEN = {
-    "sample": _DECODED | {"latent", "copies"},
+    "sample": _DECODED | {"latent", "copies", "freedom"},
     "interpolate": (_DECODED | _READ)
     | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2"},
-    "reconstruct": _READ | {"input_midi_1"},
+    "reconstruct": _READ | {"input_midi_1", "detail"},
     "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity"},
     "walk": _DECODED | {"latent"},
 }
@@ -49,8 +49,9 @@ class FourNumbers:
     def __init__(self):
         self.decoded = []
 
-    def decode(self, where, temperature):
+    def decode(self, where, temperature, residual=None):
         self.decoded.append((where, temperature))
+        self.residual = residual
         return ["music %d" % i for i in range(len(where))]
 
     def sample(self, n, temperature, *, copies, freedom):

@@ -319,7 +319,7 @@ def test_bundle_and_pictures_on_a_full_disk(trained, tmp_path):
     with open(bundle, "rb") as f:
         whole = f.read()
     os.remove(bundle)
-    for most, named in ((20000, "training.png"), (200000, SMALL + ".tar")):
+    for most, named in ((20000, "training.png"), (200000, "songs.npz"), (1000000, SMALL + ".tar")):
         with full_disk(most), pytest.raises(InputError, match=named + " cannot be written .File too large"):
             train(run_dir)
         assert not os.path.exists(bundle)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lc_music_vae.models.points import prior_samples, similar, slerp, walk
+from lc_music_vae.models.points import between, kept, prior_samples, similar, slerp, walk
 
 
 def test_slerp_equals_numpy_rotation():
@@ -62,7 +62,7 @@ def test_similarity_is_the_correlation_with_the_given_point_and_keeps_the_priors
     varied = np.stack([similar(point, 1, similarity, seed=i)[0] for i, point in enumerate(given)])
     for dimension in range(4):
         correlation = np.corrcoef(given[:, dimension], varied[:, dimension])[0, 1]
-        assert correlation == pytest.approx(similarity, abs=0.05)
+        assert correlation == pytest.approx(kept(similarity), abs=0.05)
     np.testing.assert_allclose(varied.std(0), 1, atol=0.06)
     np.testing.assert_allclose(varied.mean(0), 0, atol=0.06)
 
@@ -71,6 +71,12 @@ def test_variations_at_0_are_the_priors_samples_and_at_1_the_point():
     point = np.array([0.5, -1.0, 2.0])
     np.testing.assert_array_equal(similar(point, 5, 0, seed=3), prior_samples(5, 3, seed=3))
     np.testing.assert_array_equal(similar(point, 5, 1, seed=3), np.tile(point, (5, 1)))
+
+
+def test_what_variations_keep_and_their_noise_fill_the_prior_together():
+    for similarity in (0, 0.2, 0.5, 0.8, 1):
+        assert kept(similarity) ** 2 + (1 - similarity) ** 2 == pytest.approx(1)
+    np.testing.assert_allclose(between(np.array([0.0, 4]), np.array([1.0, 2]), 3), [[0, 4], [0.5, 3], [1, 2]])
 
 
 def test_walk_moves_one_dimension_at_a_time():

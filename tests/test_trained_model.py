@@ -12,9 +12,10 @@ import pytest
 from helpers import EXAMPLE, REPO, SONGS, layers, melody, one_line, tune, write_midi, write_tfrecord
 
 import lc_music_vae
-from lc_music_vae import trained_model
+from lc_music_vae import data, trained_model
 from lc_music_vae.checkpoints import model_files
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
+from lc_music_vae.encoding import nearness
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import points
 from lc_music_vae.music import examples, source
@@ -319,8 +320,8 @@ def test_encode_gives_mean_and_scale_of_the_small_latent(model):
 def test_interpolation_begins_and_ends_with_the_decoded_ends(model):
     sequences = windows_as_sequences(model)
     steps = model.interpolate(sequences[0], sequences[5], 5, temperature=1e-3)
-    mean, _ = model.encode([sequences[0], sequences[5]])
-    ends = model.decode(mean, temperature=1e-3)
+    means, residuals = model.hear([model._only_window(0, sequences[i]) for i in (0, 5)])
+    ends = model.decode(means, temperature=1e-3, residual=residuals)
     assert len(steps) == 5
     assert [notes_of(steps[0]), notes_of(steps[-1])] == [notes_of(s) for s in ends]
     same = model.interpolate(sequences[0], sequences[0], 3, temperature=1e-3)
@@ -553,3 +554,52 @@ def test_a_tempo_that_no_song_has_is_made_one(trained, tmp_path, caplog, recorde
     for qpm in (0, 9.9, 1e9, float("nan")):
         with pytest.raises(InputError, match="qpm=%s must be from 10 to " % qpm):
             lc_music_vae.TrainedModel(trained, sound=Sound(qpm=qpm))
+
+
+def unheard(model):
+    """Windows of a song that the model was not trained on, as NoteSequences, and what MusicVAE itself hears in them."""
+    song = next(examples.read(os.path.join(REPO, "tests", "songs", "pop909_079.mid")))
+    windows = model.converter.windows(model.converter.score(song))[:4]
+    given = [data.to_note_sequence(window.notes) for window in windows]
+    means, residuals = model.hear(windows)
+    return windows, given, model.decode(means, 1e-3, residual=residuals)
+
+
+def test_variations_at_1_and_the_ends_of_an_interpolation_are_what_musicvae_hears(model):
+    windows, given, heard = unheard(model)
+    z = model._encode_to_z(windows)
+    plain = model._decoder_for(4).decode(z, 1e-3, np.zeros((4, 4), np.int64))
+    assert [notes_of(s) for s in model._sequences(plain)] == [notes_of(s) for s in heard]
+    for one, expected in zip(given, heard):
+        (varied,) = model.similar(one, 1, 1.0, temperature=1e-3)
+        assert notes_of(varied) == notes_of(expected)
+    way = model.interpolate(given[0], given[3], 5, temperature=1e-3)
+    assert [notes_of(way[0]), notes_of(way[4])] == [notes_of(heard[0]), notes_of(heard[3])]
+
+
+def test_notes_of_variations_fall_away_evenly(model):
+    windows, given, _ = unheard(model)
+    found = []
+    for similarity in (1, 0.8, 0.5, 0):
+        pairs = [
+            (window.notes, data.notes_of(varied))
+            for window, one in zip(windows, given)
+            for varied in model.similar(one, 12, similarity)
+        ]
+        found.append(nearness.f1(pairs))
+    assert found[0] > found[1] - 0.05
+    assert found[1] > found[2] + 0.1 > found[3] + 0.2
+    assert found[1] > 0.5 * found[0]
+
+
+def test_a_reconstruction_keeps_as_much_detail_as_asked(model, caplog):
+    caplog.set_level("INFO")
+    song = os.path.join(REPO, "tests", "songs", "pop909_079.mid")
+    found = []
+    for detail in (0, 0.5, 1):
+        caplog.clear()
+        model.reconstruct(song, 1e-3, detail=detail)
+        (said,) = [text for text in caplog.messages if text.startswith("F1 of its notes, by start and pitch: ")]
+        found.append(float(said.rsplit(" ", 1)[1]))
+    assert found[0] <= found[1] < found[2]  # the model knows nothing of this song
+    assert found[2] > 0.6  # MusicVAE's own, of pop melodies

@@ -76,9 +76,11 @@ def find(small: Checkpoint) -> Optional[SongsNpz]:
     if small.bundle is not None:
         content = bundles.read_member(small, SONGS_NPZ, MAX_BYTES)
         return None if content is None else _parse(content, name)
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(small.prefix)))
+    folder = os.path.dirname(os.path.abspath(small.prefix))
+    if os.path.basename(folder) != "train":  # it is not in a run's folder
+        return None
     try:
-        with files.opened(os.path.join(folder, SONGS_NPZ)) as f:
+        with files.opened(os.path.join(os.path.dirname(folder), SONGS_NPZ)) as f:
             content = f.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None

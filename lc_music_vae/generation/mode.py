@@ -1,6 +1,7 @@
 """The base of all modes of generation. Each mode is one object in its own module in `modes/`."""
 
 import logging
+import os
 from typing import Any, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
@@ -85,6 +86,17 @@ class Mode:
         """
         raise TypeError("mode %s decodes no points" % self.name)
 
+    def residual(self, residuals: Sequence[Any], *, num_outputs: int, request: Request) -> Any:
+        """Returns what outputs keep of what the small latent leaves out of the inputs, [number of outputs, z_size].
+
+        Args:
+            residuals: What it leaves out of each input; 0 of an input that is a point.
+            num_outputs: Number of outputs, from `num_outputs`.
+            request: What to generate.
+        """
+        del residuals, num_outputs, request
+        return None
+
     def titles(self, titles: List[str], given: Given) -> List[str]:
         """Returns the titles of the outputs; some modes add the names of the inputs."""
         del given
@@ -101,8 +113,10 @@ class Mode:
             seed: Seed of the points.
         """
         num_outputs = self.num_outputs(request)
-        where, titles = self.points(model, _ends(model, given), num_outputs=num_outputs, request=request, seed=seed)
-        sequences = model.decode(where, temperature)
+        ends, residuals = _ends(model, given)
+        where, titles = self.points(model, ends, num_outputs=num_outputs, request=request, seed=seed)
+        residual = self.residual(residuals, num_outputs=num_outputs, request=request)
+        sequences = model.decode(where, temperature, residual=residual)
         return [Output(*parts) for parts in zip(self.titles(titles, given), sequences, where)]
 
     def sheet(self, made: Sequence[Output], given: Given, *, pictured: Sequence[Any], num_outputs: int) -> Sheet:
@@ -128,25 +142,36 @@ def numbered(n: int) -> List[str]:
     return ["%03d" % i for i in range(n)]
 
 
-def _ends(model: Any, given: Given) -> List[Any]:
-    """Returns the inputs' points in the small latent; warns of inputs that it cannot represent well."""
+def _ends(model: Any, given: Given) -> Tuple[List[Any], List[Any]]:
+    """Returns the inputs' points in the small latent, and what it leaves out of them; warns of inputs far from it."""
     for one in given.inputs:
         if one.latent and len(one.latent) != model.encoded_z_size:
             raise InputError(
                 "%s: this model's latent has %d numbers, not %d" % (one.name, model.encoded_z_size, len(one.latent))
             )
     means: Sequence[Any] = []
+    residuals: Sequence[Any] = []
     if given.windows:
-        means, _ = model.encode_windows(given.windows)
-        distances = model.distances(given.windows)
+        means, residuals = model.hear(given.windows)
+        distances = model.how_far(residuals)
         for one, distance in zip(given.of_files(), [] if distances is None else distances):
             if distance > _FAR:
                 logger.warning(
                     "--input_midi_%d=%s lies far from the songs that were trained on (%.1f times their own distance): "
-                    "the small latent cannot hold it, and what comes out will be more like them than like it",
+                    "what keeps near to it is like it rather than like them",
                     one.number,
                     one.path,
                     distance,
                 )
-    remaining = iter(means)
-    return [one.latent or next(remaining) for one in given.inputs]
+    remaining = iter(zip(means, residuals))
+    ends = [(one.latent, 0.0) if one.latent else next(remaining) for one in given.inputs]
+    return [point for point, _ in ends], [residual for _, residual in ends]
+
+
+def with_given(sheet: Sheet, pictured: Sequence[Any], given: Given, *, at_end: bool = False) -> Sheet:
+    """Returns a sheet that begins with the first given window and, if `at_end`, ends with the second."""
+    if len(pictured) < 1 + at_end:
+        return sheet
+    titles = ["given: %s" % os.path.basename(song.name) for song in given.songs]
+    sequences = [pictured[0], *sheet.sequences, *(pictured[1:] if at_end else [])]
+    return Sheet(sequences, [titles[0], *sheet.titles, *(titles[1:] if at_end else [])], sheet.columns)

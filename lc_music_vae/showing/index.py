@@ -97,6 +97,7 @@ _RUN = {
     "outputs": _Field(lambda value: isinstance(value, list), "a list"),
     "inputs": _Field(_is_list(_MAX_INPUTS, _is_text), "names", ()),
     "similarity": _Field(_is_share, "a number from 0 to 1", None),
+    "detail": _Field(lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1", None),
     "freedom": _Field(lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1", None),
     "copies": _Field(lambda value: value in (REDRAW, ALLOW), "%s or %s" % (REDRAW, ALLOW), None),
     "picture": _Field(_is_file(".png"), "the name of a .png file in this folder", None),
@@ -173,6 +174,7 @@ class RunRecord(NamedTuple):
         inputs: The inputs that it was made from.
         similarity: The requested similarity to the inputs, if there was one.
         picture: Name of its sheet of piano rolls.
+        detail: How much a reconstruction keeps of what the small latent leaves out: the value of `--detail`.
         freedom: How far samples lean to the broad part of the prior: the value of `--freedom`.
         copies: Whether near-copies of the songs were drawn again, if it is samples: the value of `--copies`.
     """
@@ -186,6 +188,7 @@ class RunRecord(NamedTuple):
     inputs: Sequence[str] = ()
     similarity: Optional[float] = None
     picture: Optional[str] = None
+    detail: Optional[float] = None
     freedom: Optional[float] = None
     copies: Optional[str] = None
 

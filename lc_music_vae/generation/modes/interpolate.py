@@ -1,6 +1,6 @@
 """The mode that interpolates between two windows."""
 
-from lc_music_vae.generation.mode import Mode, numbered
+from lc_music_vae.generation.mode import Mode, numbered, with_given
 
 
 class Interpolate(Mode):
@@ -25,3 +25,17 @@ class Interpolate(Mode):
         start, end = given.inputs
         first, last = titles[0] + ": start, " + start.name, titles[-1] + ": end, " + end.name
         return [first, *titles[1:-1], last]
+
+    def residual(self, residuals, *, num_outputs, request):
+        """Returns a straight line from what the small latent leaves out of the one end to that of the other."""
+        import numpy as np
+
+        from lc_music_vae.models import points
+
+        start, end = np.broadcast_arrays(*map(np.atleast_1d, residuals))
+        return points.between(start, end, num_outputs)
+
+    def sheet(self, made, given, *, pictured, num_outputs):
+        """Returns the interpolation between the two given windows."""
+        sheet = super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)
+        return with_given(sheet, pictured, given, at_end=True)

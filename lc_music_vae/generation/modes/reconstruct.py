@@ -11,7 +11,7 @@ class Reconstruct(Mode):
     text = "a whole song as the model hears it"
     num_inputs = 1
     whole_songs = True
-    options = frozenset()  # the output is one song, with the tempo and programs of the input
+    options = frozenset(("detail",))  # the output is one song, with the tempo and programs of the input
 
     def num_outputs(self, request):
         """Returns 1, as the output is one song."""
@@ -20,7 +20,7 @@ class Reconstruct(Mode):
 
     def make(self, model, given, request, *, temperature, seed):
         """Returns the reconstructed song."""
-        song = model.reconstruct(given.songs[0].note_sequence, temperature)
+        song = model.reconstruct(given.songs[0].note_sequence, temperature, detail=request.detail or 0.0)
         return [Output(given.inputs[0].name, song)]
 
     def sheet(self, made, given, *, pictured, num_outputs):
@@ -30,3 +30,7 @@ class Reconstruct(Mode):
         original = type(again)(tempos=song.tempos, time_signatures=song.time_signatures)
         original.notes.extend(note for note in song.notes if note.instrument in heard)
         return Sheet([original, again], ["the song", "as the model hears it"], is_score=True)
+
+    def settings(self, request):
+        """Returns how much of the detail is kept."""
+        return {"detail": request.detail or 0.0}

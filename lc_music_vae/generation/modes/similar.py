@@ -1,8 +1,6 @@
 """The mode that makes variations of given bars."""
 
-import os
-
-from lc_music_vae.generation.mode import Mode, Sheet, numbered
+from lc_music_vae.generation.mode import Mode, numbered, with_given
 
 _SIMILARITY = 0.8
 
@@ -17,7 +15,7 @@ class Similar(Mode):
     options = Mode.options | {"similarity"}
 
     def points(self, model, ends, *, num_outputs, request, seed):
-        """Returns points whose correlation with the given point is the requested similarity."""
+        """Returns points as near to the given point as requested."""
         import numpy as np
 
         from lc_music_vae.models import points
@@ -25,13 +23,18 @@ class Similar(Mode):
         where = points.similar(np.array(ends[0]), num_outputs, self._similarity(request), seed=seed)
         return where, numbered(num_outputs)
 
+    def residual(self, residuals, *, num_outputs, request):
+        """Returns the share that variations of this similarity keep."""
+        import numpy as np
+
+        from lc_music_vae.models import points
+
+        return points.kept(self._similarity(request)) * np.tile(residuals[0], (num_outputs, 1))
+
     def sheet(self, made, given, *, pictured, num_outputs):
         """Returns the given window followed by its variations."""
         sheet = super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)
-        if not pictured:
-            return sheet
-        first = "given: %s" % os.path.basename(given.songs[0].name)
-        return Sheet([*pictured, *sheet.sequences], [first, *sheet.titles])
+        return with_given(sheet, pictured, given)
 
     def settings(self, request):
         """Returns the similarity."""
