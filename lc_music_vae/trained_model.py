@@ -562,7 +562,10 @@ class TrainedModel:
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
         decoded = self.converter.to_note_sequences(self._decode(means, temperature, detail * residuals))
-        came_back = f1((window.notes, data.notes_of(sequence)) for (_, _, window), sequence in zip(placed, decoded))
+        came_back = f1(
+            (_in_bars(window.notes, at), _in_bars(data.notes_of(sequence), at))
+            for (_, at, window), sequence in zip(placed, decoded)
+        )
         results.logger.info("F1 of its notes, by start and pitch: %.2f", came_back)
         for (track, at, _), sequence in zip(placed, decoded):
             self.converter.place(sequence, track, score, at=at, result=result)
@@ -577,6 +580,11 @@ class TrainedModel:
                 % (number, len(candidates), " of " + candidates[0].length_in_words() if candidates else "")
             )
         return candidates[0]
+
+
+def _in_bars(notes: np.ndarray, at: data.Place) -> np.ndarray:
+    """Returns the notes of a window that start in the bars that it stands for."""
+    return notes[notes[:, 0] < (at.end - at.start) * data.TICKS_PER_QUARTER]
 
 
 def _source(model: Union[str, "os.PathLike[str]", ModelSource]) -> ModelSource:

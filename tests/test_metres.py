@@ -193,6 +193,7 @@ def test_a_model_of_jigs_makes_and_gives_back_bars_of_jigs(tmp_path, caplog):
             again = model.reconstruct(jig)
         assert "the song: track 0 (the only track); " + SIX_EIGHT in caplog.messages
         assert onset_f1(again, jig) > 0.6
+        assert "F1 of its notes, by start and pitch: %.2f" % onset_f1(again, jig) in caplog.messages
         for made in model.sample(3) + model.similar(two_bars, 3):
             assert made.total_time == pytest.approx(3)
             assert max(n.end_time for n in made.notes) <= 3 + 1e-6
