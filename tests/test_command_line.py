@@ -162,7 +162,8 @@ def test_same_seed_same_bytes_in_every_mode_and_another_seed_others(trained, scr
         "reconstruct": ["--input_midi_1=" + EXAMPLE],
     }
     for mode, arguments in modes.items():
-        common = ["--run_dir=" + trained, "--mode=" + mode, "--temperature=1", *arguments]
+        # At the songs' own bars MusicVAE is so sure that at 1 it may draw the same notes with any seed.
+        common = ["--run_dir=" + trained, "--mode=" + mode, "--temperature=2", *arguments]
         flags = [*common, "--seed=1", "--output_dir=%s" % (tmp_path / mode / "a")]
         done = run_process("midime_generate.py", *flags)  # in a process of its own, as nothing was done before
         assert done.returncode == 0, done.stderr
