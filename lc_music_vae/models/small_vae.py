@@ -1,6 +1,6 @@
 """A trained small VAE, restored from its checkpoint."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -31,15 +31,14 @@ class SmallVAE:
         weights = Weights(checkpoint)
         hparams, self.z_size = base_model.sizes_of(weights.shapes, self._name)
         self.encoded_z_size = hparams.encoded_z_size
+        self._likelihood: Optional[Tuple[tf.Tensor, tf.Tensor]] = None
         with tf.Graph().as_default() as graph:
-            vae = base_model.LatentVAE(hparams, self.z_size)
+            self._vae = vae = base_model.LatentVAE(hparams, self.z_size)
             self._z = tf.placeholder(tf.float32, [None, self.z_size])
             self._z_small = tf.placeholder(tf.float32, [None, self.encoded_z_size])
             q = vae.encode(self._z)
             self._posterior = (q.loc, q.stddev())
             self._decoded, _ = vae.decode(self._z_small)
-            self._noise = tf.placeholder(tf.float32, [None, None, self.encoded_z_size])
-            self._log_prob = vae.log_prob(self._z, self._noise)
             self._session = tf.Session(graph=graph, config=sessions.config())
             variables = tf.trainable_variables()
             weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, "the small VAE")
@@ -65,13 +64,18 @@ class SmallVAE:
             draws: Number of draws from the small posterior; see `base_model.LatentVAE.log_prob`.
             seed: Seed of the draws.
         """
+        if self._likelihood is None:  # few need it, and building it takes as long as a batch of samples
+            with self._session.graph.as_default():
+                placeholder = tf.placeholder(tf.float32, [None, None, self.encoded_z_size])
+                self._likelihood = placeholder, self._vae.log_prob(self._z, placeholder)
+        noise_in, log_prob = self._likelihood
         rng = np.random.RandomState(seed)
         size = max(1, _ROWS_A_BATCH // draws)
         parts = []
         for i in range(0, len(z), size):
             part = z[i : i + size]
             noise = rng.standard_normal((draws, len(part), self.encoded_z_size))
-            parts.append(self._session.run(self._log_prob, {self._z: part, self._noise: noise}))
+            parts.append(self._session.run(log_prob, {self._z: part, noise_in: noise}))
         found = np.concatenate(parts).astype(np.float64)
         if not np.isfinite(found).all():
             raise InputError("%s: its small VAE gives no likelihoods; training failed: train again" % self._name)
