@@ -1,9 +1,9 @@
-"""Imports note_seq and magenta without the packages that only their notebooks, audio files and data sets need.
+"""Imports note_seq, magenta and TensorFlow without the packages that only some of their functions need.
 
-Importing note_seq loads librosa, bokeh, IPython, pandas and pkg_resources. Importing magenta loads TensorFlow Datasets
-and sklearn. They take most of the import time, and no command here calls the functions that need them. While note_seq
-and magenta are imported, placeholder modules replace these packages. A placeholder loads the real package when one of
-its attributes is first used. Afterwards `import librosa` gives librosa.
+Importing note_seq loads librosa, bokeh, IPython, pandas and pkg_resources; TensorFlow's estimators load pandas; magenta
+loads TensorFlow Datasets and sklearn. They take most of the import time, and no command here calls the functions that
+need them. While these three are imported, placeholder modules replace these packages. A placeholder loads the real
+package when one of its attributes is first used. Afterwards `import librosa` gives librosa.
 
 Commands and worker processes call `install`. A program that imports the package as a library gets the normal note_seq
 and magenta.
@@ -16,7 +16,7 @@ import sys
 import types
 from typing import Dict, Iterator
 
-_IMPORTERS = ("note_seq", "magenta", "magenta.models.music_vae")
+_IMPORTERS = ("note_seq", "magenta", "magenta.models.music_vae", "tensorflow")
 # Parents before children: `from IPython import display` asks the parent for it.
 _DEFERRED = (
     "IPython",
@@ -62,7 +62,7 @@ def _deferring() -> Iterator[None]:
 
 
 class _Finder:
-    """Finds note_seq and magenta as Python does, and executes them while the packages above are deferred."""
+    """Finds these packages as Python does, and executes them while the packages above are deferred."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -82,6 +82,6 @@ class _Finder:
 
 
 def install() -> None:
-    """Makes later imports of note_seq and magenta light. Modules that are already imported stay as they are."""
+    """Makes later imports of these three light. Modules that are already imported stay as they are."""
     if _Finder not in sys.meta_path:
         sys.meta_path.insert(0, _Finder)
