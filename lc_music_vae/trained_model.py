@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Callable, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
@@ -409,15 +409,16 @@ class TrainedModel:
             z_small: float [n, encoded_z_size].
             temperature: Softmax temperature of the decoder, above 0.
             controls: Must be None; no config that needs controls is supported yet.
-            residual: What is added to their z, float [n, z_size]: what the small latent leaves out; see `hear`.
+            residual: What is added to their z, float [n, z_size], or [1, z_size] for all of them: what the small latent
+                leaves out; see `hear`.
 
         Returns:
             n NoteSequences of one window each, with the songs' tempo, program, octave and time signature, cut to whole
             bars.
 
         Raises:
-            InputError: There are no points, they have the wrong size or values that are too large, or the small VAE is
-                not usable.
+            InputError: There are no points, they or the residual have the wrong size or values that are too large, or
+                the small VAE is not usable.
         """
         if controls is not None:
             raise ValueError("no MusicVAE config with controls is supported yet; give None")
@@ -471,7 +472,7 @@ class TrainedModel:
         Sampling(temperature=temperature)  # checks it
         z = self.small.decode(z_small)
         if residual is not None:
-            z = z + residual
+            z = z + _added(residual, z.shape)
         keys = [[self._seed, self._decoded + i, 0, _DECODED] for i in range(len(z))]
         self._decoded += len(z)
         return self._decoder_for(len(z)).decode(z, temperature, np.array(keys))
@@ -580,6 +581,22 @@ class TrainedModel:
                 % (number, len(candidates), " of " + candidates[0].length_in_words() if candidates else "")
             )
         return candidates[0]
+
+
+def _added(residual: Any, shape: Tuple[int, ...]) -> np.ndarray:
+    """Returns a residual as float64 of the shape of z, [n, z_size].
+
+    Raises:
+        InputError: It has another shape, or values that no window leaves.
+    """
+    try:
+        added = np.broadcast_to(np.array(residual, np.float64), shape)
+    except (TypeError, ValueError):
+        expected = "expected [%d, %d], as TrainedModel.hear returns" % shape
+        raise InputError("residual of shape %s; %s" % (list(np.shape(residual)), expected)) from None
+    if not (np.abs(added) <= MAX_COORDINATE).all():  # also false for NaN
+        raise InputError("residual has NaN or numbers beyond %d; those of songs are below 10" % MAX_COORDINATE)
+    return added
 
 
 def _in_bars(notes: np.ndarray, at: data.Place) -> np.ndarray:

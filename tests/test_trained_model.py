@@ -592,6 +592,17 @@ def test_notes_of_variations_fall_away_evenly(model):
     assert found[1] > 0.5 * found[0]
 
 
+def test_a_residual_that_no_window_leaves_is_refused(model):
+    points_of_two = np.zeros((2, 4))
+    size = model.small.z_size
+    for shape in ((3, size), (2, size + 1)):
+        said = "residual of shape [%d, %d]; expected [2, %d], as TrainedModel.hear returns" % (*shape, size)
+        assert one_line(model.decode, points_of_two, residual=np.zeros(shape)) == said
+    for value in (np.nan, np.inf, 1e30):
+        with pytest.raises(InputError, match="residual has NaN or numbers beyond 1000"):
+            model.decode(points_of_two, residual=np.full((2, size), value))
+
+
 def test_a_reconstruction_keeps_as_much_detail_as_asked(model, caplog):
     caplog.set_level("INFO")
     song = os.path.join(REPO, "tests", "songs", "pop909_079.mid")
