@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from helpers import EXAMPLE, generate, one_line
+from helpers import EXAMPLE, generate, melody, one_line, tune
 
 from lc_music_vae.generation.inputs import Given, Input
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.generation.modes import MODES, get_mode
 from lc_music_vae.models import points
+from lc_music_vae.music import examples
 from lc_music_vae.options import Request
 from lc_music_vae.showing.outputs import Output
 
@@ -54,6 +55,13 @@ class FourNumbers:
         self.residual = residual
         return ["music %d" % i for i in range(len(where))]
 
+    def hear(self, windows):
+        """Of a window, itself: four numbers that are its point, and five that the small latent leaves out."""
+        return np.array([w[:4] for w in windows]), np.array([w[4:] for w in windows])
+
+    def how_far(self, residuals):
+        return np.abs(residuals).max(axis=1)
+
     def sample(self, n, temperature, *, copies, freedom):
         where = points.prior_samples(n, 4, 5)
         return Music(self.decode(where, temperature), where, [copies] * n)
@@ -70,6 +78,23 @@ class Music(list):
 def at(*latents):
     """Inputs that are points."""
     return Given([Input("input %d" % i, i, latent=[float(x) for x in latent]) for i, latent in enumerate(latents, 1)])
+
+
+A, B = np.array([1.0, 2, 3, 4, 0.1, 0.2, 0.3, 0.4, 0.5]), np.array([0.0, 1, 0, 1, 1, -1, 1, -1, 5])
+
+
+def bars(*windows):
+    """Inputs that are bars of songs a.mid, b.mid ..."""
+    names = ["%s.mid" % letter for letter, _ in zip("ab", windows)]
+    inputs = [Input(name, i, path="songs/" + name) for i, name in enumerate(names, 1)]
+    return Given(inputs, [examples.Song(name, None) for name in names], windows)
+
+
+def residual_of(name, given, **request):
+    """Returns what is added to each output's z."""
+    model = FourNumbers()
+    MODES[name].make(model, given, Request(mode=name, **request), temperature=0.7, seed=5)
+    return model.residual
 
 
 def test_every_mode_is_here():
@@ -144,6 +169,47 @@ def test_variations_are_as_similar_as_asked():
     assert MODES["walk"].settings(Request()) == {}
 
 
+def test_variations_keep_their_share_of_what_the_small_latent_leaves_out():
+    for similarity, share in ((1, 1), (0.8, 0.96**0.5), (0.5, 0.75**0.5), (0, 0)):
+        residual = residual_of("similar", bars(A), num_outputs=3, similarity=similarity)
+        np.testing.assert_allclose(residual, share * np.array([A[4:]] * 3), atol=1e-12)
+
+
+def test_an_interpolation_goes_from_what_is_left_out_of_the_one_end_to_that_of_the_other():
+    residual = residual_of("interpolate", bars(A, B), num_outputs=3)
+    np.testing.assert_allclose(residual, [A[4:], (A[4:] + B[4:]) / 2, B[4:]], atol=1e-12)
+    one = bars(A)
+    mixed = one._replace(inputs=[*at((0, 1, 0, 0)).inputs, one.inputs[0]._replace(number=2)])
+    np.testing.assert_allclose(residual_of("interpolate", mixed, num_outputs=2), [0 * A[4:], A[4:]], atol=1e-12)
+
+
+def test_nothing_is_left_out_of_points():
+    ends = (1, 0, 0, 0), (0, 1, 0, 0)
+    assert not np.any(residual_of("similar", at(ends[0])))
+    assert not np.any(residual_of("interpolate", at(*ends)))
+
+
+def test_the_input_that_is_far_from_the_songs_is_the_one_that_is_named(caplog):
+    MODES["interpolate"].make(FourNumbers(), bars(A, B), Request(mode="interpolate"), temperature=0.7, seed=5)
+    (said,) = caplog.messages
+    assert said == (
+        "--input_midi_2=songs/b.mid lies far from the songs that were trained on (5.0 times their own distance): what "
+        "keeps near to it is like it rather than like them"
+    )
+
+
+def test_a_reconstruction_keeps_the_detail_asked_for_and_says_so():
+    class Hears:
+        def reconstruct(self, song, temperature, *, detail):
+            return "%s, %g" % (song, detail)
+
+    mode, given = MODES["reconstruct"], Given([Input("a.mid", 1)], [examples.Song("a.mid", "song")])
+    for request, expected in ((Request(), 0), (Request(detail=0.5), 0.5), (Request(detail=1), 1)):
+        (output,) = mode.make(Hears(), given, request, temperature=0.5, seed=1)
+        assert output.note_sequence == "song, %g" % expected
+        assert mode.settings(request) == {"detail": expected}
+
+
 def test_samples_are_recorded_with_whether_copies_were_drawn_again():
     for given, expected in (
         ({}, {"copies": "redraw", "freedom": 0.2}),
@@ -184,7 +250,28 @@ def test_a_mode_that_says_no_points_has_to_make_its_outputs_itself():
 
 def test_sheets():
     outputs = [Output("000", "a"), Output("001", "b")]
-    plain = MODES["sample"].sheet(outputs, at(), pictured=[], num_outputs=2)
+    plain = MODES["sample"].sheet(outputs, at(), pictured=[], request=Request())
     assert plain == (["a", "b"], ["000", "001"], None, False)
-    assert MODES["walk"].sheet(outputs, at(), pictured=[], num_outputs=7).columns == 7
-    assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), pictured=[], num_outputs=2) == plain
+    assert MODES["walk"].sheet(outputs, at(), pictured=[], request=Request(num_outputs=7)).columns == 7
+    assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), pictured=[], request=Request()) == plain
+
+
+def test_the_sheet_shows_the_bars_given_where_they_belong():
+    outputs, pictured = [Output("000", "x"), Output("001", "y")], ["bars of a", "bars of b"]
+    sheet = MODES["similar"].sheet(outputs, bars(A), pictured=pictured[:1], request=Request())
+    assert sheet == (["bars of a", "x", "y"], ["given: a.mid", "000", "001"], None, False)
+    sheet = MODES["interpolate"].sheet(outputs, bars(A, B), pictured=pictured, request=Request())
+    assert sheet.sequences == ["bars of a", "x", "y", "bars of b"]
+    assert sheet.titles == ["given: a.mid", "000", "001", "given: b.mid"]
+
+
+def test_the_sheet_of_a_reconstruction_says_how_much_of_the_detail_is_kept():
+    song = melody(tune(2))
+    given, made = Given([Input("a.mid", 1)], [examples.Song("a.mid", song)]), [Output("a.mid", song)]
+    for request, title in (
+        (Request(), "as the model hears it"),
+        (Request(detail=0), "as the model hears it"),
+        (Request(detail=0.5), "as the model hears it, with 0.5 of the detail"),
+    ):
+        sheet = MODES["reconstruct"].sheet(made, given, pictured=[], request=request)
+        assert sheet.titles == ["the song", title]

@@ -19,6 +19,7 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.generation import generate as generating
 from lc_music_vae.generation.inputs import Given
 from lc_music_vae.generation.modes import MODES
+from lc_music_vae.options import Request
 from lc_music_vae.showing import audio, outputs, piano_rolls
 from lc_music_vae.system import files
 
@@ -226,7 +227,7 @@ def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
     monkeypatch.setattr(generating, "_MAX_DRAWN", 3)
     made = [outputs.Output("%03d" % i, melody(tune(2, i))) for i in range(5)]
     with caplog.at_level("INFO"):
-        sheet = generating._draw(MODES["sample"].sheet(made, Given(), pictured=[], num_outputs=5))
+        sheet = generating._draw(MODES["sample"].sheet(made, Given(), pictured=[], request=Request()))
     assert "the sheet shows the first 3 of 5" in caplog.text
     alone = piano_rolls.draw([output.note_sequence for output in made[:3]], ["000", "001", "002"])
     assert sheet.tobytes() == alone.tobytes()

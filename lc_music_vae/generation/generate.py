@@ -54,7 +54,7 @@ def generate(
     """
     mode = get_mode(request.mode)
     _check_taken(mode, request, sound, reading)
-    num_outputs = mode.num_outputs(request)
+    mode.num_outputs(request)  # checks it
     inputs = inputs_lib.find(request, mode.num_inputs, mode.num_latents)
     formats = {"audio": find_engine()} if sound.audio else {}
     if mode.num_inputs:
@@ -78,7 +78,7 @@ def generate(
     with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound, reading=reading) as model:
         made = mode.make(model, given, request, temperature=sampling.temperature, seed=seed)
         made = _with_nearest(model, made)
-    drawn = _draw(mode.sheet(made, given, pictured=pictured, num_outputs=num_outputs))
+    drawn = _draw(mode.sheet(made, given, pictured=pictured, request=request))
     settings: Dict[str, Any] = {
         "seed": seed,
         "temperature": sampling.temperature,

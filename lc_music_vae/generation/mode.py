@@ -119,16 +119,16 @@ class Mode:
         sequences = model.decode(where, temperature, residual=residual)
         return [Output(*parts) for parts in zip(self.titles(titles, given), sequences, where)]
 
-    def sheet(self, made: Sequence[Output], given: Given, *, pictured: Sequence[Any], num_outputs: int) -> Sheet:
+    def sheet(self, made: Sequence[Output], given: Given, *, pictured: Sequence[Any], request: Request) -> Sheet:
         """Returns the contents of the sheet.
 
         Args:
             made: The outputs.
             given: The inputs.
             pictured: The windows that were given, as NoteSequences.
-            num_outputs: Number of outputs, from `num_outputs`.
+            request: What was asked for.
         """
-        del given, pictured, num_outputs
+        del given, pictured, request
         return Sheet([output.note_sequence for output in made], [output.title for output in made])
 
     def settings(self, request: Request) -> dict:

@@ -35,7 +35,7 @@ class Interpolate(Mode):
         start, end = np.broadcast_arrays(*map(np.atleast_1d, residuals))
         return points.between(start, end, num_outputs)
 
-    def sheet(self, made, given, *, pictured, num_outputs):
+    def sheet(self, made, given, *, pictured, request):
         """Returns the interpolation between the two given windows."""
-        sheet = super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)
+        sheet = super().sheet(made, given, pictured=pictured, request=request)
         return with_given(sheet, pictured, given, at_end=True)

@@ -23,13 +23,14 @@ class Reconstruct(Mode):
         song = model.reconstruct(given.songs[0].note_sequence, temperature, detail=request.detail or 0.0)
         return [Output(given.inputs[0].name, song)]
 
-    def sheet(self, made, given, *, pictured, num_outputs):
+    def sheet(self, made, given, *, pictured, request):
         """Returns the song's tracks that were read, above their reconstruction."""
         song, again = given.songs[0].note_sequence, made[0].note_sequence
         heard = {note.instrument for note in again.notes}
         original = type(again)(tempos=song.tempos, time_signatures=song.time_signatures)
         original.notes.extend(note for note in song.notes if note.instrument in heard)
-        return Sheet([original, again], ["the song", "as the model hears it"], is_score=True)
+        title = "as the model hears it" + (", with %g of the detail" % request.detail if request.detail else "")
+        return Sheet([original, again], ["the song", title], is_score=True)
 
     def settings(self, request):
         """Returns how much of the detail is kept."""

@@ -31,9 +31,9 @@ class Similar(Mode):
 
         return points.kept(self._similarity(request)) * np.tile(residuals[0], (num_outputs, 1))
 
-    def sheet(self, made, given, *, pictured, num_outputs):
+    def sheet(self, made, given, *, pictured, request):
         """Returns the given window followed by its variations."""
-        sheet = super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)
+        sheet = super().sheet(made, given, pictured=pictured, request=request)
         return with_given(sheet, pictured, given)
 
     def settings(self, request):

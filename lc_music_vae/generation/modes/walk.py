@@ -21,6 +21,7 @@ class Walk(Mode):
         titles = ["knob %d: %.2f" % (i + 1, way[i, step, i]) for i in range(len(way)) for step in range(num_outputs)]
         return way.reshape(-1, model.encoded_z_size), titles
 
-    def sheet(self, made, given, *, pictured, num_outputs):
+    def sheet(self, made, given, *, pictured, request):
         """Returns one row of the sheet for each dimension."""
-        return super().sheet(made, given, pictured=pictured, num_outputs=num_outputs)._replace(columns=num_outputs)
+        sheet = super().sheet(made, given, pictured=pictured, request=request)
+        return sheet._replace(columns=self.num_outputs(request))
