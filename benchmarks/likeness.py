@@ -33,7 +33,6 @@ sys.path.insert(0, REPO)
 
 TEMPERATURE = 0.5
 MIN_WINDOWS = 6  # in each half
-NEAR = 0.9
 AGAIN = 8  # batches of draws, at most, where near-copies are drawn again
 COLUMNS = ["score", "new", "overlap", "again", "copies", "near", "distinct", "kept", "to", "from", "F1"]
 
@@ -59,14 +58,6 @@ def overlap(some, others):
 def starts(notes):
     """Returns the set of starts and pitches of notes."""
     return frozenset(map(tuple, notes[:, [0, 2]].tolist()))
-
-
-def f1(pairs):
-    """Returns the F1 of notes by start and pitch over pairs of windows."""
-    shared = total = 0
-    for a, b in pairs:
-        shared, total = shared + 2 * len(starts(a) & starts(b)), total + len(starts(a)) + len(starts(b))
-    return shared / max(total, 1)
 
 
 class Song:
@@ -137,6 +128,7 @@ def measure(song, draw, *, log_prob=None, again=(), samples=200):
         again: The mean F1 of reconstructions, if there are any.
         samples: Number of samples.
     """
+    from lc_music_vae.encoding.nearness import NEAR
     from lc_music_vae.training import score
 
     row = {}
@@ -182,7 +174,7 @@ def small_vae_row(song, prefix, *, mixed, freedom=0.0, samples=200):
     """
     from lc_music_vae import base_model
     from lc_music_vae.checkpoints import finding
-    from lc_music_vae.encoding import latents
+    from lc_music_vae.encoding import latents, nearness
     from lc_music_vae.models.prior import DRAWS, PersonalPrior
     from lc_music_vae.models.small_vae import SmallVAE
 
@@ -196,7 +188,7 @@ def small_vae_row(song, prefix, *, mixed, freedom=0.0, samples=200):
         return base_model.leant(z, drawn, means, freedom=freedom)
 
     means, _ = small.encode(song.first.means)
-    again = {"F1": f1(zip(song.decode(small.decode(means), 1e-3), song.notes))}
+    again = {"F1": nearness.f1(zip(song.decode(small.decode(means), 1e-3), song.notes))}
     alone = lambda z: small.log_prob(z, draws=DRAWS)  # noqa: E731
     log_prob = PersonalPrior(small, broad).log_prob if mixed else alone
     row = measure(song, draw, log_prob=log_prob, again=again, samples=samples)

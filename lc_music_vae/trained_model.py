@@ -11,7 +11,7 @@ from lc_music_vae import base_model, data
 from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import latents
+from lc_music_vae.encoding import broad_part
 from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, f1, onsets
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
@@ -302,29 +302,8 @@ class TrainedModel:
         """Returns the broad part of the prior; None if it is not known, as in bundles of version 0.1.0."""
         if self._broad is None:
             shards = run_dir.at(self._found.run_path).shards() if self._found.run_path else []
-            try:
-                kept = songs_npz.find(self._found.small)
-                if kept is not None and kept.mean is not None:
-                    self._broad = self._broad_from(kept)
-            except InputError:
-                if not shards:
-                    raise
-            if self._broad is None and shards:
-                self._broad = base_model.BroadPart(latents.moments(shards))
+            self._broad = broad_part.find(self._found.small, shards, self.small.z_size)
         return self._broad
-
-    def _broad_from(self, kept: songs_npz.SongsNpz) -> base_model.BroadPart:
-        windows, *moments = (
-            np.asarray(x, np.float64) for x in (kept.windows, kept.mean, kept.covariance, kept.variance)
-        )
-        try:
-            if len(moments[0]) != self.small.z_size:
-                raise ValueError("they are of another model")
-            return base_model.BroadPart(base_model.Moments(int(windows[0]), *moments))
-        except (ValueError, np.linalg.LinAlgError) as e:
-            raise InputError(
-                "%s: the moments in its songs.npz are damaged (%s); restore it, or give --freedom=0" % (self._name, e)
-            ) from e
 
     def _say_redrawn(self, outcome: redraw.Outcome, songs: Union[Songs, HashedSongs, None]) -> None:
         meaning = "%g alike or more" % NEAR
@@ -595,7 +574,7 @@ def _added(residual: Any, shape: Tuple[int, ...]) -> np.ndarray:
         expected = "expected [%d, %d], as TrainedModel.hear returns" % shape
         raise InputError("residual of shape %s; %s" % (list(np.shape(residual)), expected)) from None
     if not (np.abs(added) <= MAX_COORDINATE).all():  # also false for NaN
-        raise InputError("residual has NaN or numbers beyond %d; those of songs are below 10" % MAX_COORDINATE)
+        raise InputError("residual has NaN or numbers beyond %d; no window leaves such" % MAX_COORDINATE)
     return added
 
 

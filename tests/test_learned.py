@@ -154,3 +154,17 @@ def test_other_shares_contradict_and_what_is_said(held_out, tmp_path, caplog):
     assert re.search(r"the last 50 % of each song's bars are kept out: \d+ distinct windows", caplog.text)
     assert re.search(r"the bars that were kept out are -?[\d.]+ nats a window", caplog.text)
     assert run_dir_lib.at(str(tmp_path / "run")).read().score is None
+
+
+def test_moments_are_those_of_the_windows_in_all_their_keys(tmp_path):
+    run_dir = str(tmp_path / "run")
+    train(run_dir, num_steps=1, hparams=layers(8), augment=True)
+    shards = run_dir_lib.at(run_dir).shards()
+    records = list(latents.read(shards))
+    assert sum(len(record["transpositions"]) for record in records) > 5 * len(records)
+    mean, scale = (np.concatenate([record[name] for record in records]) for name in ("mean", "scale"))
+    found = latents.moments(shards)
+    assert found.windows == len(mean)
+    np.testing.assert_allclose(found.mean, mean.mean(0), atol=1e-6)
+    np.testing.assert_allclose(found.covariance, np.cov(mean.T, bias=True), atol=1e-5)
+    np.testing.assert_allclose(found.variance, (scale.astype(np.float64) ** 2).mean(0), rtol=1e-5)

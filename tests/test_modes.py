@@ -263,6 +263,10 @@ def test_the_sheet_shows_the_bars_given_where_they_belong():
     sheet = MODES["interpolate"].sheet(outputs, bars(A, B), pictured=pictured, request=Request())
     assert sheet.sequences == ["bars of a", "x", "y", "bars of b"]
     assert sheet.titles == ["given: a.mid", "000", "001", "given: b.mid"]
+    one = bars(A)
+    mixed = one._replace(inputs=[*at((0, 1, 0, 0)).inputs, one.inputs[0]._replace(number=2)])
+    sheet = MODES["interpolate"].sheet(outputs, mixed, pictured=pictured[:1], request=Request())
+    assert sheet.titles == ["000", "001", "given: a.mid"]
 
 
 def test_the_sheet_of_a_reconstruction_says_how_much_of_the_detail_is_kept():

@@ -172,7 +172,7 @@ class RunDir(NamedTuple):
 
     def _tidy(self) -> None:
         """Removes incomplete files that killed trainings left here."""
-        for folder in (self.path, self.train, self.latents):
+        for folder in (self.path, self.train, self.latents, self.holdout):
             files.tidy(folder)
         for name in _names_in(self.train):
             if _LEFT_BY_TENSORFLOW.match(name):

@@ -414,15 +414,9 @@ def read_notes(paths: Sequence[str], most: int) -> Notes:
     Raises:
         InputError: A shard is damaged or missing.
     """
-    records = itertools.islice(itertools.chain.from_iterable(map(_records, paths)), most)
     lists, one = tf.io.VarLenFeature(tf.int64), tf.io.FixedLenFeature([], tf.int64)
     spec = {"notes": lists, "transpositions": lists, "first_bar": one, "last_bar": one}
-    parts = []
-    with tf.Graph().as_default(), tf.Session(config=sessions.config()) as session:
-        serialized = tf.placeholder(tf.string, [None])
-        parsed = tf.io.parse_example(serialized, dict(spec, song=tf.io.FixedLenFeature([], tf.string)))
-        for batch in iter(lambda: list(itertools.islice(records, _RECORDS_A_BATCH)), []):
-            parts.append(session.run(parsed, {serialized: batch}))
+    parts = _parsed(paths, dict(spec, song=tf.io.FixedLenFeature([], tf.string)), most)
 
     def joined(name: str, dtype: Any) -> np.ndarray:
         return np.concatenate([np.zeros(0, dtype)] + [part[name] for part in parts])
@@ -443,6 +437,16 @@ def read_notes(paths: Sequence[str], most: int) -> Notes:
     notes[:, 2] -= np.repeat(transpositions[np.cumsum(counts) - counts], lengths)
     bars = np.stack([joined("first_bar", np.int64), joined("last_bar", np.int64)], 1)
     return Notes(notes, lengths, keys, in_key, joined("song", object), bars)
+
+
+def _parsed(paths: Sequence[str], spec: Dict[str, Any], most: int) -> List[Dict[str, Any]]:
+    """Returns features of the first records of these shards, at most `most`: batches of `tf.io.parse_example`."""
+    records = itertools.islice(itertools.chain.from_iterable(map(_records, paths)), most)
+    with tf.Graph().as_default(), tf.Session(config=sessions.config()) as session:
+        serialized = tf.placeholder(tf.string, [None])
+        parsed = tf.io.parse_example(serialized, spec)
+        batches = iter(lambda: list(itertools.islice(records, _RECORDS_A_BATCH)), [])
+        return [session.run(parsed, {serialized: batch}) for batch in batches]
 
 
 def _records(path: str) -> Iterator[bytes]:
@@ -476,8 +480,12 @@ def own_key(paths: Sequence[str], most: int) -> OwnKey:
 
 def moments(paths: Sequence[str]) -> base_model.Moments:
     """Returns the moments of the latents in these shards, of the first `_MAX_MOMENTS` windows, in all their keys."""
-    records = list(itertools.islice(read(paths), _MAX_MOMENTS))
-    return base_model.moments(*(np.concatenate([record[name] for record in records]) for name in ("mean", "scale")))
+    lists = tf.io.VarLenFeature(tf.float32)
+    spec = {"mean": lists, "scale": lists, "num_transpositions": tf.io.FixedLenFeature([], tf.int64)}
+    parts = _parsed(paths, spec, _MAX_MOMENTS)
+    rows = sum(int(part["num_transpositions"].sum()) for part in parts)
+    values = (np.concatenate([part[name].values for part in parts]).reshape(rows, -1) for name in ("mean", "scale"))
+    return base_model.moments(*values)
 
 
 def write_rows(path: str, rows: Sequence[Row]) -> None:

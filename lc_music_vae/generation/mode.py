@@ -1,7 +1,6 @@
 """The base of all modes of generation. Each mode is one object in its own module in `modes/`."""
 
 import logging
-import os
 from typing import Any, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
@@ -168,10 +167,9 @@ def _ends(model: Any, given: Given) -> Tuple[List[Any], List[Any]]:
     return [point for point, _ in ends], [residual for _, residual in ends]
 
 
-def with_given(sheet: Sheet, pictured: Sequence[Any], given: Given, *, at_end: bool = False) -> Sheet:
-    """Returns a sheet that begins with the first given window and, if `at_end`, ends with the second."""
-    if len(pictured) < 1 + at_end:
-        return sheet
-    titles = ["given: %s" % os.path.basename(song.name) for song in given.songs]
-    sequences = [pictured[0], *sheet.sequences, *(pictured[1:] if at_end else [])]
-    return Sheet(sequences, [titles[0], *sheet.titles, *(titles[1:] if at_end else [])], sheet.columns)
+def with_given(sheet: Sheet, pictured: Sequence[Any], given: Given) -> Sheet:
+    """Returns a sheet that begins with the first input's window and ends with the second's, where they are bars."""
+    windows = {one.number: (window, "given: " + one.name) for one, window in zip(given.of_files(), pictured)}
+    first, last = ([windows[number]] if number in windows else [] for number in (1, 2))
+    rows = [*first, *zip(sheet.sequences, sheet.titles), *last]
+    return sheet._replace(sequences=[sequence for sequence, _ in rows], titles=[title for _, title in rows])

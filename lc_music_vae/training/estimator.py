@@ -290,7 +290,8 @@ def train(
             size = batch_size(hparams, found.num_windows)
             tf.estimator.Estimator(model_fn, plain, config).train(
                 train_input_fn(found, size, seed, first_step=steps.first, threads=options.num_data_threads),
-                hooks=[shown, saving, hooks.StopWhenAsked(until_the_end), hooks.Meanwhile(meanwhile)] + stop,
+                # A score must be in the events before the checkpoint of its step: a killed training goes on from both.
+                hooks=[shown, *stop, saving, hooks.StopWhenAsked(until_the_end), hooks.Meanwhile(meanwhile)],
                 max_steps=steps.last,
             )
     except tf.train.NanLossDuringTrainingError as e:

@@ -128,8 +128,8 @@ def _show(run: _Run, prefix: str, found: Any, kept: shards.Kept) -> Tuple[run_js
     """
     import numpy as np
 
-    from lc_music_vae import base_model, data
-    from lc_music_vae.encoding import latents
+    from lc_music_vae import data
+    from lc_music_vae.encoding import broad_part, latents
     from lc_music_vae.models.prior import PersonalPrior
     from lc_music_vae.showing import piano_rolls
     from lc_music_vae.trained_model import TrainedModel
@@ -139,7 +139,7 @@ def _show(run: _Run, prefix: str, found: Any, kept: shards.Kept) -> Tuple[run_js
     z, records = windows.means, windows.records
     places = ["bars %d-%d" % (r["first_bar"] + 1, r["last_bar"] + 1) for r in records]
     with TrainedModel(ModelSource(checkpoint_file=prefix, vae_checkpoint_file=run.checkpoint.path)) as model:
-        prior = PersonalPrior(model.small, base_model.BroadPart(latents.moments(kept.paths)))
+        prior = PersonalPrior(model.small, broad_part.of_latents(kept.paths))
         made = score.score(prior.log_prob, windows, kept.paths).record()
         means, _ = model.small.encode(z)
         some = np.unique(np.linspace(0, len(z) - 1, _PICTURED).astype(int))

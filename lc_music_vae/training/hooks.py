@@ -155,7 +155,6 @@ class StopWhenLearned(tf.train.SessionRunHook):
         session = run_context.session
         score = float(session.run("held_out_log_prob:0", {"held_out_z:0": self._z})) - self._prior
         self._scores[self._step] = score
-        # A training that was killed reads them from the events, so they must be there before the next checkpoint.
         writer = tf.summary.FileWriterCache.get(self._folder)
         writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag=SCORE, simple_value=score)]), self._step)
         writer.flush()

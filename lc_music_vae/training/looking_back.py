@@ -20,7 +20,7 @@ _MAX_ON_MAP = 2000  # windows: the picture of a large collection shows its begin
 
 
 def look_back(
-    folder: RunDir, prefix: str, found: Latents, *, held_out: Optional[Latents]
+    folder: RunDir, prefix: str, found: Latents, *, moments: base_model.Moments, held_out: Optional[Latents]
 ) -> Tuple[run_json.Latent, Optional[run_json.Score]]:
     """Draws the picture of a training; returns where its songs are in the small latent, and the score of held-out bars.
 
@@ -28,13 +28,19 @@ def look_back(
         folder: The run's folder, where the picture goes.
         prefix: Its last checkpoint.
         found: The latents that it learned from.
+        moments: Their moments.
         held_out: The latents of the bars that were kept out, or None.
     """
     windows = latents.own_key(found.shards, _MAX_ON_MAP)
     small = SmallVAE(finding.find(prefix, "--run_dir"))
     means, scales = small.encode(windows.means)
     residual = np.sqrt(np.mean(np.sum((small.decode(means) - windows.means) ** 2, 1)))
-    score = _score(small, found, held_out) if held_out else None
+    score = None
+    if held_out is not None:
+        prior = PersonalPrior(small, base_model.BroadPart(moments))
+        unseen = latents.own_key(held_out.shards, _MAX_ON_MAP)
+        score = scoring.score(prior.log_prob, unseen, found.shards).record()
+        results.logger.info("the bars that were kept out are %s", scoring.in_words(score))
     small.close()
     labels = [str(record["first_bar"] + 1) for record in windows.records]
     samples = prior_samples(8, small.encoded_z_size, 0)
@@ -49,12 +55,3 @@ def look_back(
 def _span(means: np.ndarray, scales: np.ndarray) -> Sequence[np.ndarray]:
     """Returns the mean of the windows' posteriors in the small latent, and where they begin and end."""
     return means.mean(0), (means - scales).min(0), (means + scales).max(0)
-
-
-def _score(small: SmallVAE, found: Latents, held_out: Latents) -> run_json.Score:
-    """Returns the score of the bars that were kept out of training, and says it."""
-    prior = PersonalPrior(small, base_model.BroadPart(latents.moments(found.shards)))
-    windows = latents.own_key(held_out.shards, _MAX_ON_MAP)
-    made = scoring.score(prior.log_prob, windows, found.shards).record()
-    results.logger.info("the bars that were kept out are %s", scoring.in_words(made))
-    return made

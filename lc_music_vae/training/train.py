@@ -203,6 +203,8 @@ def _learn(job: Job, found: Any, began: RunJson) -> str:
 
 def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     """Writes the final files of a training after its last checkpoint is on disk; returns the bundle."""
+    import numpy as np
+
     from lc_music_vae.checkpoints import songs_npz
     from lc_music_vae.encoding import latents, song_hashes
     from lc_music_vae.training import looking_back
@@ -212,12 +214,12 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     if prefix is None:
         raise files.cannot_write(folder.train, EOFError("there is no checkpoint"))
     folder.flush_checkpoint(prefix)
-    latent, score = looking_back.look_back(folder, prefix, found, held_out=held_out)
+    moments = latents.moments(found.shards)
+    latent, score = looking_back.look_back(folder, prefix, found, moments=moments, held_out=held_out)
     done = began._replace(latent=latent, step=step, learned=step, score=score)
     folder.write(done)
-    moments = latents.moments(found.shards)._asdict()
-    moments["windows"] = [moments["windows"]]
-    songs_npz.write(folder.songs, songs_npz.SongsNpz(song_hashes.read(found.shards), **moments))
+    kept = songs_npz.SongsNpz(song_hashes.read(found.shards), np.array([moments.windows]), *moments[1:])
+    songs_npz.write(folder.songs, kept)
     bundle = folder.bundle(config)
     bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
     return bundle

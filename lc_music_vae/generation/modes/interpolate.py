@@ -38,4 +38,4 @@ class Interpolate(Mode):
     def sheet(self, made, given, *, pictured, request):
         """Returns the interpolation between the two given windows."""
         sheet = super().sheet(made, given, pictured=pictured, request=request)
-        return with_given(sheet, pictured, given, at_end=True)
+        return with_given(sheet, pictured, given)
