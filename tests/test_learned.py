@@ -49,8 +49,23 @@ def test_training_ends_where_the_scores_say_so(quick, tmp_path, caplog):
 
 
 def test_free_ends_before_balanced(quick, tmp_path):
-    train(tmp_path / "run", hparams=layers(16), fidelity="free")
-    assert run_dir_lib.at(str(tmp_path / "run")).latest()[1] == 6  # the first step with enough scores
+    train(tmp_path / "free", hparams=FAST, fidelity="free")
+    assert run_dir_lib.at(str(tmp_path / "free")).latest()[1] == 6  # the first step with enough scores
+    train(tmp_path / "balanced", hparams=FAST)
+    assert run_dir_lib.at(str(tmp_path / "balanced")).latest()[1] > 8
+
+
+def test_run_json_says_where_songs_begin_and_end(tmp_path):
+    """Walks go from there to there: the posteriors' means, less and plus their scales."""
+    run_dir = str(tmp_path / "run")
+    train(run_dir, num_steps=100, hparams=layers(16))
+    windows = latents.own_key(run_dir_lib.at(run_dir).shards(), 100)
+    with lc_music_vae.TrainedModel(run_dir) as model:
+        means, scales = model.small.encode(windows.means)
+        assert scales.min() > 0.01
+        np.testing.assert_allclose(model.center, means.mean(0), atol=1e-3)
+        np.testing.assert_allclose(model.low, (means - scales).min(0), atol=1e-3)
+        np.testing.assert_allclose(model.high, (means + scales).max(0), atol=1e-3)
 
 
 def test_a_training_that_was_stopped_ends_by_itself_where_one_does_that_was_not(quick, tmp_path, monkeypatch):
