@@ -267,7 +267,7 @@ TRAIN_ERRORS = [
     (["{train}", "--hparams=max_betta=1"], "did you mean max_beta?"),
     (["{train}", "--mode=test"], "should be one of <train|eval>"),
     (["--run_dir={text}/x", "--config=" + SMALL, "--examples_path={song}"], "--run_dir={text}/x cannot be made"),
-    (["--run_dir={new}", "--mode=eval"], "--run_dir={new} holds no trained model"),
+    (["--run_dir={new}", "--mode=eval"], "--run_dir={new}: no such folder; give the one that the run is in now"),
     (["--run_dir={run}", "--mode=eval", "--eval_num_batches=0"], "--eval_num_batches=0 must be from 1 to 1000000000"),
     (["--run_dir={run}", "--mode=eval", "--examples_path={none}"], "no such file or folder"),
     (["--run_dir={run}", "--mode=eval", "--num_steps=7"], "--num_steps=7: mode eval does not take it; leave it out"),
@@ -286,7 +286,7 @@ def test_training_errors_are_one_line(arguments, message, script, places):
 GENERATE_ERRORS = [
     ([], "give either --run_dir or --checkpoint_file"),
     (["--run_dir={run}", "--checkpoint_file={run}/%s.tar" % SMALL], "give either --run_dir or --checkpoint_file"),
-    (["--run_dir={new}"], "--run_dir={new} holds no trained model"),
+    (["--run_dir={new}"], "--run_dir={new}: no such folder; give the one that the run is in now"),
     (["--checkpoint_file={none}"], "--checkpoint_file={none}: no checkpoint there"),
     (["--checkpoint_file={run}/%s.tar" % SMALL], "--output_dir is needed with --checkpoint_file"),
     (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk>"),

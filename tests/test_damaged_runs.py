@@ -153,7 +153,8 @@ DAMAGES = {
         lambda run: in_place_of(run, "latents", a_file),
         "cannot be written",
         "is damaged or gone",
-        "is damaged or gone",
+        "is damaged or gone; to have it made again from its songs, train with the same command (with a larger "
+        "num_steps or not); midime_generate checkpoint_file=",
     ),
     "picture a folder": (lambda run: in_place_of(run, "training.png", os.mkdir), "training.png cannot be", None, None),
     "bundle a folder": (lambda run: in_place_of(run, SMALL + ".tar", os.mkdir), ".tar cannot be written", None, None),

@@ -132,6 +132,23 @@ def test_contradictions_and_what_is_not_there(folder, tmp_path):
     assert refusal(checkpoint_file=prefix_in(folder)) == "%s: %s" % (os.path.join(folder, "run.json"), advice)
 
 
+def test_what_is_left_of_a_run_is_named_with_the_flag_that_helps(folder, tmp_path):
+    gone = str(tmp_path / "gone")
+    said = "run_dir=%s: no such folder; give the one that the run is in now, or train one there with midime_train"
+    assert refusal(run_dir=gone) == said % gone
+    picture = str(tmp_path / "training.png")
+    open(picture, "w").close()
+    assert refusal(run_dir=picture) == "run_dir=%s is no folder; a model's file is given as checkpoint_file" % picture
+    bundle = os.path.join(folder, CONFIG + ".tar")
+    assert refusal(checkpoint_file=folder).endswith(
+        "no checkpoint (*.index) in this folder; give its bundle, checkpoint_file=" + bundle
+    )
+    assert model_files.find(ModelSource(checkpoint_file=bundle)).config == CONFIG
+    os.remove(os.path.join(folder, "run.json"))
+    said = "run_dir=%s has no run.json: it is gone, or no training made this folder; midime_generate "
+    assert refusal(run_dir=folder) == said % folder + "checkpoint_file=%s needs nothing else" % bundle
+
+
 def test_the_fingerprint_counts_where_the_files_are_others(folder, run, pretrained, tmp_path):
     """The same path, unchanged, is known to be right."""
     expected = run["pretrained"]["fingerprint"]

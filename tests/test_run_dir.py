@@ -153,7 +153,7 @@ def test_a_checkpoint_that_is_gone_is_never_replaced_by_an_older_one_in_silence(
     gone += "train again, which starts at step 5"
     assert one_line(run.trained, recorded) == gone % run.path
     open(bundle, "w").close()
-    assert one_line(run.trained, recorded) == (gone + "; midime_generate checkpoint_file=%s may have it") % (
+    assert one_line(run.trained, recorded) == (gone + "; midime_generate checkpoint_file=%s needs nothing else") % (
         run.path,
         bundle,
     )
@@ -181,6 +181,7 @@ def test_a_checkpoint_that_is_replaced_between_two_looks_is_found(run, monkeypat
 
 @pytest.mark.faults(FOLDERS)
 def test_an_untrained_model_is_none(run, recorded):
+    run.make()
     nothing = "run_dir=%s holds no trained model; train one there with midime_train" % run.path
     assert one_line(run.trained, None) == one_line(run.trained, recorded) == nothing
     make_checkpoint(run, 0)

@@ -89,10 +89,11 @@ def _latest(folder: str, path: str, flag: str) -> str:
         except OSError as e:
             raise cannot_read(os.path.join(folder, STATE), path, flag, error=e) from e
     if len(prefixes) != 1:
-        found = (
-            "no checkpoint (*.index) in this folder" if not prefixes else "several checkpoints: " + ", ".join(prefixes)
-        )
-        raise InputError("%s=%s: %s; give the prefix of the one to use" % (flag, path, found))
+        none = "no checkpoint (*.index) in this folder"
+        found = none if not prefixes else "several checkpoints: " + ", ".join(prefixes)
+        there = [os.path.join(path, name) for name in sorted(names) if name.endswith((".tar", ".tar.gz"))]
+        advice = "its bundle, %s=%s" % (flag, there[0]) if there and not prefixes else "the prefix of the one to use"
+        raise InputError("%s=%s: %s; give %s" % (flag, path, found, advice))
     return os.path.join(folder, prefixes[0])
 
 

@@ -90,7 +90,12 @@ class RunDir(NamedTuple):
             return []
         kept = self.kept(run)
         if kept.paths or any(map(shards.is_name, _names_in(self.latents))):
-            self.check_whole(kept)
+            try:
+                self.check_whole(kept)
+            except InputError as e:
+                if not os.path.isfile(self.bundle(run.settings.config)):
+                    raise
+                raise InputError("%s; %s" % (e.args[0], self._instead(run.settings.config + ".tar"))) from None
         return list(kept.paths)
 
     def kept(self, run: RunJson) -> Kept:
@@ -252,16 +257,11 @@ class RunDir(NamedTuple):
         if run is None or (prefix is None and not reached):
             raise self._untrained()
         if step < reached:
-            bundle = self.bundle(run.settings.config)
+            has_bundle = os.path.isfile(self.bundle(run.settings.config))
+            instead = "; " + self._instead(run.settings.config + ".tar") if has_bundle else ""
             raise InputError(
                 "--run_dir=%s: train/model.ckpt-%d, which training reached, is gone or lacks a file; put it back, or "
-                "train again, which starts at step %d%s"
-                % (
-                    self.path,
-                    reached,
-                    step,
-                    "; midime_generate --checkpoint_file=%s may have it" % bundle if os.path.isfile(bundle) else "",
-                )
+                "train again, which starts at step %d%s" % (self.path, reached, step, instead)
             )
         if prefix is None or not step:
             raise InputError(
@@ -271,7 +271,21 @@ class RunDir(NamedTuple):
         return prefix, step
 
     def _untrained(self) -> InputError:
-        return InputError("--run_dir=%s holds no trained model; train one there with midime_train" % self.path)
+        """Returns the error to raise if there is no run: it says what is there instead, and which flag helps."""
+        bundles = [name for name in _names_in(self.path) if name.endswith(".tar")]
+        if not os.path.lexists(self.path):
+            said = ": no such folder; give the one that the run is in now, or train one there with midime_train"
+        elif not os.path.isdir(self.path):
+            said = " is no folder; a model's file is given as --checkpoint_file"
+        elif bundles and not os.path.lexists(self.run_json):
+            said = " has no run.json: it is gone, or no training made this folder; %s" % self._instead(bundles[0])
+        else:
+            said = " holds no trained model; train one there with midime_train"
+        return InputError("--run_dir=" + self.path + said)
+
+    def _instead(self, bundle: str) -> str:
+        """Returns how a bundle in this folder does without the rest of it, in words."""
+        return "midime_generate --checkpoint_file=%s needs nothing else" % os.path.join(self.path, bundle)
 
     def list_own(self, prefix: Optional[str]) -> None:
         """Makes TensorFlow continue from a checkpoint, and list only checkpoints in `train/`.
