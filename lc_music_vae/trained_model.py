@@ -13,13 +13,14 @@ from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import broad_part
 from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, f1, onsets
+from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae, points, redraw
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
-from lc_music_vae.music.style import Style
+from lc_music_vae.music.style import Style, bar_quarters
 from lc_music_vae.options import (
     ALLOW,
     FREEDOM,
@@ -159,6 +160,7 @@ class TrainedModel:
         self._decoder: Optional[music_vae.Decoder] = None
         self._songs: Optional[Songs] = None
         self._broad: Optional[base_model.BroadPart] = None
+        self._song_bars: Optional[SongBars] = None
         self._hashed_songs: Optional[HashedSongs] = None
         self._weights = Weights(found.pretrained)
         if found.fingerprint:
@@ -427,6 +429,20 @@ class TrainedModel:
         """
         songs = self._run_songs()
         return None if songs is None else songs.nearest(self.heard(sequences))
+
+    def same_bars(self, sequences: Sequence[note_seq.NoteSequence]) -> List[List[SameBar]]:
+        """Returns, for each output of this model, which of its bars are bars of the songs, note for note.
+
+        Raises:
+            InputError: The songs are not known, because the model was not found by its run's folder.
+        """
+        songs = self._run_songs()
+        if songs is None:
+            raise InputError("%s says nothing of its songs' bars; give --run_dir" % self._name)
+        if self._song_bars is None:
+            bar = bar_quarters(*map(int, self.time_signature.split("/")))
+            self._song_bars = SongBars(songs.table, round(bar * data.TICKS_PER_QUARTER))
+        return self._song_bars.in_outputs(self.heard(sequences))
 
     def _run_songs(self) -> Optional[Songs]:
         """Returns the songs in the run's folder; None if the model was not found by this folder."""

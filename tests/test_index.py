@@ -110,6 +110,10 @@ LEFT_OUT = [
     ({"nearest": {"song": "a.mid"}}, "nearest={'song': 'a.mid'}, not a song"),
     ({"nearest": {"song": "a", "bars": [1], "similarity": 1, "copy": True}}, "nearest={"),
     ({"nearest": {"song": "a", "bars": [1, 2], "similarity": math.nan, "copy": True}}, "nearest={"),
+    ({"nearest": {"song": "a", "bars": [1, 2], "similarity": 1, "copy": True, "semitones": 0.5}}, "nearest={"),
+    ({"detail": [2]}, "detail=[2], not numbers from 0 to 1"),
+    ({"same_bars": [[1, "a.mid"]]}, "same_bars=[[1, 'a.mid']], not bars, songs and their bars"),
+    ({"same_bars": [[0, "a.mid", 1]]}, "same_bars=[[0, 'a.mid', 1]], not bars"),
     ({"audio": "/dev/zero"}, "audio='/dev/zero', not the name of a .wav file in this folder"),
 ]
 
@@ -225,26 +229,29 @@ def test_what_is_unknown_here_survives(folder):
 
 
 def test_records_come_back_as_they_were(tmp_path):
-    near = {"song": "a.mid", "bars": [1, 2], "similarity": 0.5, "copy": False}
+    near = {"song": "a.mid", "bars": [1, 2], "similarity": 0.5, "copy": False, "semitones": -3}
+    first = index.OutputRecord("a.mid", "000", [0.5, 1], near, "a.wav", [1, 0.5], [[1, "a.mid", 7]])
+    heard = index.Heard([[0.0, 0.5, 60, 80, False]], [0.0, 2.0])
     whole = index.RunRecord(
         "similar",
         "lc",
         "2026-11-22_231500",
         1,
         0.5,
-        [index.OutputRecord("a.mid", "000", [0.5, 1], near, "a.wav"), index.OutputRecord("b.mid", "001", None, None)],
+        [first, index.OutputRecord("b.mid", "001", None, None)],
         ["song.mid"],
         0.8,
         "a.png",
         0.4,
         0.3,
         "redraw",
+        [index.GivenRecord("bars 1-2 of song.mid", 1, heard)],
     )
     least = index.RunRecord("sample", "lc", "2026-11-22_231501", 2, 1, [])
     for added in (whole, least):
         index.add(str(tmp_path), added)
     (first, second), faults = index.read(str(tmp_path))
-    assert (first, second._replace(inputs=()), faults) == (whole, least, [])
+    assert (first, second._replace(inputs=(), given=()), faults) == (whole, least, [])
     on_disk = files.read_json(str(tmp_path / "index.json"))["runs"]
     assert "audio" not in on_disk[0]["outputs"][1]
     assert not {"similarity", "copies", "picture"} & set(on_disk[1])

@@ -171,8 +171,8 @@ def test_which_songs_are_said_to_be_in_another_metre(reason, is_said, caplog):
 
 
 def test_the_page_has_a_songs_own_bars():
-    assert page._heard(eighths(7.5), "jig.mid").bars == [0, 1.5, 3, 4.5]
-    assert page._heard(changing((0, 4, 4), (8, 3, 4), quarters=14), "song.mid").bars == [0, 2, 4, 5.5, 7]
+    assert page.heard(eighths(7.5), "jig.mid").bars == [0, 1.5, 3, 4.5]
+    assert page.heard(changing((0, 4, 4), (8, 3, 4), quarters=14), "song.mid").bars == [0, 2, 4, 5.5, 7]
 
 
 def onset_f1(a, b):

@@ -10,7 +10,7 @@ from lc_music_vae.generation.modes import MODES, get_mode
 from lc_music_vae.models import points
 from lc_music_vae.music import examples
 from lc_music_vae.options import Request
-from lc_music_vae.showing.outputs import Output
+from lc_music_vae.showing.outputs import Bars, Output
 
 # Flags that only some modes take, each with a value; and who takes them.
 VALUES = {
@@ -91,10 +91,10 @@ def bars(*windows):
 
 
 def residual_of(name, given, **request):
-    """Returns what is added to each output's z."""
+    """Returns what is added to each output's z, and how much it is of what is left out of each input."""
     model = FourNumbers()
-    MODES[name].make(model, given, Request(mode=name, **request), temperature=0.7, seed=5)
-    return model.residual
+    made = MODES[name].make(model, given, Request(mode=name, **request), temperature=0.7, seed=5)
+    return model.residual, [output.detail for output in made]
 
 
 def test_every_mode_is_here():
@@ -171,22 +171,26 @@ def test_variations_are_as_similar_as_asked():
 
 def test_variations_keep_their_share_of_what_the_small_latent_leaves_out():
     for similarity, share in ((1, 1), (0.8, 0.96**0.5), (0.5, 0.75**0.5), (0, 0)):
-        residual = residual_of("similar", bars(A), num_outputs=3, similarity=similarity)
+        residual, kept = residual_of("similar", bars(A), num_outputs=3, similarity=similarity)
         np.testing.assert_allclose(residual, share * np.array([A[4:]] * 3), atol=1e-12)
+        np.testing.assert_allclose(kept, [[share]] * 3)
 
 
 def test_an_interpolation_goes_from_what_is_left_out_of_the_one_end_to_that_of_the_other():
-    residual = residual_of("interpolate", bars(A, B), num_outputs=3)
+    residual, kept = residual_of("interpolate", bars(A, B), num_outputs=3)
     np.testing.assert_allclose(residual, [A[4:], (A[4:] + B[4:]) / 2, B[4:]], atol=1e-12)
+    assert kept == [[1, 0], [0.5, 0.5], [0, 1]]
     one = bars(A)
     mixed = one._replace(inputs=[*at((0, 1, 0, 0)).inputs, one.inputs[0]._replace(number=2)])
-    np.testing.assert_allclose(residual_of("interpolate", mixed, num_outputs=2), [0 * A[4:], A[4:]], atol=1e-12)
+    residual, kept = residual_of("interpolate", mixed, num_outputs=2)
+    np.testing.assert_allclose(residual, [0 * A[4:], A[4:]], atol=1e-12)
+    assert kept == [[1, 0], [0, 1]]
 
 
 def test_nothing_is_left_out_of_points():
     ends = (1, 0, 0, 0), (0, 1, 0, 0)
-    assert not np.any(residual_of("similar", at(ends[0])))
-    assert not np.any(residual_of("interpolate", at(*ends)))
+    assert residual_of("similar", at(ends[0])) == (None, [()] * 8)
+    assert residual_of("interpolate", at(*ends)) == (None, [()] * 8)
 
 
 def test_the_input_that_is_far_from_the_songs_is_the_one_that_is_named(caplog):
@@ -246,27 +250,28 @@ def test_a_point_of_another_size_is_refused():
 def test_a_mode_that_says_no_points_has_to_make_its_outputs_itself():
     with pytest.raises(TypeError, match="decodes no points"):
         Mode().make(FourNumbers(), at(), Request(), temperature=0.5, seed=1)
+    with pytest.raises(TypeError, match="takes no bars"):
+        Mode().detail(1, Request())
 
 
 def test_sheets():
     outputs = [Output("000", "a"), Output("001", "b")]
-    plain = MODES["sample"].sheet(outputs, at(), pictured=[], request=Request())
+    plain = MODES["sample"].sheet(outputs, at(), request=Request())
     assert plain == (["a", "b"], ["000", "001"], None, False)
-    assert MODES["walk"].sheet(outputs, at(), pictured=[], request=Request(num_outputs=7)).columns == 7
-    assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), pictured=[], request=Request()) == plain
+    assert MODES["walk"].sheet(outputs, at(), request=Request(num_outputs=7)).columns == 7
+    assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), request=Request()) == plain
 
 
 def test_the_sheet_shows_the_bars_given_where_they_belong():
-    outputs, pictured = [Output("000", "x"), Output("001", "y")], ["bars of a", "bars of b"]
-    sheet = MODES["similar"].sheet(outputs, bars(A), pictured=pictured[:1], request=Request())
-    assert sheet == (["bars of a", "x", "y"], ["given: a.mid", "000", "001"], None, False)
-    sheet = MODES["interpolate"].sheet(outputs, bars(A, B), pictured=pictured, request=Request())
+    made = [Output("000", "x"), Output("001", "y")]
+    shown = [Bars("bars 1-2 of a", 1, "bars of a"), Bars("bars 5-6 of b", 2, "bars of b")]
+    sheet = MODES["similar"].sheet(made, bars(A)._replace(bars=shown[:1]), request=Request())
+    assert sheet == (["bars of a", "x", "y"], ["given: bars 1-2 of a", "000", "001"], None, False)
+    sheet = MODES["interpolate"].sheet(made, bars(A, B)._replace(bars=shown), request=Request())
     assert sheet.sequences == ["bars of a", "x", "y", "bars of b"]
-    assert sheet.titles == ["given: a.mid", "000", "001", "given: b.mid"]
-    one = bars(A)
-    mixed = one._replace(inputs=[*at((0, 1, 0, 0)).inputs, one.inputs[0]._replace(number=2)])
-    sheet = MODES["interpolate"].sheet(outputs, mixed, pictured=pictured[:1], request=Request())
-    assert sheet.titles == ["000", "001", "given: a.mid"]
+    assert sheet.titles == ["given: bars 1-2 of a", "000", "001", "given: bars 5-6 of b"]
+    sheet = MODES["interpolate"].sheet(made, Given(bars=shown[1:]), request=Request())
+    assert sheet.titles == ["000", "001", "given: bars 5-6 of b"]
 
 
 def test_the_sheet_of_a_reconstruction_says_how_much_of_the_detail_is_kept():
@@ -277,5 +282,5 @@ def test_the_sheet_of_a_reconstruction_says_how_much_of_the_detail_is_kept():
         (Request(detail=0), "as the model hears it"),
         (Request(detail=0.5), "as the model hears it, with 0.5 of the detail"),
     ):
-        sheet = MODES["reconstruct"].sheet(made, given, pictured=[], request=request)
+        sheet = MODES["reconstruct"].sheet(made, given, request=request)
         assert sheet.titles == ["the song", title]

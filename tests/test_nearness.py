@@ -75,7 +75,8 @@ def test_of_equally_near_windows_the_first_but_a_copy_before_all():
     songs = Songs(latents.Notes(np.concatenate(notes), lengths, np.array([0]), in_key, names, np.array(bars)))
     half = np.array([[0, 96, 60], [96, 120, 61], [120, 144, 61]])
     found = songs.nearest([np.array(whole), np.array(short), half, np.array([[256, 280, 59]])])
-    assert found[:3] == [("songs/d", (5, 6), 1, True), ("songs/c", (1, 2), 1, True), ("songs/a", (3, 3), 0.5, False)]
+    expected = [("songs/d", (5, 6), 1, True, 0), ("songs/c", (1, 2), 1, True, 0), ("songs/a", (3, 3), 0.5, False, 0)]
+    assert found[:3] == expected
     assert [f.label() for f in found[:3]] == ["bars 5-6 of d", "bars 1-2 of c", "bar 3 of a"]
     assert found[3] is None
     assert Songs.read([]).nearest([half]) == [None]
@@ -99,13 +100,50 @@ def test_notes_are_read_as_records_have_them(tmp_path, monkeypatch):
         )
 
 
-def test_a_copy_in_another_key_is_one_if_that_key_was_trained_on(shards, tmp_path):
-    shifted = data.notes_of(bars_of_the_example(3, 4, shift=3))
-    assert not Songs.read(shards).nearest([shifted])[0].copy
+def test_a_copy_in_another_key_is_a_copy_and_says_how_far_it_is_moved(shards, tmp_path):
+    for shift in (3, -14):
+        (found,) = Songs.read(shards).nearest([data.notes_of(bars_of_the_example(3, 4, shift=shift))])
+        assert (found.similarity, found.copy, found.bars, found.semitones) == (1, True, (3, 4), shift)
+    assert found.label() == "bars 3-4 of ode_to_joy.mid, 14 semitones lower"
     hparams = layers(8)
     lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, str(tmp_path), num_steps=1, hparams=hparams, augment=True)
+    shifted = data.notes_of(bars_of_the_example(3, 4, shift=3))
     (found,) = Songs.read(run_dir.at(str(tmp_path)).shards()).nearest([shifted])
-    assert (found.copy, found.bars) == (True, (3, 4))
+    assert (found.copy, found.bars, found.semitones) == (True, (3, 4), 0)  # it was trained on in this key
+
+
+def test_transposed_copies_against_every_window_in_every_key(shards):
+    """Outputs made of bars of the song, moved, with a note or two changed: nine tenths in some key is a near-copy."""
+    records, random = list(latents.read(shards)), np.random.RandomState(4)
+    outputs = []
+    for record in records * 2:
+        notes = record["notes"] + [0, 0, random.randint(-12, 12)]
+        notes[: random.randint(0, 3), 2] += 40
+        outputs.append(notes[random.randint(0, 3) :])
+    near = 0
+    for notes, found in zip(outputs, Songs.read(shards).nearest(outputs)):
+        best = {}
+        for key in range(-60, 61):
+            ours = {(start, pitch - key) for start, _, pitch in notes.tolist()}
+            for record in records:
+                theirs = {(start, pitch) for start, _, pitch in record["notes"].tolist()}
+                best[key] = max(best.get(key, 0), 2 * len(ours & theirs) / (len(ours) + len(theirs)))
+        if best[0] < nearness.NEAR <= max(best.values()):
+            near += 1
+            assert (found.similarity, best[found.semitones]) == (pytest.approx(max(best.values())),) * 2
+        else:
+            assert (found.similarity if found else 0, getattr(found, "semitones", 0)) == (pytest.approx(best[0]), 0)
+    assert 3 < near < 20
+
+
+def test_few_notes_and_drums_are_no_transposed_copies():
+    notes = np.array([[0, 24, 60], [24, 48, 62], [48, 72, 64], [72, 96, 65]])
+    for given, expected in ((notes, 5), (notes[:3], None), (notes + [0, 0, 128], None)):
+        table = latents.Notes(
+            given, np.array([len(given)]), np.array([0]), np.ones([1, 1], bool), np.array([b"a"]), np.array([[0, 1]])
+        )
+        (found,) = Songs(table).nearest([given + [0, 0, 5]])
+        assert (found and found.semitones) == expected
 
 
 def test_only_so_many_windows_are_read_and_that_is_said(shards, monkeypatch, caplog):

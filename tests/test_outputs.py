@@ -38,7 +38,7 @@ def index_of(folder):
 
 
 def test_an_output_may_be_no_point_and_near_to_nothing():
-    assert outputs.Output("x", None) == ("x", None, None, None)
+    assert outputs.Output("x", None) == ("x", None, None, None, (), (), False)
 
 
 def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
@@ -53,7 +53,7 @@ def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
         assert run["written"] in paths[0]
         assert all(map(os.path.isfile, paths))
         assert (run["seed"], run["temperature"]) == (1, 0.5)
-    nearest = {"song": "a.mid", "bars": [5, 6], "similarity": 0.75, "copy": False}
+    nearest = {"song": "a.mid", "bars": [5, 6], "similarity": 0.75, "copy": False, "semitones": 0}
     assert [output["title"] for output in index["runs"][0]["outputs"]] == ["000", "001"]
     assert index["runs"][0]["outputs"][1]["latent"] == [0.1235, -1.0]
     assert index["runs"][0]["outputs"][1]["nearest"] == nearest
@@ -227,7 +227,7 @@ def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
     monkeypatch.setattr(generating, "_MAX_DRAWN", 3)
     made = [outputs.Output("%03d" % i, melody(tune(2, i))) for i in range(5)]
     with caplog.at_level("INFO"):
-        sheet = generating._draw(MODES["sample"].sheet(made, Given(), pictured=[], request=Request()))
+        sheet = generating._draw(MODES["sample"].sheet(made, Given(), request=Request()))
     assert "the sheet shows the first 3 of 5" in caplog.text
     alone = piano_rolls.draw([output.note_sequence for output in made[:3]], ["000", "001", "002"])
     assert sheet.tobytes() == alone.tobytes()

@@ -8,7 +8,7 @@ from helpers import AWKWARD, PNG, Reader, drum_beat, melody, tune, write_midi
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
-from lc_music_vae.showing import page
+from lc_music_vae.showing import index, page
 
 
 # Everything that could break out of a script element, an attribute, a URL or JSON.
@@ -190,7 +190,7 @@ def test_the_newest_are_shown_and_the_others_counted(three_runs, monkeypatch):
     monkeypatch.setattr(page, "_MAX_SHOWN", 4)
     assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1, 1, 2]
     assert "are shown here" not in (three_runs / "index.html").read_text(encoding="utf-8")
-    monkeypatch.setattr(page, "_MAX_MARKS", 10)
+    monkeypatch.setattr(index, "MAX_MARKS", 10)
     assert [len(run_["outputs"]) for run_ in shown(three_runs)] == [1]  # however long it is
 
 

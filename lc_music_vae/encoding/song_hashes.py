@@ -67,6 +67,16 @@ def _hashes(own: np.ndarray, first: np.ndarray) -> Sequence[np.ndarray]:
     return _mixed(_mixed(sums) + _WHOLE), _mixed(_mixed(of_sets - of_onsets) + _LESS_ONE)
 
 
+def hash_of_each_set(own: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Returns one hash for each set of onsets, uint64 [number of sets].
+
+    Args:
+        own: The onsets of the sets, one set after another, each once: int [n].
+        first: Index of the first onset of each set, ascending; none is empty.
+    """
+    return _mixed(np.add.reduceat(_mixed(own.astype(np.uint64)), first))
+
+
 def _mixed(x: np.ndarray) -> np.ndarray:
     """Returns a hash of each number, uint64, modulo 2^64.
 

@@ -5,11 +5,12 @@ Everything that can be checked without a model is checked before TensorFlow is i
 
 import logging
 import os
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional
 
 from lc_music_vae.checkpoints import model_files, run_dir
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.errors import InputError
+from lc_music_vae.generation import copies
 from lc_music_vae.generation import inputs as inputs_lib
 from lc_music_vae.generation.inputs import Given
 from lc_music_vae.generation.mode import Mode, Sheet
@@ -18,13 +19,11 @@ from lc_music_vae.music import examples
 from lc_music_vae.options import REDRAW, ModelSource, Options, Reading, Request, Sampling, Sound
 from lc_music_vae.showing import outputs, page
 from lc_music_vae.showing.audio import find_engine
-from lc_music_vae.showing.outputs import Output
 from lc_music_vae.system import results
 
 logger = logging.getLogger(__name__)
 
 _MAX_DRAWN = 400  # outputs on one sheet, which is then 18,000 pixels high
-_MAX_LINES = 16  # printed about single outputs; the index contains all of them
 
 
 def generate(
@@ -69,25 +68,24 @@ def generate(
     seed = _seed(sampling)
 
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
-    pictured: Sequence[Any] = []
     if given.songs and not mode.whole_songs:
-        given, pictured = _with_windows(given, found, reading, folder)
+        given = _with_windows(given, found, reading, folder)
 
     from lc_music_vae.trained_model import TrainedModel
 
     with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound, reading=reading) as model:
         made = mode.make(model, given, request, temperature=sampling.temperature, seed=seed)
-        made = _with_nearest(model, made)
-    drawn = _draw(mode.sheet(made, given, pictured=pictured, request=request))
+        made = copies.compared(model, made, given)
+    drawn = _draw(mode.sheet(made, given, request=request))
     settings: Dict[str, Any] = {
         "seed": seed,
         "temperature": sampling.temperature,
         "inputs": [one.name for one in inputs],
         **mode.settings(request),
     }
-    run = outputs.Run(found.config, mode.name, settings)
+    run = outputs.Run(found.config, mode.name, settings, given.bars)
     paths = outputs.write(folder, run, made, sheet=drawn, formats=formats)
-    _say(made)
+    copies.say(made)
     for path in paths[:-1]:
         results.logger.info(path)
     logger.info("wrote %d file%s", len(made), "" if len(made) == 1 else "s")
@@ -123,25 +121,16 @@ def _seed(sampling: Sampling) -> int:
     return seed
 
 
-def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> Any:
-    """Returns the inputs with their windows, and these windows as NoteSequences."""
+def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> Given:
+    """Returns the inputs with their windows."""
     from lc_music_vae import data
 
     converter = data.WindowConverter(found.music_vae, reading)
-    pairs = zip(given.songs, given.of_files())
+    pairs = list(zip(given.songs, given.of_files()))
     windows = [inputs_lib.pick_window(converter, *pair, config=found.config, folder=folder) for pair in pairs]
-    return given._replace(windows=windows), converter.heard(windows)
-
-
-def _with_nearest(model: Any, made: Sequence[Output]) -> List[Output]:
-    """Returns the outputs, each with its nearest training window if the run's folder is available."""
-    if not any(output.latent is not None for output in made):
-        return list(made)
-    found = model.nearest([output.note_sequence for output in made])
-    if found is None:
-        logger.info("how near these are to the songs that were trained on is known with --run_dir only")
-        return list(made)
-    return [output._replace(nearest=near) for output, near in zip(made, found)]
+    named = zip(windows, given.of_files(), converter.heard(windows))
+    bars = [outputs.Bars(inputs_lib.place_of(window, one), one.number, heard) for window, one, heard in named]
+    return given._replace(windows=windows, bars=bars)
 
 
 def _draw(sheet: Sheet) -> Any:
@@ -153,16 +142,3 @@ def _draw(sheet: Sheet) -> Any:
         logger.info("the sheet shows the first %d of %d", _MAX_DRAWN, len(sheet.sequences))
     columns = sheet.columns or piano_rolls.COLUMNS
     return piano_rolls.draw(sheet.sequences[:_MAX_DRAWN], sheet.titles[:_MAX_DRAWN], columns)
-
-
-def _say(made: Sequence[Output]) -> None:
-    """Logs the point and nearest training window of up to `_MAX_LINES` outputs, and warns of every copy."""
-    points = [(output, output.latent) for output in made if output.latent is not None]
-    for output, latent in points[:_MAX_LINES]:
-        near = output.nearest and "; %.0f %% like %s" % (100 * output.nearest.similarity, output.nearest.label())
-        results.logger.info("%s: --latent=%s%s", output.title, ",".join("%.2f" % x for x in latent), near or "")
-    if len(points) > _MAX_LINES:
-        logger.info("... and %d more, all in %s", len(points) - _MAX_LINES, page.INDEX)
-    for output, _ in points:
-        if output.nearest and output.nearest.copy:
-            logger.warning("%s is a copy, note for note: %s", output.title, output.nearest.label())

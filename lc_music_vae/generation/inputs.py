@@ -41,11 +41,13 @@ class Given(NamedTuple):
         inputs: The inputs that were given.
         songs: The songs of the inputs that are music files, in order.
         windows: The windows that were picked from these songs; empty if the mode takes whole songs.
+        bars: These windows as they are shown and played.
     """
 
     inputs: Sequence[Input] = ()
     songs: Sequence[examples.Song] = ()
     windows: Sequence[Any] = ()
+    bars: Sequence[outputs.Bars] = ()
 
     def of_files(self) -> List[Input]:
         """Returns the inputs that are music files."""
@@ -106,6 +108,11 @@ def _find_file(mode: str, number: int, path: Optional[str], bars: Optional[str],
         raise InputError("--input_bars_%d=%s: expected first and last bar, such as 5-6" % (number, bars))
     chosen = (int(match.group(1)), int(match.group(2))) if match else None
     return Input(os.path.basename(found[0]), number, found[0], chosen)
+
+
+def place_of(window: Any, given: Input) -> str:
+    """Returns which bars of which file a window is, such as "bars 5-6 of song.mid"."""
+    return "bars %d-%d of %s" % (window.first_bar + 1, window.last_bar + 1, given.name)
 
 
 def pick_window(converter: Any, song: examples.Song, given: Input, *, config: str, folder: str) -> Any:

@@ -85,16 +85,14 @@ class Mode:
         """
         raise TypeError("mode %s decodes no points" % self.name)
 
-    def residual(self, residuals: Sequence[Any], *, num_outputs: int, request: Request) -> Any:
-        """Returns what outputs keep of what the small latent leaves out of the inputs, [number of outputs, z_size].
+    def detail(self, num_outputs: int, request: Request) -> Any:
+        """Returns how much of what the small latent leaves out of each input is kept, [num_outputs, num_inputs].
 
         Args:
-            residuals: What it leaves out of each input; 0 of an input that is a point.
             num_outputs: Number of outputs, from `num_outputs`.
             request: What to generate.
         """
-        del residuals, num_outputs, request
-        return None
+        raise TypeError("mode %s takes no bars" % self.name)
 
     def titles(self, titles: List[str], given: Given) -> List[str]:
         """Returns the titles of the outputs; some modes add the names of the inputs."""
@@ -114,20 +112,23 @@ class Mode:
         num_outputs = self.num_outputs(request)
         ends, residuals = _ends(model, given)
         where, titles = self.points(model, ends, num_outputs=num_outputs, request=request, seed=seed)
-        residual = self.residual(residuals, num_outputs=num_outputs, request=request)
-        sequences = model.decode(where, temperature, residual=residual)
-        return [Output(*parts) for parts in zip(self.titles(titles, given), sequences, where)]
+        titles = self.titles(titles, given)
+        if not given.windows:
+            return [Output(*parts) for parts in zip(titles, model.decode(where, temperature), where)]
+        detail = self.detail(num_outputs, request)
+        sequences = model.decode(where, temperature, residual=detail @ residuals)
+        made = zip(titles, sequences, where, detail.tolist())
+        return [Output(title, sequence, point, detail=kept) for title, sequence, point, kept in made]
 
-    def sheet(self, made: Sequence[Output], given: Given, *, pictured: Sequence[Any], request: Request) -> Sheet:
+    def sheet(self, made: Sequence[Output], given: Given, *, request: Request) -> Sheet:
         """Returns the contents of the sheet.
 
         Args:
             made: The outputs.
             given: The inputs.
-            pictured: The windows that were given, as NoteSequences.
             request: What was asked for.
         """
-        del given, pictured, request
+        del given, request
         return Sheet([output.note_sequence for output in made], [output.title for output in made])
 
     def settings(self, request: Request) -> dict:
@@ -141,35 +142,38 @@ def numbered(n: int) -> List[str]:
     return ["%03d" % i for i in range(n)]
 
 
-def _ends(model: Any, given: Given) -> Tuple[List[Any], List[Any]]:
-    """Returns the inputs' points in the small latent, and what it leaves out of them; warns of inputs far from it."""
+def _ends(model: Any, given: Given) -> Tuple[List[Any], Any]:
+    """Returns the inputs' points in the small latent, and what it leaves out of them, [number of inputs, z_size].
+
+    Of an input that is a point, nothing is left out. Warns of inputs that are far from it.
+    """
     for one in given.inputs:
         if one.latent and len(one.latent) != model.encoded_z_size:
             raise InputError(
                 "%s: this model's latent has %d numbers, not %d" % (one.name, model.encoded_z_size, len(one.latent))
             )
-    means: Sequence[Any] = []
-    residuals: Sequence[Any] = []
-    if given.windows:
-        means, residuals = model.hear(given.windows)
-        distances = model.how_far(residuals)
-        for one, distance in zip(given.of_files(), [] if distances is None else distances):
-            if distance > _FAR:
-                logger.warning(
-                    "--input_midi_%d=%s lies far from the songs that were trained on (%.1f times their own distance): "
-                    "what keeps near to it is like it rather than like them",
-                    one.number,
-                    one.path,
-                    distance,
-                )
-    remaining = iter(zip(means, residuals))
-    ends = [(one.latent, 0.0) if one.latent else next(remaining) for one in given.inputs]
-    return [point for point, _ in ends], [residual for _, residual in ends]
+    if not given.windows:
+        return [one.latent for one in given.inputs], None
+    import numpy as np
+
+    means, residuals = model.hear(given.windows)
+    distances = model.how_far(residuals)
+    for one, distance in zip(given.of_files(), [] if distances is None else distances):
+        if distance > _FAR:
+            logger.warning(
+                "--input_midi_%d=%s lies far from the songs that were trained on (%.1f times their own distance): "
+                "what keeps near to it is like it rather than like them",
+                one.number,
+                one.path,
+                distance,
+            )
+    heard = iter(zip(means, residuals))
+    ends = [(one.latent, np.zeros_like(residuals[0])) if one.latent else next(heard) for one in given.inputs]
+    return [point for point, _ in ends], np.stack([residual for _, residual in ends])
 
 
-def with_given(sheet: Sheet, pictured: Sequence[Any], given: Given) -> Sheet:
+def with_given(sheet: Sheet, given: Given) -> Sheet:
     """Returns a sheet that begins with the first input's window and ends with the second's, where they are bars."""
-    windows = {one.number: (window, "given: " + one.name) for one, window in zip(given.of_files(), pictured)}
-    first, last = ([windows[number]] if number in windows else [] for number in (1, 2))
+    first, last = ([(b.note_sequence, "given: " + b.title) for b in given.bars if b.number == n] for n in (1, 2))
     rows = [*first, *zip(sheet.sequences, sheet.titles), *last]
     return sheet._replace(sequences=[sequence for sequence, _ in rows], titles=[title for _, title in rows])

@@ -17,7 +17,8 @@ from lc_music_vae.system import files
 INDEX = "index.json"
 _FORMAT = 1
 _MAX_TEXT, _MAX_NAME = 1000, 255
-_MAX_INPUTS, _MAX_DIMENSIONS, _MAX_BARS = 10, 10000, 10**6
+_MAX_INPUTS, _MAX_DIMENSIONS, _MAX_BARS, _MAX_SEMITONES = 10, 10000, 10**6, 127
+MAX_MARKS = 200_000  # notes and bars of all outputs on a page, and of anything in the index
 _NEEDED = object()  # instead of a default
 
 
@@ -68,8 +69,62 @@ def _is_file(ending: str) -> Callable[[Any], bool]:
     return is_file
 
 
+class Heard(NamedTuple):
+    """The sound of an output, or of bars that were given.
+
+    Attributes:
+        notes: For each note, in order: start and end in seconds, pitch, velocity, and whether it is a drum.
+        bars: The times in seconds at which bars begin, and at which the last bar ends.
+    """
+
+    notes: List[List[Any]]
+    bars: List[float]
+
+    def size(self) -> int:
+        """Returns the number of notes and bars."""
+        return len(self.notes) + len(self.bars)
+
+    def for_page(self) -> Dict[str, Any]:
+        """Returns what the page needs to show and play it."""
+        return {"notes": self.notes, "bars": self.bars, "seconds": self.bars[-1]}
+
+
+def is_heard(notes: Any, bars: Any) -> bool:
+    """Returns whether the values of a `Heard` are right."""
+    return (
+        isinstance(bars, list)
+        and 2 <= len(bars) <= MAX_MARKS
+        and all(map(_is_time, bars))
+        and _is_list(MAX_MARKS, lambda note: isinstance(note, list) and len(note) == 5 and _is_note(*note))(notes)
+    )
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e9
+
+
+def _is_note(start: Any, end: Any, pitch: Any, velocity: Any, is_drum: Any) -> bool:
+    times = _is_time(start) and _is_time(end)
+    return times and all(type(v) is int and 0 <= v <= 127 for v in (pitch, velocity)) and type(is_drum) is bool
+
+
+def _is_given(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_text(value.get("title"))
+        and _is_whole(1, _MAX_INPUTS)(value.get("number"))
+        and is_heard(value.get("notes"), value.get("bars"))
+    )
+
+
 def _is_nearest(value: Any) -> bool:
     return isinstance(value, dict) and all(is_right(value.get(name)) for name, is_right in _NEAREST.items())
+
+
+def _is_same_bar(value: Any) -> bool:
+    """Returns whether a value is the number of a bar, the name of a song, and the number of a bar in it."""
+    is_bar = _is_whole(1, _MAX_BARS)
+    return isinstance(value, list) and len(value) == 3 and _is_text(value[1]) and is_bar(value[0]) and is_bar(value[2])
 
 
 _NEAREST = {
@@ -77,6 +132,7 @@ _NEAREST = {
     "bars": lambda value: _is_list(2, _is_whole(1, _MAX_BARS))(value) and len(value) == 2,
     "similarity": _is_share,
     "copy": lambda value: type(value) is bool,
+    "semitones": lambda value: value is None or _is_whole(-_MAX_SEMITONES, _MAX_SEMITONES)(value),  # not in 0.1.0
 }
 _OUTPUT = {
     "file": _Field(_is_file(".mid"), "the name of a .mid file in this folder"),
@@ -84,6 +140,8 @@ _OUTPUT = {
     "latent": _Field(_is_list(_MAX_DIMENSIONS, _is_number), "numbers", None),
     "nearest": _Field(_is_nearest, "a song, its bars, a similarity and whether it is a copy", None),
     "audio": _Field(_is_file(".wav"), "the name of a .wav file in this folder", None),
+    "detail": _Field(_is_list(_MAX_INPUTS, _is_share), "numbers from 0 to 1", None),
+    "same_bars": _Field(_is_list(_MAX_DIMENSIONS, _is_same_bar), "bars, songs and their bars", None),
 }
 _RUN = {
     "mode": _Field(_is_text, "a text"),
@@ -96,6 +154,7 @@ _RUN = {
     "temperature": _Field(_is_number, "a number"),
     "outputs": _Field(lambda value: isinstance(value, list), "a list"),
     "inputs": _Field(_is_list(_MAX_INPUTS, _is_text), "names", ()),
+    "given": _Field(_is_list(_MAX_INPUTS, _is_given), "titles, numbers, notes and bars", ()),
     "similarity": _Field(_is_share, "a number from 0 to 1", None),
     "detail": _Field(lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1", None),
     "freedom": _Field(lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1", None),
@@ -131,6 +190,29 @@ def _known(record: Any) -> Dict[str, Any]:
     return {key: v for key, v in record._asdict().items() if v is not None or key not in record._field_defaults}
 
 
+class GivenRecord(NamedTuple):
+    """Bars that a run was given.
+
+    Attributes:
+        title: What they are, such as "bars 5-6 of song.mid".
+        number: Which input they are, from 1.
+        heard: Their sound.
+    """
+
+    title: str
+    number: int
+    heard: Heard
+
+    @classmethod
+    def read(cls, value: Dict[str, Any]) -> "GivenRecord":
+        """Returns the record in a checked value of the index."""
+        return cls(value["title"], value["number"], Heard(value["notes"], value["bars"]))
+
+    def to_json(self) -> Dict[str, Any]:
+        """Returns the record as the index has it."""
+        return {"title": self.title, "number": self.number, **self.heard._asdict()}
+
+
 class OutputRecord(NamedTuple):
     """An output in the index.
 
@@ -140,6 +222,8 @@ class OutputRecord(NamedTuple):
         latent: The point of the small latent that it was decoded from, if there is one.
         nearest: The training window that is nearest to it, as a dict of `nearness.Nearest`, if known.
         audio: Name of its sound file, if there is one.
+        detail: How much of what the small latent leaves out of each of the run's inputs is in it; None if nothing is.
+        same_bars: Its bars that are bars of songs, note for note: number of the bar, the song, and its bar there.
     """
 
     file: str
@@ -147,13 +231,15 @@ class OutputRecord(NamedTuple):
     latent: Optional[List[float]]
     nearest: Optional[Dict[str, Any]]
     audio: Optional[str] = None
+    detail: Optional[List[float]] = None
+    same_bars: Optional[Sequence[Any]] = None
 
     @classmethod
     def read(cls, value: Any, where: str, faults: List[str]) -> Optional["OutputRecord"]:
         """Returns the record in a value of the index, or None; adds to `faults` what of it is not right."""
         found = _read(_OUTPUT, value, where, faults)
         if found and found["nearest"]:
-            found["nearest"] = {name: found["nearest"][name] for name in _NEAREST}
+            found["nearest"] = {name: found["nearest"].get(name) for name in _NEAREST}
         return None if found is None else cls(**found)
 
     def to_json(self) -> Dict[str, Any]:
@@ -172,6 +258,7 @@ class RunRecord(NamedTuple):
         temperature: Softmax temperature of the decoder.
         outputs: Its outputs, in order.
         inputs: The inputs that it was made from.
+        given: The bars of these inputs that it was made from.
         similarity: The requested similarity to the inputs, if there was one.
         picture: Name of its sheet of piano rolls.
         detail: How much a reconstruction keeps of what the small latent leaves out: the value of `--detail`.
@@ -191,6 +278,7 @@ class RunRecord(NamedTuple):
     detail: Optional[float] = None
     freedom: Optional[float] = None
     copies: Optional[str] = None
+    given: Sequence[GivenRecord] = ()
 
     @classmethod
     def read(cls, value: Any, where: str, faults: List[str]) -> Optional["RunRecord"]:
@@ -200,11 +288,13 @@ class RunRecord(NamedTuple):
             return None
         listed = enumerate(found["outputs"], 1)
         outputs = [OutputRecord.read(output, "%s, output %d" % (where, i), faults) for i, output in listed]
-        return cls(**dict(found, outputs=[output for output in outputs if output]))
+        given = [GivenRecord.read(one) for one in found["given"]]
+        return cls(**dict(found, outputs=[output for output in outputs if output], given=given))
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the record as the index has it."""
-        return dict(_known(self), outputs=[output.to_json() for output in self.outputs])
+        outputs = [output.to_json() for output in self.outputs]
+        return dict(_known(self), outputs=outputs, given=[one.to_json() for one in self.given])
 
 
 def _content(folder: str) -> Dict[str, Any]:

@@ -30,12 +30,24 @@ class Output(NamedTuple):
         note_sequence: Its notes.
         latent: The point of the small latent that it was decoded from, if there is one.
         nearest: The `nearness.Nearest` training window, if known.
+        detail: How much of what the small latent leaves out of each input is in it; empty if nothing is.
+        same_bars: The `same_bars.SameBar`s of the training songs in it.
+        as_given: Whether it is nearly the bars of an input.
     """
 
     title: str
     note_sequence: Any
     latent: Optional[Sequence[float]] = None
     nearest: Optional[Any] = None
+    detail: Sequence[float] = ()
+    same_bars: Sequence[Any] = ()
+    as_given: bool = False
+
+    def place(self) -> str:
+        """Returns the flag that gives its music again; "" if its point alone does not, because it has detail."""
+        if self.latent is None or any(self.detail):
+            return ""
+        return "--latent=" + ",".join("%.2f" % x for x in self.latent)
 
 
 class Run(NamedTuple):
@@ -45,11 +57,27 @@ class Run(NamedTuple):
         config: Name in the registry.
         mode: The generate mode.
         settings: Other values of the run in its `index.RunRecord`.
+        given: The bars that it was given.
     """
 
     config: str
     mode: str
     settings: Dict[str, Any]
+    given: Sequence["Bars"] = ()
+
+
+class Bars(NamedTuple):
+    """Bars that a run was given.
+
+    Attributes:
+        title: What they are, such as "bars 5-6 of song.mid".
+        number: Which input they are, from 1.
+        note_sequence: Their notes.
+    """
+
+    title: str
+    number: int
+    note_sequence: Any
 
 
 class Format(NamedTuple):
@@ -123,6 +151,7 @@ def write(
             written=os.path.splitext(picture)[0][-_STAMP_LENGTH:],
             picture=os.path.basename(picture),
             outputs=[_record(output, path, formats) for output, path in zip(outputs, paths)],
+            given=[_given(bars) for bars in run.given],
             **run.settings,
         )
         with _alone_in(folder):
@@ -144,9 +173,23 @@ def _alone_in(folder: str) -> ContextManager[None]:
 
 def _record(output: Output, path: str, formats: Iterable[str]) -> index.OutputRecord:
     nearest = output.nearest and dict(output.nearest._asdict(), song=index.text(os.path.basename(output.nearest.song)))
-    latent = None if output.latent is None else [round(float(x), 4) for x in output.latent]
-    others = {name: os.path.basename(_beside(path, FORMATS[name])) for name in formats}
-    return index.OutputRecord(os.path.basename(path), index.text(output.title), latent, nearest, **others)
+    return index.OutputRecord(
+        os.path.basename(path),
+        index.text(output.title),
+        latent=None if output.latent is None else _rounded(output.latent),
+        nearest=nearest,
+        detail=_rounded(output.detail) if any(output.detail) else None,
+        same_bars=[(bar, index.text(os.path.basename(song)), of) for bar, song, of in output.same_bars] or None,
+        **{name: os.path.basename(_beside(path, FORMATS[name])) for name in formats},
+    )
+
+
+def _given(bars: Bars) -> index.GivenRecord:
+    return index.GivenRecord(index.text(bars.title), bars.number, page.heard(bars.note_sequence, bars.title))
+
+
+def _rounded(numbers: Iterable[float]) -> List[float]:
+    return [round(float(x), 4) for x in numbers]
 
 
 def _beside(path: str, other: Format) -> str:

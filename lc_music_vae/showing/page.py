@@ -17,7 +17,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import examples
 from lc_music_vae.showing import index
-from lc_music_vae.showing.index import INDEX, OutputRecord, RunRecord
+from lc_music_vae.showing.index import INDEX, Heard, OutputRecord, RunRecord
 from lc_music_vae.system import files
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,6 @@ _MARK = b'<meta name="generator" content="lc_music_vae">'
 _TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html")
 _DATA = re.compile(rb'<script type="application/json" id="runs">([^<]*)</script>')
 _MAX_SHOWN = 1000  # outputs; a browser draws them in less than a second
-_MAX_MARKS = 200_000  # notes and bars of all outputs
 _MAX_BARS = 5000  # of one output, of four quarters each
 _SAME = 0.004  # quarters that a last bar is longer by where times are rounded
 _MAX_PICTURES = 32 << 20  # bytes, of all pictures
@@ -48,18 +47,6 @@ _MIDI = _Kind("MIDI", re.compile(rb"MThd"), 4 << 20)
 _PNG = _Kind("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), 8 << 20)
 _WAV = _Kind("WAV", re.compile(rb"RIFF....WAVE", re.DOTALL), 4 << 30)
 _HEAD = 12
-
-
-class _Heard(NamedTuple):
-    """The sound of an output.
-
-    Attributes:
-        notes: For each note, in order: start and end in seconds, pitch, velocity, and whether it is a drum.
-        bars: The times in seconds at which bars begin, and at which the last bar ends.
-    """
-
-    notes: List[List[Any]]
-    bars: List[float]
 
 
 def check(folder: str) -> None:
@@ -114,7 +101,7 @@ class _Maker:
     def __init__(self, folder: str, played: Dict[str, Any], faults: List[str]):
         self._folder, self._played, self._faults = folder, played, faults
         self._known = _known(folder)
-        self._marks, self._pictures = _MAX_MARKS, _MAX_PICTURES
+        self._marks, self._pictures = index.MAX_MARKS, _MAX_PICTURES
         self._seconds = float(_MAX_SECONDS)
         self.looked_at = self.shown = self._faulty = 0
 
@@ -134,7 +121,9 @@ class _Maker:
                 self._faults.append(str(e))
         shown = dict(run._asdict(), date=re.sub(r"^(.{10})_(\d\d)(\d\d)\d\d$", r"\1 \2:\3", run.written))
         del shown["written"]
-        return dict(shown, outputs=outputs, picture=self._picture(run.picture) if outputs else None)
+        given = [dict(title=one.title, number=one.number, **one.heard.for_page()) for one in run.given]
+        self._marks -= sum(one.heard.size() for one in run.given)
+        return dict(shown, outputs=outputs, given=given, picture=self._picture(run.picture) if outputs else None)
 
     def _output(self, record: OutputRecord) -> List[Dict[str, Any]]:
         """Returns the page's data for an output; empty if its file no longer exists."""
@@ -142,16 +131,16 @@ class _Maker:
         if content is None:
             return []
         digest = hashlib.sha256(content).hexdigest()
-        heard = self._known.get(digest) or self._hear(record.file)
-        self._marks -= len(heard.notes) + len(heard.bars)
+        sound = self._known.get(digest) or self._hear(record.file)
+        self._marks -= sound.size()
         audio = self._if_right(record.audio, _WAV, whole=False)
         shown = dict(record._asdict(), audio=audio and record.audio, sha256=digest)
-        return [dict(shown, notes=heard.notes, bars=heard.bars, seconds=heard.bars[-1])]
+        return [dict(shown, **sound.for_page())]
 
-    def _hear(self, name: str) -> _Heard:
+    def _hear(self, name: str) -> Heard:
         path = os.path.join(self._folder, name)
         if name in self._played:
-            return _heard(self._played[name], path)
+            return heard(self._played[name], path)
         if self._seconds <= 0:
             raise InputError("%s: no time left to read it; it will be there the next time" % path)
         began = time.monotonic()
@@ -159,7 +148,7 @@ class _Maker:
             (song,) = examples.read(path)
         finally:
             self._seconds -= time.monotonic() - began
-        return _heard(song.note_sequence, path)
+        return heard(song.note_sequence, path)
 
     def _picture(self, name: Optional[str]) -> Optional[str]:
         """Returns a PNG as a data URI, or None if it no longer exists."""
@@ -202,8 +191,12 @@ class _Maker:
         return content
 
 
-def _heard(sequence: Any, path: str) -> _Heard:
-    """Returns the notes and bars of a NoteSequence for the page."""
+def heard(sequence: Any, path: str) -> Heard:
+    """Returns the notes and bars of a NoteSequence.
+
+    Raises:
+        InputError: It is longer than a song; `path` says which.
+    """
     from lc_music_vae.music.metre import bars_and_metres
     from lc_music_vae.music.style import QUARTERS_PER_BAR
     from lc_music_vae.music.tempo import TempoMap
@@ -215,10 +208,10 @@ def _heard(sequence: Any, path: str) -> _Heard:
     found, _ = bars_and_metres(sequence, tempo_map, max(end - _SAME, _SAME))
     bars = [round(float(s), 4) for s in tempo_map.seconds(found)]
     notes = [[round(n.start_time, 4), round(n.end_time, 4), n.pitch, n.velocity, n.is_drum] for n in sequence.notes]
-    return _Heard(sorted(notes), bars)
+    return Heard(sorted(notes), bars)
 
 
-def _known(folder: str) -> Dict[str, _Heard]:
+def _known(folder: str) -> Dict[str, Heard]:
     """Returns the existing page's data of MIDI files, by their SHA-256, because reading one takes a millisecond."""
     try:
         with files.opened(os.path.join(folder, PAGE), follow=False) as f:
@@ -226,26 +219,7 @@ def _known(folder: str) -> Dict[str, _Heard]:
         if data is None:
             return {}  # the page has no data
         outputs = [output for run in json.loads(data.group(1).decode("ascii")) for output in run["outputs"]]
-        found = {output["sha256"]: _Heard(output["notes"], output["bars"]) for output in outputs}
+        found = {output["sha256"]: Heard(output["notes"], output["bars"]) for output in outputs}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}  # the page was written by another version, or by hand
-    return {digest: heard for digest, heard in found.items() if _is_heard(heard)}
-
-
-def _is_heard(heard: _Heard) -> bool:
-    return (
-        isinstance(heard.notes, list)
-        and isinstance(heard.bars, list)
-        and 2 <= len(heard.bars) <= _MAX_MARKS
-        and all(map(_is_time, heard.bars))
-        and all(isinstance(note, list) and len(note) == 5 and _is_note(*note) for note in heard.notes)
-    )
-
-
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1e9
-
-
-def _is_note(start: Any, end: Any, pitch: Any, velocity: Any, is_drum: Any) -> bool:
-    times = _is_time(start) and _is_time(end)
-    return times and all(type(v) is int and 0 <= v <= 127 for v in (pitch, velocity)) and type(is_drum) is bool
+    return {digest: heard for digest, heard in found.items() if index.is_heard(*heard)}

@@ -26,16 +26,16 @@ class Interpolate(Mode):
         first, last = titles[0] + ": start, " + start.name, titles[-1] + ": end, " + end.name
         return [first, *titles[1:-1], last]
 
-    def residual(self, residuals, *, num_outputs, request):
-        """Returns a straight line from what the small latent leaves out of the one end to that of the other."""
+    def detail(self, num_outputs, request):
+        """Returns shares that go over from the one end to the other on a straight line."""
         import numpy as np
 
         from lc_music_vae.models import points
 
-        start, end = np.broadcast_arrays(*map(np.atleast_1d, residuals))
+        start, end = np.eye(2)
         return points.between(start, end, num_outputs)
 
-    def sheet(self, made, given, *, pictured, request):
+    def sheet(self, made, given, *, request):
         """Returns the interpolation between the two given windows."""
-        sheet = super().sheet(made, given, pictured=pictured, request=request)
-        return with_given(sheet, pictured, given)
+        sheet = super().sheet(made, given, request=request)
+        return with_given(sheet, given)

@@ -23,7 +23,7 @@ class Reconstruct(Mode):
         song = model.reconstruct(given.songs[0].note_sequence, temperature, detail=request.detail or 0.0)
         return [Output(given.inputs[0].name, song)]
 
-    def sheet(self, made, given, *, pictured, request):
+    def sheet(self, made, given, *, request):
         """Returns the song's tracks that were read, above their reconstruction."""
         song, again = given.songs[0].note_sequence, made[0].note_sequence
         heard = {note.instrument for note in again.notes}

@@ -23,18 +23,18 @@ class Similar(Mode):
         where = points.similar(np.array(ends[0]), num_outputs, self._similarity(request), seed=seed)
         return where, numbered(num_outputs)
 
-    def residual(self, residuals, *, num_outputs, request):
+    def detail(self, num_outputs, request):
         """Returns the share that variations of this similarity keep."""
         import numpy as np
 
         from lc_music_vae.models import points
 
-        return points.kept(self._similarity(request)) * np.tile(residuals[0], (num_outputs, 1))
+        return np.full([num_outputs, 1], points.kept(self._similarity(request)))
 
-    def sheet(self, made, given, *, pictured, request):
+    def sheet(self, made, given, *, request):
         """Returns the given window followed by its variations."""
-        sheet = super().sheet(made, given, pictured=pictured, request=request)
-        return with_given(sheet, pictured, given)
+        sheet = super().sheet(made, given, request=request)
+        return with_given(sheet, given)
 
     def settings(self, request):
         """Returns the similarity."""

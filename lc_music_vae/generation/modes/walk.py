@@ -21,7 +21,7 @@ class Walk(Mode):
         titles = ["knob %d: %.2f" % (i + 1, way[i, step, i]) for i in range(len(way)) for step in range(num_outputs)]
         return way.reshape(-1, model.encoded_z_size), titles
 
-    def sheet(self, made, given, *, pictured, request):
+    def sheet(self, made, given, *, request):
         """Returns one row of the sheet for each dimension."""
-        sheet = super().sheet(made, given, pictured=pictured, request=request)
+        sheet = super().sheet(made, given, request=request)
         return sheet._replace(columns=self.num_outputs(request))
