@@ -107,6 +107,7 @@ class WindowConverter:
         reading: How songs are read.
 
     Attributes:
+        music_vae: The name that was given.
         reading: The `reading` that was given.
         bars: Length of a window in bars of four quarters.
         quarters: Length of a window in quarters.
@@ -119,6 +120,7 @@ class WindowConverter:
     """
 
     def __init__(self, music_vae: str, reading: Reading = Reading()):
+        self.music_vae = music_vae
         self.reading = reading
         self._family = families.family_of(music_vae)
         self._facts = self._family.facts

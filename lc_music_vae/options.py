@@ -225,8 +225,13 @@ class Request(Options):
         None, "Start of an interpolation, the bars to vary, or the song to reconstruct."
     )
     input_midi_2: Optional[str] = option(None, "End of an interpolation.")
-    input_bars_1: Optional[str] = option(None, "Bars of --input_midi_1 to take, from 1, such as 5-6.")
+    input_bars_1: Optional[str] = option(
+        None, "Bars of --input_midi_1 to take, from 1, such as 5-6. Left out, those that are most like its others."
+    )
     input_bars_2: Optional[str] = option(None, "Bars of --input_midi_2 to take, from 1, such as 5-6.")
+    list_bars: bool = option(
+        False, "Write all bars that could be taken of the inputs, to hear and choose from, and nothing else."
+    )
     similarity: Optional[float] = option(
         None, "How near variations stay to the input: from 0, any bars of the songs, to 1. Left out, 0.8.", Limits(0, 1)
     )

@@ -188,29 +188,47 @@ def test_run_dir_alone_is_enough_and_nothing_is_overwritten(trained, script, tmp
     assert len(stamps) == 2
 
 
-def test_an_input_of_several_windows_is_written_out_and_each_candidate_works(trained, script, tmp_path):
-    song = write_midi(melody(tune(4)), tmp_path / "song.mid")
-    arguments = ["--run_dir=" + trained, "--mode=interpolate", "--output_dir=%s" % (tmp_path / "out"), "--seed=1"]
-    status, _, error = script("midime_generate", *arguments + ["--input_midi_1=" + song, "--input_midi_2=" + song])
-    assert status == 1
-    assert error.splitlines()[-1].startswith(
-        "midime_generate: error: --input_midi_1=%s holds 3 windows of 2 bars, now written as" % song
+def test_of_a_song_the_bars_most_like_its_others_are_taken_and_all_are_listed(trained, script, tmp_path):
+    """A tune A B A C: A is the bars that come again. What is listed are its bars, and each of its files works."""
+    a, b, c = tune(2, 0), tune(2, 1), tune(2, 2)
+    notes = [(8 * i + start, 8 * i + end, pitch) for i, part in enumerate((b, a, c, a)) for start, end, pitch in part]
+    song = write_midi(melody(notes), tmp_path / "song.mid")
+    model = ["--run_dir=" + trained, "--mode=interpolate", "--seed=1", "--num_outputs=2", "--temperature=0.01"]
+    ends = ["--input_midi_1=" + song, "--input_midi_2=" + EXAMPLE]
+    status, _, error = script("midime_generate", *model, *ends, "--output_dir=%s" % (tmp_path / "whole"))
+    assert status == 0, error
+    assert (
+        "bars 3-4 of song.mid stand for it: of its windows they are most like the others; --input_bars_1 takes" in error
     )
-    candidates = midi_in(tmp_path / "out")
-    assert [os.path.basename(p)[-14:] for p in candidates] == ["%03d-of-003.mid" % i for i in range(3)]
-    expected = [n for n in notes_of(song) if 2 <= n[0] < 6]
-    shifted = [(round(a - 2, 3), round(min(b - 2, 4), 3), pitch) for a, b, pitch in expected]
-    assert notes_of(candidates[1]) == shifted
-    outputs = {}
-    for how, ends in (
-        ("files", ["--input_midi_1=" + candidates[1], "--input_midi_2=" + candidates[2]]),
-        ("bars", ["--input_midi_1=" + song, "--input_bars_1=2-3", "--input_midi_2=" + song, "--input_bars_2=3-4"]),
-    ):
+    assert re.search(
+        r"bars \d+-\d+ of ode_to_joy.mid stand for it: .*--input_bars_2 takes others, --list_bars lists all", error
+    )
+    assert [one["title"] for one in index_of(tmp_path / "whole")["given"]][0] == "bars 3-4 of song.mid"
+
+    out = "--output_dir=%s" % (tmp_path / "listed")
+    flags = ["--run_dir=" + trained, "--mode=similar", "--list_bars", "--input_midi_1=" + song, out]
+    status, result, error = script("midime_generate", *flags)
+    assert (status, "seed" in error) == (0, False), error
+    run = index_of(tmp_path / "listed")
+    assert (run["mode"], len(run["outputs"])) == ("bars", 6)  # seven pairs of bars, of which A twice
+    files = {one["flag"]: str(tmp_path / "listed" / one["file"]) for one in run["outputs"]}
+    assert result.splitlines() == list(files.values())
+    assert [one["title"] for one in run["outputs"] if "stand" in one["title"]] == [
+        "bars 3-4 of song.mid, which stand for it"
+    ]
+    for flag, path in files.items():
+        first = 2 * (int(re.match(r"--input_bars_1=(\d+)-", flag).group(1)) - 1)
+        expected = [n for n in notes_of(song) if first <= n[0] < first + 4]
+        assert notes_of(path) == [(round(s - first, 3), round(min(e - first, 4), 3), p) for s, e, p in expected]
+
+    made = {}
+    for how, given in (("file", [files["--input_bars_1=5-6"]]), ("bars", [song, "--input_bars_1=5-6"])):
+        given[0] = "--input_midi_1=" + given[0]
         out = "--output_dir=%s" % (tmp_path / how)
-        status, _, error = script("midime_generate", *arguments[:2] + ["--seed=1", out, "--num_outputs=4"] + ends)
+        status, _, error = script("midime_generate", *model, ends[1], "--input_bars_2=1-2", *given, out)
         assert status == 0, error
-        outputs[how] = sha(tmp_path / how)
-    assert outputs["files"][:-1] == outputs["bars"][:-1]  # the pictures name the inputs
+        made[how] = sha(tmp_path / how)
+    assert made["file"][:-1] == made["bars"][:-1]  # the pictures name the inputs
 
 
 @pytest.mark.parametrize("name", ["midime_train", "midime_generate"])
@@ -335,7 +353,7 @@ GENERATE_ERRORS = [
     ),
     (
         ["{out}", "--mode=interpolate", "--input_midi_1={waltz}", "--input_midi_2={song}", "--metre=4/4"],
-        "--input_midi_1={waltz} holds no notes that config %s reads; left out by --metre=4/4: 3/4" % SMALL,
+        "--input_midi_1={waltz} holds no notes that cat-mel_2bar_small reads; left out by --metre=4/4: 3/4",
     ),
     (["{ends}", "--metre=3/4"], "should be one of <any|4/4>"),
     (["{ends}", "--input_bars_1=five"], "--input_bars_1=five: expected first and last bar, such as 5-6"),

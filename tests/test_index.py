@@ -236,9 +236,9 @@ def test_records_come_back_as_they_were(tmp_path):
         "similar",
         "lc",
         "2026-11-22_231500",
+        [first, index.OutputRecord("b.mid", "001", None, None, flag="--input_bars_1=1-2")],
         1,
         0.5,
-        [first, index.OutputRecord("b.mid", "001", None, None)],
         ["song.mid"],
         0.8,
         "a.png",
@@ -247,14 +247,14 @@ def test_records_come_back_as_they_were(tmp_path):
         "redraw",
         [index.GivenRecord("bars 1-2 of song.mid", 1, heard)],
     )
-    least = index.RunRecord("sample", "lc", "2026-11-22_231501", 2, 1, [])
+    least = index.RunRecord("sample", "lc", "2026-11-22_231501", [])
     for added in (whole, least):
         index.add(str(tmp_path), added)
     (first, second), faults = index.read(str(tmp_path))
     assert (first, second._replace(inputs=(), given=()), faults) == (whole, least, [])
     on_disk = files.read_json(str(tmp_path / "index.json"))["runs"]
     assert "audio" not in on_disk[0]["outputs"][1]
-    assert not {"similarity", "copies", "picture"} & set(on_disk[1])
+    assert not {"similarity", "copies", "picture", "seed", "temperature"} & set(on_disk[1])
     lines = (tmp_path / "index.json").read_text().splitlines()
     assert sum('"file"' in line for line in lines) == 2  # each on a line of its own
 

@@ -11,10 +11,12 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.checkpoints.shards import Row
 from lc_music_vae.encoding.latents import Latents
+from lc_music_vae.generation import bars as picking
 from lc_music_vae.generation import inputs
 from lc_music_vae.music import examples
 from lc_music_vae.music.examples import Song
 from lc_music_vae.music.style import Style
+from lc_music_vae.options import Reading
 from lc_music_vae.showing import page
 from lc_music_vae.training import report
 
@@ -126,7 +128,7 @@ def test_bars_of_a_jig_are_given_as_they_are_counted():
 
     def pick(bars):
         given = inputs.Input("jig", 1, JIG, bars)
-        return inputs.pick_window(CONVERTER, song, given, config=SMALL, folder=os.devnull)
+        return picking.pick(CONVERTER, song, given)
 
     window = pick((3, 4))
     assert (window.first_bar, window.last_bar) == (2, 3)
@@ -134,13 +136,14 @@ def test_bars_of_a_jig_are_given_as_they_are_counted():
         assert one_line(pick, bars) == "input_bars_1=3-%d: one window is bars 3-4 there" % bars[1]
 
 
-def test_a_jig_of_more_windows_says_how_long_they_are(tmp_path):
-    given = inputs.Input("jig", 1, JIG)
-    song = next(examples.read(JIG))
-    said = one_line(inputs.pick_window, CONVERTER, song, given, config=SMALL, folder=str(tmp_path))
-    assert "windows of 2 bars, now written as" in said
-    (again,) = examples.read(str(sorted(tmp_path.glob("*.mid"))[0]))
-    assert [(s.numerator, s.denominator) for s in again.note_sequence.time_signatures] == [(6, 8)]
+def test_the_bars_of_a_jig_are_listed_as_they_are_counted():
+    given = inputs.Given([inputs.Input("jig", 1, JIG)], [next(examples.read(JIG))])
+    listed = picking.listed(given, "cat-mel_2bar_small", Reading())
+    assert len(listed) > 10
+    assert [one.flag for one in listed[:2]] == ["--input_bars_1=1-2", "--input_bars_1=2-3"]
+    for one in listed:
+        assert [(s.numerator, s.denominator) for s in one.note_sequence.time_signatures] == [(6, 8)]
+        assert one.note_sequence.total_time == 3  # six quarters at magenta's tempo
 
 
 def test_every_song_that_is_not_in_4_4_is_said_once_within_a_screen(caplog):

@@ -27,15 +27,16 @@ VALUES = {
     "copies": "allow",
     "melody_track": "all",
     "metre": "4/4",
+    "list_bars": True,
 }
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
 TAKEN = {
     "sample": _DECODED | {"latent", "copies", "freedom"},
     "interpolate": (_DECODED | _READ)
-    | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2"},
+    | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2", "list_bars"},
     "reconstruct": _READ | {"input_midi_1", "detail"},
-    "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity"},
+    "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars"},
     "walk": _DECODED | {"latent"},
 }
 

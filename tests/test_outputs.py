@@ -38,7 +38,7 @@ def index_of(folder):
 
 
 def test_an_output_may_be_no_point_and_near_to_nothing():
-    assert outputs.Output("x", None) == ("x", None, None, None, (), (), False)
+    assert outputs.Output("x", None) == ("x", None, None, None, (), (), False, None)
 
 
 def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
@@ -69,11 +69,6 @@ def test_names_are_magentas_and_a_second_later_where_anything_of_that_name_is(tm
     for stamp in (third, fourth):
         names = ["%s-000-of-002.mid", "%s-001-of-002.mid", "%s.png"]
         assert write(folder) == [stem + name % stamp for name in names]
-
-
-def test_one_name_for_all_of_a_run():
-    assert outputs.pattern(["a/x_1-000-of-012.mid", "a/x_1-001-of-012.mid"]) == "a/x_1-*-of-012.mid"
-    assert outputs.pattern(["a/x_1-000-of-001.mid"]) == "a/x_1-000-of-001.mid"
 
 
 def test_a_folder_that_cannot_be_made_or_written_to(tmp_path, monkeypatch):
@@ -233,17 +228,24 @@ def test_a_sheet_shows_so_many_outputs_and_says_so(monkeypatch, caplog):
     assert sheet.tobytes() == alone.tobytes()
 
 
+def written(folder, sequences):
+    """The paths of sequences that are written with some picture."""
+    run = outputs.Run("lc-cat-mel_2bar_small", "sample", {})
+    made = [outputs.Output("x", sequence) for sequence in sequences]
+    return outputs.write(folder, run, made, sheet=Image.new("L", (2, 2)))
+
+
 @pytest.mark.faults("what no MIDI file can say")
 @pytest.mark.parametrize("qpm", [3, 99999999, 0, float("nan")])
 def test_a_tempo_that_midi_does_not_have_is_one_line_and_nothing_is_written(tmp_path, qpm):
     notes = melody(tune(2))
     notes.tempos[0].qpm = qpm
     with pytest.raises(InputError, match=re.escape("a tempo of %g quarters a minute cannot be written" % qpm)):
-        outputs.write_midi([melody(tune(2)), notes], str(tmp_path), "x")
+        written(str(tmp_path), [melody(tune(2)), notes])
     assert os.listdir(str(tmp_path)) == []
 
 
 @pytest.mark.parametrize("qpm", [outputs._MIN_QPM, 10, 1000, outputs._MAX_QPM])
 def test_every_other_tempo_comes_back(tmp_path, qpm):
-    (path,) = outputs.write_midi([melody([(0, 1, 60)], qpm=qpm)], str(tmp_path), "x")
+    path, _ = written(str(tmp_path), [melody([(0, 1, 60)], qpm=qpm)])
     assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == pytest.approx(qpm, rel=1e-3)

@@ -5,7 +5,7 @@ Everything that can be checked without a model is checked before TensorFlow is i
 
 import logging
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from lc_music_vae.checkpoints import model_files, run_dir
 from lc_music_vae.checkpoints.model_files import ModelFiles
@@ -19,6 +19,7 @@ from lc_music_vae.music import examples
 from lc_music_vae.options import REDRAW, ModelSource, Options, Reading, Request, Sampling, Sound
 from lc_music_vae.showing import outputs, page
 from lc_music_vae.showing.audio import find_engine
+from lc_music_vae.showing.outputs import Output
 from lc_music_vae.system import results
 
 logger = logging.getLogger(__name__)
@@ -65,18 +66,22 @@ def generate(
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
         output_dir = run_dir.at(source.run_dir).generated
     folder = outputs.make_folder(output_dir)
-    seed = _seed(sampling)
-
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
     if given.songs and not mode.whole_songs:
-        given = _with_windows(given, found, reading, folder)
+        from lc_music_vae.generation import bars
 
+        if request.list_bars:
+            candidates = bars.listed(given, found.music_vae, reading)
+            run = outputs.Run(found.config, "bars", {"inputs": [one.name for one in inputs]})
+            return _write(folder, run, candidates, sheet=Sheet.of(candidates), formats=formats)
+        given = bars.with_windows(given, found.music_vae, reading)
+
+    seed = _seed(sampling)
     from lc_music_vae.trained_model import TrainedModel
 
     with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound, reading=reading) as model:
         made = mode.make(model, given, request, temperature=sampling.temperature, seed=seed)
         made = copies.compared(model, made, given)
-    drawn = _draw(mode.sheet(made, given, request=request))
     settings: Dict[str, Any] = {
         "seed": seed,
         "temperature": sampling.temperature,
@@ -84,7 +89,14 @@ def generate(
         **mode.settings(request),
     }
     run = outputs.Run(found.config, mode.name, settings, given.bars)
-    paths = outputs.write(folder, run, made, sheet=drawn, formats=formats)
+    return _write(folder, run, made, sheet=mode.sheet(made, given, request=request), formats=formats)
+
+
+def _write(
+    folder: str, run: outputs.Run, made: Sequence[Output], *, sheet: Sheet, formats: Dict[str, Any]
+) -> List[str]:
+    """Writes what was made, says what was written, and returns the paths."""
+    paths = outputs.write(folder, run, made, sheet=_draw(sheet), formats=formats)
     copies.say(made)
     for path in paths[:-1]:
         results.logger.info(path)
@@ -119,18 +131,6 @@ def _seed(sampling: Sampling) -> int:
     seed = int.from_bytes(os.urandom(4), "little")
     logger.info("--seed=%d", seed)
     return seed
-
-
-def _with_windows(given: Given, found: Any, reading: Reading, folder: str) -> Given:
-    """Returns the inputs with their windows."""
-    from lc_music_vae import data
-
-    converter = data.WindowConverter(found.music_vae, reading)
-    pairs = list(zip(given.songs, given.of_files()))
-    windows = [inputs_lib.pick_window(converter, *pair, config=found.config, folder=folder) for pair in pairs]
-    named = zip(windows, given.of_files(), converter.heard(windows))
-    bars = [outputs.Bars(inputs_lib.place_of(window, one), one.number, heard) for window, one, heard in named]
-    return given._replace(windows=windows, bars=bars)
 
 
 def _draw(sheet: Sheet) -> Any:

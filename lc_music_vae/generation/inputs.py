@@ -73,9 +73,11 @@ def find(request: Request, num_inputs: int, num_latents: int) -> List[Input]:
             raise InputError("give either --input_midi_%d or %s" % (number, flag))
         if latent:
             found.append(Input("%s=%s" % (flag, latent), number, latent=_parse_latent(flag, latent)))
-        elif number <= num_inputs:
+        elif number <= num_inputs and (path or not request.list_bars):
             instead = ", or " + flag if num_latents else ""
             found.append(_find_file(request.mode, number, path, bars, instead))
+    if request.list_bars and not any(one.path for one in found):
+        raise InputError("--list_bars: give --input_midi_1 too, the song whose bars are to be listed")
     return found
 
 
@@ -108,63 +110,3 @@ def _find_file(mode: str, number: int, path: Optional[str], bars: Optional[str],
         raise InputError("--input_bars_%d=%s: expected first and last bar, such as 5-6" % (number, bars))
     chosen = (int(match.group(1)), int(match.group(2))) if match else None
     return Input(os.path.basename(found[0]), number, found[0], chosen)
-
-
-def place_of(window: Any, given: Input) -> str:
-    """Returns which bars of which file a window is, such as "bars 5-6 of song.mid"."""
-    return "bars %d-%d of %s" % (window.first_bar + 1, window.last_bar + 1, given.name)
-
-
-def pick_window(converter: Any, song: examples.Song, given: Input, *, config: str, folder: str) -> Any:
-    """Returns the window of an input: its only window, or the one at the given bars.
-
-    Raises:
-        InputError: The input has no window, or several. If it has several, they are written to `folder` for the user
-            to choose from.
-    """
-    score = converter.score(song)
-    flag = "--input_midi_%d" % given.number
-    if given.bars is not None:
-        return _window_at(converter, score, given.bars, given.number)
-    candidates = converter.candidates(score)
-    if not candidates:
-        said = "%s=%s holds no notes that config %s reads" % (flag, song.name, config)
-        raise InputError("; ".join((said,) + score.remarks))
-    if len(candidates) == 1:
-        if score.remarks:
-            logger.info("%s: %s", score.name, score.how_it_is_read())
-        return candidates[0]
-    paths = outputs.write_midi(converter.heard(candidates), folder, "%s_input%d-extractions" % (config, given.number))
-    for path, window in zip(paths, candidates):
-        place = os.path.basename(path), window.track, window.first_bar + 1, window.last_bar + 1
-        logger.info("%s: track %d, bars %d-%d", *place)
-    example = candidates[0].first_bar + 1, candidates[0].last_bar + 1
-    raise InputError(
-        "%s=%s holds %d windows of %s, now written as %s; give one, or its bars, as in --input_bars_%d=%d-%d"
-        % (
-            flag,
-            song.name,
-            len(candidates),
-            candidates[0].length_in_words(),
-            outputs.pattern(paths),
-            given.number,
-            *example,
-        )
-    )
-
-
-def _window_at(converter: Any, score: Any, bars: Bars, number: int) -> Any:
-    text = "--input_bars_%d=%d-%d" % (number, *bars)
-    num_bars = len(score.bars) - 1
-    if bars[0] > num_bars:
-        raise InputError("%s: %s has %d bars" % (text, score.name, num_bars))
-    expected = bars[0], converter.last_bar(score, bars[0] - 1) + 1
-    if bars != expected:
-        raise InputError("%s: one window is bars %d-%d there" % (text, *expected))
-    for track in score.tracks:
-        window = converter.window(score, track, bars[0] - 1)
-        if window is not None:
-            logger.info("%s: bars %d-%d of %s", score.name, *bars, score._replace(tracks=(track,)).how_it_is_read())
-            return window
-    said = "%s: no note of %s starts in these bars" % (text, score.name)
-    raise InputError("; ".join((said,) + score.remarks))

@@ -22,6 +22,11 @@ class Sheet(NamedTuple):
     columns: Optional[int] = None
     is_score: bool = False
 
+    @classmethod
+    def of(cls, made: Sequence[Output]) -> "Sheet":
+        """Returns the sheet that shows outputs one after another."""
+        return cls([output.note_sequence for output in made], [output.title for output in made])
+
 
 class Mode:
     """A way to make music with a trained model.
@@ -53,6 +58,7 @@ class Mode:
         names += [] if self.whole_songs else ["input_bars_%d" % i for i in numbers]
         names += ["latent", "latent_2"][: self.num_latents]
         names += ["melody_track", "metre"] if self.num_inputs else []
+        names += ["list_bars"] if self.num_inputs and not self.whole_songs else []
         return self.options.union(names)
 
     def num_outputs(self, request: Request) -> int:
@@ -129,7 +135,7 @@ class Mode:
             request: What was asked for.
         """
         del given, request
-        return Sheet([output.note_sequence for output in made], [output.title for output in made])
+        return Sheet.of(made)
 
     def settings(self, request: Request) -> dict:
         """Returns the settings of this mode that the index records in addition to those of all modes."""

@@ -141,6 +141,7 @@ _OUTPUT = {
     "nearest": _Field(_is_nearest, "a song, its bars, a similarity and whether it is a copy", None),
     "audio": _Field(_is_file(".wav"), "the name of a .wav file in this folder", None),
     "detail": _Field(_is_list(_MAX_INPUTS, _is_share), "numbers from 0 to 1", None),
+    "flag": _Field(_is_text, "a text", None),
     "same_bars": _Field(_is_list(_MAX_DIMENSIONS, _is_same_bar), "bars, songs and their bars", None),
 }
 _RUN = {
@@ -150,8 +151,8 @@ _RUN = {
         lambda value: isinstance(value, str) and re.match(r"[0-9]{4}(-[0-9]{2}){2}_[0-9]{6}\Z", value) is not None,
         "a time as in 2026-11-22_231500",
     ),
-    "seed": _Field(_is_whole(0, 2**32 - 1), "a whole number from 0 to 4294967295"),
-    "temperature": _Field(_is_number, "a number"),
+    "seed": _Field(_is_whole(0, 2**32 - 1), "a whole number from 0 to 4294967295", None),
+    "temperature": _Field(_is_number, "a number", None),
     "outputs": _Field(lambda value: isinstance(value, list), "a list"),
     "inputs": _Field(_is_list(_MAX_INPUTS, _is_text), "names", ()),
     "given": _Field(_is_list(_MAX_INPUTS, _is_given), "titles, numbers, notes and bars", ()),
@@ -224,6 +225,7 @@ class OutputRecord(NamedTuple):
         audio: Name of its sound file, if there is one.
         detail: How much of what the small latent leaves out of each of the run's inputs is in it; None if nothing is.
         same_bars: Its bars that are bars of songs, note for note: number of the bar, the song, and its bar there.
+        flag: The flag that takes these bars, if they are bars to choose from.
     """
 
     file: str
@@ -233,6 +235,7 @@ class OutputRecord(NamedTuple):
     audio: Optional[str] = None
     detail: Optional[List[float]] = None
     same_bars: Optional[Sequence[Any]] = None
+    flag: Optional[str] = None
 
     @classmethod
     def read(cls, value: Any, where: str, faults: List[str]) -> Optional["OutputRecord"]:
@@ -254,9 +257,9 @@ class RunRecord(NamedTuple):
         mode: The generate mode.
         config: Name in the registry.
         written: Time of writing, as in the names of its files.
-        seed: Seed of all its random numbers.
-        temperature: Softmax temperature of the decoder.
         outputs: Its outputs, in order.
+        seed: Seed of all its random numbers, if it has any.
+        temperature: Softmax temperature of the decoder, if anything was decoded.
         inputs: The inputs that it was made from.
         given: The bars of these inputs that it was made from.
         similarity: The requested similarity to the inputs, if there was one.
@@ -269,9 +272,9 @@ class RunRecord(NamedTuple):
     mode: str
     config: str
     written: str
-    seed: int
-    temperature: float
     outputs: Sequence[OutputRecord]
+    seed: Optional[int] = None
+    temperature: Optional[float] = None
     inputs: Sequence[str] = ()
     similarity: Optional[float] = None
     picture: Optional[str] = None

@@ -8,7 +8,6 @@ import contextlib
 import io
 import logging
 import os
-import re
 import time
 from typing import Any, Callable, ContextManager, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -33,6 +32,7 @@ class Output(NamedTuple):
         detail: How much of what the small latent leaves out of each input is in it; empty if nothing is.
         same_bars: The `same_bars.SameBar`s of the training songs in it.
         as_given: Whether it is nearly the bars of an input.
+        flag: The flag that takes these bars, if they are bars to choose from.
     """
 
     title: str
@@ -42,6 +42,7 @@ class Output(NamedTuple):
     detail: Sequence[float] = ()
     same_bars: Sequence[Any] = ()
     as_given: bool = False
+    flag: Optional[str] = None
 
     def place(self) -> str:
         """Returns the flag that gives its music again; "" if its point alone does not, because it has detail."""
@@ -179,6 +180,7 @@ def _record(output: Output, path: str, formats: Iterable[str]) -> index.OutputRe
         latent=None if output.latent is None else _rounded(output.latent),
         nearest=nearest,
         detail=_rounded(output.detail) if any(output.detail) else None,
+        flag=output.flag,
         same_bars=[(bar, index.text(os.path.basename(song)), of) for bar, song, of in output.same_bars] or None,
         **{name: os.path.basename(_beside(path, FORMATS[name])) for name in formats},
     )
@@ -197,17 +199,14 @@ def _beside(path: str, other: Format) -> str:
     return os.path.splitext(path)[0] + other.ending
 
 
-def write_midi(sequences: Sequence[Any], folder: str, stem: str) -> List[str]:
-    """Writes MIDI files with Magenta's file names, all or none, and returns their paths.
+def _create(sequences: Sequence[Any], folder: str, stem: str, png: bytes) -> List[str]:
+    """Writes MIDI files with Magenta's file names, and their picture, all or none; returns their paths.
+
+    Uses a time one second later if a file with one of the names exists.
 
     Raises:
         InputError: They cannot be written, or MIDI cannot represent one of them.
     """
-    return _create(sequences, folder, stem)
-
-
-def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[bytes] = None) -> List[str]:
-    """Writes MIDI files and their picture. Uses a time one second later if a file with one of the names exists."""
     contents = [_midi(sequence) for sequence in sequences]
     n = len(contents)
     now = time.time()
@@ -215,8 +214,7 @@ def _create(sequences: Sequence[Any], folder: str, stem: str, png: Optional[byte
         stamped = "%s_%s" % (os.path.join(folder, stem), time.strftime(_STAMP, time.localtime(now)))
         paths = ["%s-%03d-of-%03d.mid" % (stamped, i, n) for i in range(n)]
         new = dict(zip(paths, contents))
-        if png is not None:
-            new[stamped + ".png"] = png
+        new[stamped + ".png"] = png
         others = [_beside(path, other) for other in FORMATS.values() for path in paths]
         if not any(map(os.path.exists, [*new, *others])):
             # Another command may take one of the names at the same moment.
@@ -242,8 +240,3 @@ def _midi(sequence: Any) -> bytes:
     written = io.BytesIO()  # note_seq's own function does not close the file itself
     note_seq.note_sequence_to_pretty_midi(sequence).write(written)
     return written.getvalue()
-
-
-def pattern(paths: Sequence[str]) -> str:
-    """Returns one name for all of a run's MIDI files."""
-    return paths[0] if len(paths) == 1 else re.sub(r"-000-of-(\d+)\.mid$", r"-*-of-\1.mid", paths[0])
