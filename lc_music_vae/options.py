@@ -246,6 +246,11 @@ class Request(Options):
         "A point of the small latent, such as 0.3,-1,0,2: to sample at, to walk around, or in place of --input_midi_1.",
     )
     latent_2: Optional[str] = option(None, "The same, in place of --input_midi_2.")
+    dimensions: Optional[str] = option(
+        None,
+        "Dimensions of the small latent to walk along, from 1, such as 2,1, or all. Left out, those that change "
+        "something, in order of their effect.",
+    )
     num_outputs: Optional[int] = option(
         None,
         "Samples or variations, or steps of an interpolation or of each dimension's walk, both ends included. Left "

@@ -496,6 +496,14 @@ class TrainedModel:
         where = points.similar(means[0], n, similarity, seed=self._seed, first=self._draw(n))
         return self.decode(where, temperature, residual=points.kept(similarity) * residuals)
 
+    def effects(self) -> np.ndarray:
+        """Returns how far each dimension of the small latent moves MusicVAE's z over what the songs cover.
+
+        Returns:
+            float [encoded_z_size]; see `points.effects`.
+        """
+        return points.effects(self.small.decode, low=self.low, high=self.high)
+
     def walk(self, num_steps: int, temperature: float = 0.5) -> List[Music]:
         """Moves each dimension of the small latent over what the songs cover, with the others at the songs' mean.
 

@@ -55,6 +55,26 @@ def test_free_ends_before_balanced(quick, tmp_path):
     assert run_dir_lib.at(str(tmp_path / "balanced")).latest()[1] > 8
 
 
+def test_dimensions_that_change_nothing_are_named(tmp_path, caplog):
+    """Of sixteen dimensions most collapse: those that move z least on their way."""
+    run_dir = str(tmp_path / "run")
+    with caplog.at_level("INFO"):
+        train(run_dir, num_steps=300, hparams="encoded_z_size=16")
+    (said,) = [m for m in caplog.messages if "change hardly anything" in m]
+    found = re.match(
+        r"of the small latent's 16 dimensions, these change hardly anything: ([\d, ]+); encoded_z_size=(\d+)", said
+    )
+    dead = [int(number) - 1 for number in found.group(1).split(", ")]
+    assert len(dead) + int(found.group(2)) == 16
+    with lc_music_vae.TrainedModel(run_dir) as model:
+        moved = []
+        for dimension in range(16):
+            ends = np.tile((model.low + model.high) / 2, (2, 1))
+            ends[:, dimension] = model.low[dimension], model.high[dimension]
+            moved.append(np.linalg.norm(np.subtract(*model.small.decode(ends))))
+    assert sorted(np.argsort(moved)[: len(dead)]) == dead
+
+
 def test_run_json_says_where_songs_begin_and_end(tmp_path):
     """Walks go from there to there: the posteriors' means, less and plus their scales."""
     run_dir = str(tmp_path / "run")

@@ -28,6 +28,7 @@ VALUES = {
     "melody_track": "all",
     "metre": "4/4",
     "list_bars": True,
+    "dimensions": "2,1",
 }
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
@@ -37,7 +38,7 @@ TAKEN = {
     | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2", "list_bars"},
     "reconstruct": _READ | {"input_midi_1", "detail"},
     "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars"},
-    "walk": _DECODED | {"latent"},
+    "walk": _DECODED | {"latent", "dimensions"},
 }
 
 
@@ -59,6 +60,9 @@ class FourNumbers:
     def hear(self, windows):
         """Of a window, itself: four numbers that are its point, and five that the small latent leaves out."""
         return np.array([w[:4] for w in windows]), np.array([w[4:] for w in windows])
+
+    def effects(self):
+        return np.array([5.0, 4.0, 3.0, 2.0])
 
     def how_far(self, residuals):
         return np.abs(residuals).max(axis=1)
@@ -239,6 +243,22 @@ def test_a_walk_is_a_row_a_dimension_about_the_songs_mean_or_a_point():
     )
     _, where = made("walk", (1, 1, 1, 1), num_outputs=2)
     np.testing.assert_array_equal(where[2], [1, -1, 1, 1])
+
+
+def test_a_walk_goes_by_effect_and_leaves_out_what_has_none_unless_asked(monkeypatch, caplog):
+    monkeypatch.setattr(FourNumbers, "effects", lambda self: np.array([0.1, 4.0, 0.6, 5.0]))
+    with caplog.at_level("INFO"):
+        titles, where = made("walk", num_outputs=2)
+    assert titles == ["knob 4: -3.00", "knob 4: 3.00", "knob 2: -1.00", "knob 2: 2.00"]
+    np.testing.assert_array_equal(where[0], [0.1, -0.2, 0.3, -3])
+    assert caplog.messages == ["left out, as they change hardly anything: knobs 1, 3; --dimensions=all shows them"]
+    titles, _ = made("walk", num_outputs=2, dimensions="all")
+    assert [title[:6] for title in titles[::2]] == ["knob 1", "knob 2", "knob 3", "knob 4"]
+    titles, _ = made("walk", num_outputs=2, dimensions="3,1")
+    assert [title[:6] for title in titles[::2]] == ["knob 3", "knob 1"]
+    for wrong in ("5", "0", "1,", "x"):
+        said = "dimensions=%s: expected all, or numbers from 1 to 4, such as 2,1" % wrong
+        assert one_line(made, "walk", dimensions=wrong) == said
 
 
 def test_a_point_of_another_size_is_refused():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lc_music_vae.models import points
 from lc_music_vae.models.points import between, kept, prior_samples, similar, slerp, walk
 
 
@@ -88,3 +89,19 @@ def test_walk_moves_one_dimension_at_a_time():
         np.testing.assert_allclose(way[dimension, :, dimension], np.linspace(low[dimension], high[dimension], 5))
         others = [i for i in range(3) if i != dimension]
         np.testing.assert_array_equal(way[dimension][:, others], np.tile(center[others], (5, 1)))
+
+
+def test_dimensions_are_walked_in_the_order_given():
+    way = points.walk(np.zeros(3), 2, low=np.array([-1.0, -2, -3]), high=np.array([1.0, 2, 3]), dimensions=[2, 0])
+    np.testing.assert_array_equal(way, [[[0, 0, -3], [0, 0, 3]], [[-1, 0, 0], [1, 0, 0]]])
+
+
+def test_effects_are_distances_in_z_and_what_moves_little_is_left_out():
+    """A linear decoder: dimension i moves z by the length of its column times the way it goes."""
+    columns = np.array([[3.0, 4, 0], [0, 0, 0.1], [0, 0, 8], [0.3, 0.4, 0]])
+    low, high = np.array([-1.0, -1, 0, -1]), np.array([1.0, 1, 1, 0.6])
+    effects = points.effects(lambda y: y @ columns, low=low, high=high)
+    np.testing.assert_allclose(effects, [10, 0.2, 8, 0.8], atol=1e-12)
+    assert points.moving(effects) == [0, 2]
+    assert points.moving(np.array([1.0, 0.15, 4.0, 0.59, 0.61])) == [2, 0, 4]
+    assert points.moving(np.array([0.4, 0.45, 0.3])) == []

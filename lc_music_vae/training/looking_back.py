@@ -1,5 +1,6 @@
 """What a training ends with: its picture, where its songs are in the small latent, and the score of held-out bars."""
 
+import logging
 from typing import Optional, Sequence, Tuple
 
 import numpy as np
@@ -9,12 +10,14 @@ from lc_music_vae.checkpoints import finding, run_json
 from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.encoding import latents
 from lc_music_vae.encoding.latents import Latents
-from lc_music_vae.models.points import prior_samples
+from lc_music_vae.models import points
 from lc_music_vae.models.prior import PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.system import files, results
 from lc_music_vae.training import drawing, summaries
 from lc_music_vae.training import score as scoring
+
+logger = logging.getLogger(__name__)
 
 _MAX_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
 
@@ -41,17 +44,31 @@ def look_back(
         unseen = latents.own_key(held_out.shards, _MAX_ON_MAP)
         score = scoring.score(prior.log_prob, unseen, found.shards).record()
         results.logger.info("the bars that were kept out are %s", scoring.in_words(score))
+    center, low, high = _span(means, scales)
+    _say_dead(points.effects(small.decode, low=low, high=high))
     small.close()
     labels = [str(record["first_bar"] + 1) for record in windows.records]
-    samples = prior_samples(8, small.encoded_z_size, 0)
+    samples = points.prior_samples(8, small.encoded_z_size, 0)
     curves = summaries.read_scalars(folder.train)
     sheet = drawing.training(curves, means=means, scales=scales, labels=labels, samples=samples, score=score)
     with files.replacing(folder.picture) as temporary:
         drawing.save(sheet, temporary)
-    center, low, high = ([round(float(x), 4) for x in row] for row in _span(means, scales))
+    center, low, high = ([round(float(x), 4) for x in row] for row in (center, low, high))
     return run_json.Latent(center, round(float(residual), 4), low, high), score
 
 
 def _span(means: np.ndarray, scales: np.ndarray) -> Sequence[np.ndarray]:
     """Returns the mean of the windows' posteriors in the small latent, and where they begin and end."""
     return means.mean(0), (means - scales).min(0), (means + scales).max(0)
+
+
+def _say_dead(effects: np.ndarray) -> None:
+    """Names the dimensions that change hardly anything."""
+    moving = points.moving(effects)
+    dead = sorted(set(range(len(effects))) - set(moving))
+    if not moving:
+        logger.info("none of the small latent's %d dimensions changes much yet; more steps may help", len(effects))
+    elif dead:
+        numbers = ", ".join(str(i + 1) for i in dead)
+        said = "of the small latent's %d dimensions, these change hardly anything: %s; encoded_z_size=%d may do as well"
+        logger.info(said, len(effects), numbers, len(moving))
