@@ -57,6 +57,13 @@ class FourNumbers:
         self.residual = residual
         return ["music %d" % i for i in range(len(where))]
 
+    def between(self, ends, residuals, num_steps, *, temperature):
+        """The way is not even: its steps are 0, 1/4 and then evenly on to 1."""
+        t = np.concatenate([[0], np.linspace(0.25, 1, num_steps - 1)])
+        where = np.array([(1 - x) * np.array(ends[0]) + x * np.array(ends[1]) for x in t])
+        self.ends = ends, residuals
+        return Music(self.decode(where, temperature), where, None), t
+
     def hear(self, windows):
         """Of a window, itself: four numbers that are its point, and five that the small latent leaves out."""
         return np.array([w[:4] for w in windows]), np.array([w[4:] for w in windows])
@@ -159,10 +166,9 @@ def test_samples_are_draws_or_one_point_again():
 
 
 def test_an_interpolation_names_its_ends():
-    ends = (1, 0, 0, 0), (0, 1, 0, 0)
-    titles, where = made("interpolate", *ends, num_outputs=3)
+    titles, where = made("interpolate", (1, 0, 0, 0), (0, 1, 0, 0), num_outputs=3)
     assert titles == ["000: start, input 1", "001", "002: end, input 2"]
-    np.testing.assert_allclose(where, [ends[0], [0.5**0.5, 0.5**0.5, 0, 0], ends[1]], atol=1e-12)
+    np.testing.assert_allclose(where, [[1, 0, 0, 0], [0.75, 0.25, 0, 0], [0, 1, 0, 0]])
 
 
 def test_variations_are_as_similar_as_asked():
@@ -181,21 +187,28 @@ def test_variations_keep_their_share_of_what_the_small_latent_leaves_out():
         np.testing.assert_allclose(kept, [[share]] * 3)
 
 
+def ends_of(given):
+    """Returns what an interpolation goes between, and how much its outputs keep of what is left out of each input."""
+    model = FourNumbers()
+    made = MODES["interpolate"].make(model, given, Request(mode="interpolate", num_outputs=3), temperature=0.7, seed=5)
+    return (*model.ends, [output.detail for output in made])
+
+
 def test_an_interpolation_goes_from_what_is_left_out_of_the_one_end_to_that_of_the_other():
-    residual, kept = residual_of("interpolate", bars(A, B), num_outputs=3)
-    np.testing.assert_allclose(residual, [A[4:], (A[4:] + B[4:]) / 2, B[4:]], atol=1e-12)
-    assert kept == [[1, 0], [0.5, 0.5], [0, 1]]
+    places, residuals, kept = ends_of(bars(A, B))
+    np.testing.assert_allclose(places, [A[:4], B[:4]])
+    np.testing.assert_allclose(residuals, [A[4:], B[4:]])
+    assert kept == [(1, 0), (0.75, 0.25), (0, 1)]
     one = bars(A)
     mixed = one._replace(inputs=[*at((0, 1, 0, 0)).inputs, one.inputs[0]._replace(number=2)])
-    residual, kept = residual_of("interpolate", mixed, num_outputs=2)
-    np.testing.assert_allclose(residual, [0 * A[4:], A[4:]], atol=1e-12)
-    assert kept == [[1, 0], [0, 1]]
+    places, residuals, _ = ends_of(mixed)
+    np.testing.assert_allclose(places, [[0, 1, 0, 0], A[:4]])
+    np.testing.assert_allclose(residuals, [0 * A[4:], A[4:]])
 
 
 def test_nothing_is_left_out_of_points():
-    ends = (1, 0, 0, 0), (0, 1, 0, 0)
-    assert residual_of("similar", at(ends[0])) == (None, [()] * 8)
-    assert residual_of("interpolate", at(*ends)) == (None, [()] * 8)
+    assert residual_of("similar", at((1, 0, 0, 0))) == (None, [()] * 8)
+    assert ends_of(at((1, 0, 0, 0), (0, 1, 0, 0)))[1:] == (None, [()] * 3)
 
 
 def test_the_input_that_is_far_from_the_songs_is_the_one_that_is_named(caplog):

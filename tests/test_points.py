@@ -105,3 +105,20 @@ def test_effects_are_distances_in_z_and_what_moves_little_is_left_out():
     assert points.moving(effects) == [0, 2]
     assert points.moving(np.array([1.0, 0.15, 4.0, 0.59, 0.61])) == [2, 0, 4]
     assert points.moving(np.array([0.4, 0.45, 0.3])) == []
+
+
+def test_points_are_chosen_between_which_about_as_much_changes():
+    assert points.evenly(np.array([0.0, 0, 0, 0, 1, 1, 1, 0]), 4) == [0, 5, 6, 8]
+    assert points.evenly(np.zeros(8), 5) == [0, 2, 4, 6, 8]
+    assert points.evenly(np.array([1.0, 0, 0, 0]), 3) == [0, 1, 4]
+    assert points.evenly(np.array([0.3, 0.1, 0.9]), 4) == [0, 1, 2, 3]  # there are no others
+    assert points.evenly(np.array([0.0, 0, 5]), 2) == [0, 3]
+    random, largest = np.random.RandomState(3), []
+    for _ in range(50):
+        changes = random.rand(28) ** 3
+        chosen = points.evenly(changes, 8)
+        assert (len(chosen), chosen[0], chosen[-1]) == (8, 0, 28)
+        assert (np.diff(chosen) > 0).all()
+        largest.append([np.add.reduceat(changes, at).max() for at in (chosen[:-1], np.arange(0, 28, 4))])
+    even, equal = np.mean(largest, axis=0)
+    assert even < 0.85 * equal

@@ -329,6 +329,31 @@ def test_interpolation_begins_and_ends_with_the_decoded_ends(model):
     assert notes_of(ends[0])
 
 
+def test_steps_of_an_interpolation_differ_by_where_they_are_alone(model):
+    """They share the decoder's noise: from bars to the same bars nothing changes, even where notes are drawn boldly."""
+    sequence = windows_as_sequences(model)[0]
+    same = [notes_of(step) for step in model.interpolate(sequence, sequence, 5, temperature=1.5)]
+    assert same == same[:1] * 5
+    drawn = model.decode(np.zeros([5, 4]), temperature=1.5)
+    assert len({str(notes_of(step)) for step in drawn}) > 1
+
+
+def test_steps_of_an_interpolation_are_even_in_what_one_hears(model):
+    """The largest of seven steps, in notes that change: less than where points have equal distances."""
+    sequences = windows_as_sequences(model)
+    largest = []
+    for last in (3, 5, 8):
+        means, residuals = model.hear([model._only_window(0, sequences[i]) for i in (0, last)])
+        even, along = model.between(means, residuals, 8, temperature=1e-3)
+        equal = model.decode(points.slerp(*means, 8), 1e-3, residual=points.between(*residuals, 8))
+        assert (along[0], along[-1]) == (0, 1)
+        assert (np.diff(along) > 0).all()
+        for made in (even, equal):
+            heard = model.heard(made)
+            largest.append(max(1 - nearness.f1([pair]) for pair in zip(heard, heard[1:])))
+    assert sum(largest[::2]) < 0.9 * sum(largest[1::2])
+
+
 def test_controls_are_none_for_now(model):
     with pytest.raises(ValueError, match="controls"):
         model.decode(np.zeros((1, 4)), controls=np.zeros((32, 49)))

@@ -100,11 +100,6 @@ class Mode:
         """
         raise TypeError("mode %s takes no bars" % self.name)
 
-    def titles(self, titles: List[str], given: Given) -> List[str]:
-        """Returns the titles of the outputs; some modes add the names of the inputs."""
-        del given
-        return titles
-
     def make(self, model: Any, given: Given, request: Request, *, temperature: float, seed: int) -> Sequence[Output]:
         """Generates the outputs.
 
@@ -116,9 +111,8 @@ class Mode:
             seed: Seed of the points.
         """
         num_outputs = self.num_outputs(request)
-        ends, residuals = _ends(model, given)
-        where, titles = self.points(model, ends, num_outputs=num_outputs, request=request, seed=seed)
-        titles = self.titles(titles, given)
+        places, residuals = ends(model, given)
+        where, titles = self.points(model, places, num_outputs=num_outputs, request=request, seed=seed)
         if not given.windows:
             return [Output(*parts) for parts in zip(titles, model.decode(where, temperature), where)]
         detail = self.detail(num_outputs, request)
@@ -148,7 +142,7 @@ def numbered(n: int) -> List[str]:
     return ["%03d" % i for i in range(n)]
 
 
-def _ends(model: Any, given: Given) -> Tuple[List[Any], Any]:
+def ends(model: Any, given: Given) -> Tuple[List[Any], Any]:
     """Returns the inputs' points in the small latent, and what it leaves out of them, [number of inputs, z_size].
 
     Of an input that is a point, nothing is left out. Warns of inputs that are far from it.
@@ -174,8 +168,8 @@ def _ends(model: Any, given: Given) -> Tuple[List[Any], Any]:
                 distance,
             )
     heard = iter(zip(means, residuals))
-    ends = [(one.latent, np.zeros_like(residuals[0])) if one.latent else next(heard) for one in given.inputs]
-    return [point for point, _ in ends], np.stack([residual for _, residual in ends])
+    found = [(one.latent, np.zeros_like(residuals[0])) if one.latent else next(heard) for one in given.inputs]
+    return [point for point, _ in found], np.stack([residual for _, residual in found])
 
 
 def with_given(sheet: Sheet, given: Given) -> Sheet:

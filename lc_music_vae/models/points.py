@@ -9,6 +9,7 @@ _SHARE, _DISTANCE = (
     0.15,
     0.5,
 )  # a dimension with less than this share of the greatest effect, or less in z, does nothing
+_LEAST_STEP = 0.005  # where nothing changes, points are chosen at equal distances
 _SPAN = 2.5  # standard deviations of the prior: only 1 % of it is outside
 
 
@@ -47,6 +48,26 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     if not _PARALLEL < angle < np.pi - _PARALLEL:
         return between(start, end, steps)
     return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+
+
+def evenly(changes: np.ndarray, n: int) -> List[int]:
+    """Chooses n points of a way such that each step between them changes about as much as every other.
+
+    Args:
+        changes: How much changes from each point of the way to the next, 0 or more: float [number of points - 1].
+        n: How many to choose: 2 or more, and not more than there are.
+
+    Returns:
+        The numbers of the chosen points, ascending; both ends are among them.
+    """
+    last = len(changes)
+    way = np.concatenate([[0], np.cumsum(changes + _LEAST_STEP)])
+    chosen = [0]
+    for i, wanted in enumerate(np.linspace(0, way[-1], n)[1:-1], 1):
+        # One more than the one before, at least, and as many are left as are to come.
+        first, end = chosen[-1] + 1, last - (n - 1 - i) + 1
+        chosen.append(first + int(np.argmin(np.abs(way[first:end] - wanted))))
+    return chosen + [last]
 
 
 def between(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The mode that interpolates between two windows."""
 
-from lc_music_vae.generation.mode import Mode, numbered, with_given
+from lc_music_vae.generation.mode import Mode, ends, numbered, with_given
+from lc_music_vae.showing.outputs import Output
 
 
 class Interpolate(Mode):
@@ -12,28 +13,18 @@ class Interpolate(Mode):
     num_latents = 2
     min_outputs = 2
 
-    def points(self, model, ends, *, num_outputs, request, seed):
-        """Returns points on the great circle between the two ends."""
-        import numpy as np
-
-        from lc_music_vae.models import points
-
-        return points.slerp(np.array(ends[0]), np.array(ends[1]), num_outputs), numbered(num_outputs)
-
-    def titles(self, titles, given):
-        """Returns the titles; the first and the last also name the inputs."""
+    def make(self, model, given, request, *, temperature, seed):
+        """Returns music on the way between the two ends; each step keeps detail of the one or the other or both."""
+        num_outputs = self.num_outputs(request)
+        where, residuals = ends(model, given)
+        music, along = model.between(where, residuals, num_outputs, temperature=temperature)
         start, end = given.inputs
-        first, last = titles[0] + ": start, " + start.name, titles[-1] + ": end, " + end.name
-        return [first, *titles[1:-1], last]
-
-    def detail(self, num_outputs, request):
-        """Returns shares that go over from the one end to the other on a straight line."""
-        import numpy as np
-
-        from lc_music_vae.models import points
-
-        start, end = np.eye(2)
-        return points.between(start, end, num_outputs)
+        first, *others, last = numbered(num_outputs)
+        titles = [first + ": start, " + start.name, *others, last + ": end, " + end.name]
+        made = [Output(*parts) for parts in zip(titles, music, music.latents)]
+        if residuals is None:
+            return made
+        return [output._replace(detail=(1 - t, t)) for output, t in zip(made, along.tolist())]
 
     def sheet(self, made, given, *, request):
         """Returns the interpolation between the two given windows."""
