@@ -547,8 +547,9 @@ class TrainedModel:
     ) -> Tuple[Music, np.ndarray]:
         """Decodes points on the way from one point to another: the great circle in the small latent.
 
-        Steps are as even as can be in what one hears: the way is decoded at up to four times as many points, all with
-        the same noise, and those are taken between which about as many notes change.
+        Steps are as small as can be in what one hears, and none goes back: the way is decoded at up to four times as
+        many points, all with the same noise, and those are taken between which no step changes many notes; see
+        `points.smoothest`.
 
         Args:
             ends: The two points, float [2, encoded_z_size].
@@ -569,8 +570,8 @@ class TrainedModel:
         sequences = self._sequences(self._decode(way, temperature, residual, same_noise=True))
         if times > 1 and num_steps > 1:
             heard = self.heard(sequences)
-            changes = np.array([1 - f1([pair]) for pair in zip(heard, heard[1:])])
-            chosen = points.evenly(changes, num_steps)
+            apart = np.array([[1 - f1([(one, other)]) for other in heard] for one in heard])
+            chosen = points.smoothest(apart, num_steps)
             t, way, sequences = t[chosen], way[chosen], [sequences[i] for i in chosen]
         return Music(sequences, way, self.nearest), t
 

@@ -1,5 +1,7 @@
 """Where to decode: points of the small latent."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -107,18 +109,36 @@ def test_effects_are_distances_in_z_and_what_moves_little_is_left_out():
     assert points.moving(np.array([0.4, 0.45, 0.3])) == []
 
 
-def test_points_are_chosen_between_which_about_as_much_changes():
-    assert points.evenly(np.array([0.0, 0, 0, 0, 1, 1, 1, 0]), 4) == [0, 5, 6, 8]
-    assert points.evenly(np.zeros(8), 5) == [0, 2, 4, 6, 8]
-    assert points.evenly(np.array([1.0, 0, 0, 0]), 3) == [0, 1, 4]
-    assert points.evenly(np.array([0.3, 0.1, 0.9]), 4) == [0, 1, 2, 3]  # there are no others
-    assert points.evenly(np.array([0.0, 0, 5]), 2) == [0, 3]
-    random, largest = np.random.RandomState(3), []
-    for _ in range(50):
-        changes = random.rand(28) ** 3
-        chosen = points.evenly(changes, 8)
-        assert (len(chosen), chosen[0], chosen[-1]) == (8, 0, 28)
-        assert (np.diff(chosen) > 0).all()
-        largest.append([np.add.reduceat(changes, at).max() for at in (chosen[:-1], np.arange(0, 28, 4))])
-    even, equal = np.mean(largest, axis=0)
-    assert even < 0.85 * equal
+def apart(places):
+    """Distances of points on a line."""
+    return np.abs(np.subtract.outer(places, places))
+
+
+def test_points_are_chosen_so_that_no_step_is_large():
+    assert points.smoothest(apart([0, 0, 0, 0, 0, 0.3, 0.6, 0.9, 0.9]), 4)[1:] in ([5, 6, 7], [5, 6, 8])
+    assert points.smoothest(apart([0.0, 0.9, 0.9, 1]), 4) == [0, 1, 2, 3]  # there are no others
+    assert points.smoothest(apart([0.0, 0.5, 1]), 2) == [0, 2]
+    assert points.smoothest(apart([0.0, 0.1, 0.5, 0.6, 1.0]), 3) == [0, 2, 4]
+
+
+def test_points_are_chosen_so_that_none_goes_back():
+    there_and_back = np.array([0, 0.5, 0.3, 0.35, 0.6, 0.4, 1.0])
+    for n in (3, 4, 5):
+        assert (np.diff(there_and_back[points.smoothest(apart(there_and_back), n)]) > 0).all()
+
+
+def cost(chosen, found):
+    """The sum that `smoothest` minimises, by its definition."""
+    steps = list(zip(chosen, chosen[1:]))
+    start, end = [0, *found[0, 1:]], [*found[:-1, -1], 0]
+    back = sum(max(0, end[j] - end[i]) + max(0, start[i] - start[j]) for i, j in steps)
+    return sum(found[i, j] ** 4 for i, j in steps) + 0.3 * back
+
+
+def test_the_choice_is_the_best_of_all():
+    random = np.random.RandomState(2)
+    for _ in range(10):
+        found = random.rand(8, 8)
+        every = [(0, *between, 7) for between in itertools.combinations(range(1, 7), 2)]
+        costs = [cost(chosen, found) for chosen in every]
+        assert tuple(points.smoothest(found, 4)) == every[int(np.argmin(costs))]

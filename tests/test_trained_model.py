@@ -338,7 +338,7 @@ def test_steps_of_an_interpolation_differ_by_where_they_are_alone(model):
     assert len({str(notes_of(step)) for step in drawn}) > 1
 
 
-def test_steps_of_an_interpolation_are_even_in_what_one_hears(model):
+def test_no_step_of_an_interpolation_is_large_in_what_one_hears(model):
     """The largest of seven steps, in notes that change: less than where points have equal distances."""
     sequences = windows_as_sequences(model)
     largest = []
@@ -351,7 +351,7 @@ def test_steps_of_an_interpolation_are_even_in_what_one_hears(model):
         for made in (even, equal):
             heard = model.heard(made)
             largest.append(max(1 - nearness.f1([pair]) for pair in zip(heard, heard[1:])))
-    assert sum(largest[::2]) < 0.9 * sum(largest[1::2])
+    assert sum(largest[::2]) < 0.8 * sum(largest[1::2])
 
 
 def test_controls_are_none_for_now(model):

@@ -9,7 +9,7 @@ _SHARE, _DISTANCE = (
     0.15,
     0.5,
 )  # a dimension with less than this share of the greatest effect, or less in z, does nothing
-_LEAST_STEP = 0.005  # where nothing changes, points are chosen at equal distances
+_BACK = 0.3  # cost of steps of an interpolation that go back
 _SPAN = 2.5  # standard deviations of the prior: only 1 % of it is outside
 
 
@@ -50,24 +50,36 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
 
 
-def evenly(changes: np.ndarray, n: int) -> List[int]:
-    """Chooses n points of a way such that each step between them changes about as much as every other.
+def smoothest(apart: np.ndarray, n: int) -> List[int]:
+    """Chooses n points of a way such that no step between them is large, and that none goes back.
+
+    The choice minimises the sum over steps of d^4 + 0.3 b, where d is how far its two points are apart, and b by how
+    much the second is farther from the end of the way than the first, or nearer to its start. Measured on 120
+    interpolations of eight points, 29 to choose from, d the share of notes that differ: in the mean, the step at which
+    most changes has 0.33 (points at equal distances of the way: 0.51), and 1 % of steps go back by 0.05 or more (8 %).
 
     Args:
-        changes: How much changes from each point of the way to the next, 0 or more: float [number of points - 1].
-        n: How many to choose: 2 or more, and not more than there are.
+        apart: How far points are apart, from 0 to 1, float [m, m]; only what is above the diagonal counts.
+        n: How many to choose, from 2 to m.
 
     Returns:
         The numbers of the chosen points, ascending; both ends are among them.
     """
-    last = len(changes)
-    way = np.concatenate([[0], np.cumsum(changes + _LEAST_STEP)])
-    chosen = [0]
-    for i, wanted in enumerate(np.linspace(0, way[-1], n)[1:-1], 1):
-        # One more than the one before, at least, and as many are left as are to come.
-        first, end = chosen[-1] + 1, last - (n - 1 - i) + 1
-        chosen.append(first + int(np.argmin(np.abs(way[first:end] - wanted))))
-    return chosen + [last]
+    later = np.triu_indices(len(apart), 1)
+    first, last = later
+    to_start, to_end = np.append(0, apart[0, 1:]), np.append(apart[:-1, -1], 0)
+    back = np.maximum(0, to_end[last] - to_end[first]) + np.maximum(0, to_start[first] - to_start[last])
+    cost = np.full(apart.shape, np.inf)
+    cost[later] = apart[later] ** 4 + _BACK * back
+    best, before = np.append(0, np.full(len(apart) - 1, np.inf)), []
+    for _ in range(n - 1):
+        sums = best[:, np.newaxis] + cost
+        before.append(np.argmin(sums, 0))
+        best = sums.min(0)
+    chosen = [len(apart) - 1]
+    for step in reversed(before):
+        chosen.append(int(step[chosen[-1]]))
+    return chosen[::-1]
 
 
 def between(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
