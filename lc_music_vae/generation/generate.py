@@ -138,7 +138,9 @@ def _draw(sheet: Sheet) -> Any:
 
     if sheet.is_score:
         return piano_rolls.draw_score(sheet.sequences, sheet.titles)
-    if len(sheet.sequences) > _MAX_DRAWN:
-        logger.info("the sheet shows the first %d of %d", _MAX_DRAWN, len(sheet.sequences))
-    columns = sheet.columns or piano_rolls.COLUMNS
-    return piano_rolls.draw(sheet.sequences[:_MAX_DRAWN], sheet.titles[:_MAX_DRAWN], columns)
+    pairs = list(zip(sheet.sequences, sheet.titles))
+    if len(pairs) > _MAX_DRAWN:
+        logger.info("the sheet shows the first %d of %d, and the last", _MAX_DRAWN - 1, len(pairs))
+        pairs = pairs[: _MAX_DRAWN - 1] + pairs[-1:]
+    sequences, titles = zip(*pairs)
+    return piano_rolls.draw(sequences, titles, sheet.columns or piano_rolls.COLUMNS)
