@@ -92,8 +92,9 @@ def _make(place: str, whole: str, make: Callable[[str], None]) -> None:
                 try:
                     os.rename(made, place)
                 except OSError as e:
-                    # If there are no locks, another process may have been faster.
-                    if e.errno not in _THERE or not os.path.isfile(os.path.join(place, whole)):
+                    # Another process may have been faster: where there are no locks, or where the entry's folder was
+                    # removed and made anew while this one waited. `hold` looks again.
+                    if e.errno not in _THERE:
                         raise
             files.flush(entry)
             for other in os.listdir(entry):
