@@ -341,7 +341,6 @@ def test_a_damaged_shard_is_said_and_encoded_again(damage, older, home, monkeypa
     where = str(run / "latents") if unknown else shard_of(run)
     assert error.startswith(where)
     assert "train with the same command (with a larger num_steps or not)" in error
-    assert error.endswith("midime_generate checkpoint_file=%s needs nothing else" % (run / (SMALL + ".tar")))
     if damage not in ("a byte flipped", "cut off" if older else ""):
         # Of a shard of the right size only what is read is checked there.
         assert one_line(generate, "sample", str(run), num_outputs=1, output_dir=str(home / "out")) == error

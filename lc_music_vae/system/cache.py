@@ -53,8 +53,9 @@ def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -
             return place, descriptor
         try:
             _make(place, whole, make)
-        except FileNotFoundError:  # another process found the entry's folder empty and removed it
-            if not left:
+        except OSError as e:
+            # Another process found the entry's folder empty and removed it, or made the version in a new one.
+            if e.errno not in (errno.ENOENT, *_THERE) or not left:
                 raise
     raise OSError(errno.EBUSY, "others change it", place)
 
@@ -92,9 +93,8 @@ def _make(place: str, whole: str, make: Callable[[str], None]) -> None:
                 try:
                     os.rename(made, place)
                 except OSError as e:
-                    # Another process may have been faster: where there are no locks, or where the entry's folder was
-                    # removed and made anew while this one waited. `hold` looks again.
-                    if e.errno not in _THERE:
+                    # If there are no locks, another process may have been faster.
+                    if e.errno not in _THERE or not os.path.isfile(os.path.join(place, whole)):
                         raise
             files.flush(entry)
             for other in os.listdir(entry):
