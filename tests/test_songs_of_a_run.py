@@ -343,7 +343,9 @@ def test_a_damaged_shard_is_said_and_encoded_again(damage, older, home, monkeypa
     assert "train with the same command (with a larger num_steps or not)" in error
     if damage not in ("a byte flipped", "cut off" if older else ""):
         # Of a shard of the right size only what is read is checked there.
-        assert one_line(generate, "sample", str(run), num_outputs=1, output_dir=str(home / "out")) == error
+        said = one_line(generate, "sample", str(run), num_outputs=1, output_dir=str(home / "out"))
+        bundle = run / (SMALL + ".tar")
+        assert said == error + "; midime_generate checkpoint_file=%s needs nothing else" % bundle
     assert before.items() <= state_of(run).items()
     batches = encoded(monkeypatch)
     train(run, songs, 2)

@@ -55,7 +55,8 @@ def hold(entry: str, version: str, *, whole: str, make: Callable[[str], None]) -
             _make(place, whole, make)
         except OSError as e:
             # Another process found the entry's folder empty and removed it, or made the version in a new one.
-            if e.errno not in (errno.ENOENT, *_THERE) or not left:
+            changed = isinstance(e, FileNotFoundError) or e.errno in _THERE
+            if not changed or not left:
                 raise
     raise OSError(errno.EBUSY, "others change it", place)
 
