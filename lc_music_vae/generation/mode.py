@@ -4,7 +4,7 @@ import logging
 from typing import Any, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
-from lc_music_vae.generation.inputs import Given
+from lc_music_vae.generation.inputs import Given, parse_knobs
 from lc_music_vae.options import Request
 from lc_music_vae.showing.outputs import Output
 
@@ -96,6 +96,14 @@ class Mode:
         del residuals, num_outputs, request
         return None
 
+    def turn(self, model: Any, num_outputs: int, request: Request) -> Any:
+        """Returns what knobs add to the z of outputs, [n, z_size] for n outputs or 1; 0 if none is turned."""
+        del num_outputs
+        if not request.knobs:
+            return 0.0
+        values = parse_knobs(request.knobs)
+        return model.knobs_for(values).shift(values)[None]
+
     def titles(self, titles: List[str], given: Given) -> List[str]:
         """Returns the titles of the outputs; some modes add the names of the inputs."""
         del given
@@ -115,7 +123,8 @@ class Mode:
         ends, residuals = _ends(model, given)
         where, titles = self.points(model, ends, num_outputs=num_outputs, request=request, seed=seed)
         residual = self.residual(residuals, num_outputs=num_outputs, request=request)
-        sequences = model.decode(where, temperature, residual=residual)
+        turn = self.turn(model, num_outputs, request)
+        sequences = model.decode(where, temperature, residual=turn if residual is None else residual + turn)
         return [Output(*parts) for parts in zip(self.titles(titles, given), sequences, where)]
 
     def sheet(self, made: Sequence[Output], given: Given, *, pictured: Sequence[Any], request: Request) -> Sheet:

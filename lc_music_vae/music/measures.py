@@ -13,6 +13,7 @@ from typing import Callable, Dict, NamedTuple, Tuple
 
 import numpy as np
 
+from lc_music_vae.music.metre import whole_bars
 from lc_music_vae.music.style import COMMON, bar_quarters
 
 _DRUMS = 128  # pitches from here on are drums
@@ -49,6 +50,13 @@ class Grid(NamedTuple):
         beats = (3 * tick // 2,) if is_compound else (2 * tick, tick)
         lengths = (self.bar, *beats, tick // 2, tick // 4)
         return tuple(at for i, at in enumerate(lengths) if i == 0 or at < self.bar and self.bar % at == 0)
+
+
+def grid_of(window: float, ticks_per_quarter: int, time_signature: str) -> Grid:
+    """Returns the time of the whole bars that a window of `window` quarters holds."""
+    bar = bar_quarters(*map(int, time_signature.split("/")))
+    length = float(whole_bars(bar, window))
+    return Grid(round(length * ticks_per_quarter), ticks_per_quarter, time_signature)
 
 
 def density(notes: np.ndarray, grid: Grid) -> float:
@@ -106,8 +114,8 @@ def syncopation(notes: np.ndarray, grid: Grid) -> float:
 def repetition(notes: np.ndarray, grid: Grid) -> float:
     """Returns how much the bars repeat, from 0 to 1.
 
-    It is the mean, over all bars but the first, of the greatest similarity to a bar before: the share of notes, by start
-    and pitch, that both have (Dice's coefficient). NaN if there is only one bar.
+    It is the mean, over all bars but the first, of the greatest similarity to an earlier bar: the share of notes, by
+    start and pitch, that both have (Dice's coefficient). NaN if there is only one bar.
     """
     starts = range(0, grid.length - grid.bar + 1, grid.bar)
     bars = []

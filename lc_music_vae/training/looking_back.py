@@ -1,6 +1,6 @@
 """What a training ends with: its picture, where its songs are in the small latent, and the score of held-out bars."""
 
-from typing import Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -19,10 +19,24 @@ from lc_music_vae.training import score as scoring
 _MAX_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
 
 
+class LookedBack(NamedTuple):
+    """Where songs are in the small latent, the score of the bars that were kept out, and the model's knobs."""
+
+    latent: run_json.Latent
+    score: Optional[run_json.Score]
+    knobs: List[run_json.Knob]
+
+
 def look_back(
-    folder: RunDir, prefix: str, found: Latents, *, moments: base_model.Moments, held_out: Optional[Latents]
-) -> Tuple[run_json.Latent, Optional[run_json.Score]]:
-    """Draws the picture of a training; returns where its songs are in the small latent, and the score of held-out bars.
+    folder: RunDir,
+    prefix: str,
+    found: Latents,
+    *,
+    moments: base_model.Moments,
+    held_out: Optional[Latents],
+    knobs_of: Callable[[SmallVAE], List[run_json.Knob]],
+) -> LookedBack:
+    """Draws the picture of a training, and returns what its record says at the end.
 
     Args:
         folder: The run's folder, where the picture goes.
@@ -30,6 +44,7 @@ def look_back(
         found: The latents that it learned from.
         moments: Their moments.
         held_out: The latents of the bars that were kept out, or None.
+        knobs_of: Finds the knobs of a model.
     """
     windows = latents.own_key(found.shards, _MAX_ON_MAP)
     small = SmallVAE(finding.find(prefix, "--run_dir"))
@@ -41,6 +56,7 @@ def look_back(
         unseen = latents.own_key(held_out.shards, _MAX_ON_MAP)
         score = scoring.score(prior.log_prob, unseen, found.shards).record()
         results.logger.info("the bars that were kept out are %s", scoring.in_words(score))
+    knobs = knobs_of(small)
     small.close()
     labels = [str(record["first_bar"] + 1) for record in windows.records]
     samples = prior_samples(8, small.encoded_z_size, 0)
@@ -49,7 +65,7 @@ def look_back(
     with files.replacing(folder.picture) as temporary:
         drawing.save(sheet, temporary)
     center, low, high = ([round(float(x), 4) for x in row] for row in _span(means, scales))
-    return run_json.Latent(center, round(float(residual), 4), low, high), score
+    return LookedBack(run_json.Latent(center, round(float(residual), 4), low, high), score, knobs)
 
 
 def _span(means: np.ndarray, scales: np.ndarray) -> Sequence[np.ndarray]:
