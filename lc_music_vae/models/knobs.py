@@ -58,6 +58,10 @@ class Knobs:
         """The names of the knobs, the best fitting first."""
         return tuple(knob.name for knob in self._knobs)
 
+    def read(self, z: np.ndarray) -> np.ndarray:
+        """Returns the readings of points, in standard deviations, float64 [n, number of knobs]; z is [n, z_size]."""
+        return z @ self._slopes.T + self._offsets
+
     def set(self, z: np.ndarray, values: Mapping[str, float]) -> np.ndarray:
         """Moves points to where the named measures have these values, and the other knobs' readings stay.
 
@@ -68,10 +72,9 @@ class Knobs:
         Returns:
             float64 [n, z_size].
         """
-        moved = np.array(z, np.float64)
+        moved, readings = np.array(z, np.float64), self.read(z)
         for row, value in self._rows(values):
-            reading = z @ self._slopes[row] + self._offsets[row]
-            moved += np.outer(value / self._knobs[row].effect - reading, self._moves[row])
+            moved += np.outer(value / self._knobs[row].effect - readings[:, row], self._moves[row])
         return _usable(moved)
 
     def shift(self, values: Mapping[str, float]) -> np.ndarray:

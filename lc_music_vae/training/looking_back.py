@@ -9,6 +9,7 @@ from lc_music_vae.checkpoints import finding, run_json
 from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.encoding import latents
 from lc_music_vae.encoding.latents import Latents
+from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.points import prior_samples
 from lc_music_vae.models.prior import PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
@@ -61,11 +62,28 @@ def look_back(
     labels = [str(record["first_bar"] + 1) for record in windows.records]
     samples = prior_samples(8, small.encoded_z_size, 0)
     curves = summaries.read_scalars(folder.train)
-    sheet = drawing.training(curves, means=means, scales=scales, labels=labels, samples=samples, score=score)
+    sheet = drawing.training(
+        curves,
+        means=means,
+        scales=scales,
+        labels=labels,
+        samples=samples,
+        score=score,
+        coloring=_by_best(knobs, windows.means),
+    )
     with files.replacing(folder.picture) as temporary:
         drawing.save(sheet, temporary)
     center, low, high = ([round(float(x), 4) for x in row] for row in _span(means, scales))
     return LookedBack(run_json.Latent(center, round(float(residual), 4), low, high), score, knobs)
+
+
+def _by_best(knobs: Sequence[run_json.Knob], z: np.ndarray) -> Optional[drawing.Coloring]:
+    """Returns the measure of the best fitting knob as it is read from windows, in its own unit; None without knobs."""
+    if not knobs:
+        return None
+    best = knobs[0]
+    (readings,) = Knobs([best], z.shape[1]).read(z).T
+    return drawing.Coloring(best.name, best.mean + best.scale * readings)
 
 
 def _span(means: np.ndarray, scales: np.ndarray) -> Sequence[np.ndarray]:
