@@ -31,7 +31,7 @@ VALUES = {
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
 TAKEN = {
-    "sample": _DECODED | {"latent", "copies", "freedom"},
+    "sample": _DECODED | {"latent", "copies", "freedom", "knobs"},
     "interpolate": (_DECODED | _READ)
     | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2"},
     "reconstruct": _READ | {"input_midi_1", "detail"},
@@ -62,7 +62,7 @@ class FourNumbers:
     def how_far(self, residuals):
         return np.abs(residuals).max(axis=1)
 
-    def sample(self, n, temperature, *, copies, freedom):
+    def sample(self, n, temperature, *, copies, freedom, knobs):
         where = points.prior_samples(n, 4, 5)
         return Music(self.decode(where, temperature), where, [copies] * n)
 

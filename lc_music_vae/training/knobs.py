@@ -5,8 +5,7 @@ offered as a knob if its readings fit points that were left out, and if turning 
 decoded where the knob says -1 and where it says 1, and its own measure must move, and each other at most half as far.
 """
 
-import logging
-from typing import Callable, List, NamedTuple, Optional, Sequence
+from typing import Callable, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -21,8 +20,6 @@ from lc_music_vae.music import measures
 from lc_music_vae.music.style import Style
 from lc_music_vae.options import FREEDOM, Sampling
 from lc_music_vae.system import results
-
-logger = logging.getLogger(__name__)
 
 _POINTS = 256  # that slopes are fitted to
 _TURNED = 16  # points at which each knob is tried both ways
@@ -110,12 +107,11 @@ def fit(names: Sequence[str], z: np.ndarray, fresh: np.ndarray, *, measured: Mea
 
     while chosen:
         knobs = Knobs([knob(i, 1.0) for i in chosen], z.shape[1])
-        effects = _effects(knobs, fresh, lambda turned: _standard(measured(turned), mean, scale)[:, chosen])
+        effects = _effects(knobs, fresh, lambda turned: _standard(measured(turned), mean, scale))[:, chosen]
         wrong = _wrong(effects)
-        if wrong is None:
+        if not wrong:
             return [knob(i, effects[k, k]) for k, i in enumerate(chosen)]
-        logger.debug("%s cannot be turned without the others", names[chosen[wrong]])
-        del chosen[wrong]
+        chosen = [i for k, i in enumerate(chosen) if k not in wrong]
     return []
 
 
@@ -144,16 +140,16 @@ def _fits(z: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _effects(knobs: Knobs, fresh: np.ndarray, standard: Measured) -> np.ndarray:
-    """Returns by how much each measure (columns) rises for 1 of each knob (rows), in standard deviations, [k, k]."""
+    """Returns by how much each measure (columns) rises for 1 of each knob (rows), in standard deviations."""
     turned = [knobs.set(fresh, {name: value}) for name in knobs.names for value in (-1, 1)]
-    measures_of = standard(np.concatenate(turned)).reshape(len(knobs), 2, len(fresh), len(knobs)).mean(2)
-    return (measures_of[:, 1] - measures_of[:, 0]) / 2
+    low_and_high = standard(np.concatenate(turned)).reshape(len(knobs), 2, len(fresh), -1).mean(2)
+    return (low_and_high[:, 1] - low_and_high[:, 0]) / 2
 
 
-def _wrong(effects: np.ndarray) -> Optional[int]:
-    """Returns the worst fitting knob that does too little, or too much to another or has too much done to it."""
+def _wrong(effects: np.ndarray) -> List[int]:
+    """Returns the knobs to leave out: all that do too little, else the worst fitting that goes with another."""
     own = np.diag(effects)
-    aside = np.abs(effects - np.diag(own)) > _MAX_SIDE_EFFECT * own[:, np.newaxis]
-    pairs = [max(i, j) for i, j in zip(*np.nonzero(aside))]
     weak = np.flatnonzero(own < MIN_EFFECT).tolist()
-    return max(weak or pairs, default=None)
+    aside = np.abs(effects - np.diag(own)) > _MAX_SIDE_EFFECT * own[:, np.newaxis]
+    pairs = [max(pair) for pair in zip(*np.nonzero(aside))]
+    return weak or ([max(pairs)] if pairs else [])
