@@ -110,9 +110,7 @@ def check_offered(wanted: Iterable[str], offered: Sequence[str]) -> None:
     """Raises an `InputError` that names the first knob that a model does not have."""
     for name in wanted:
         if name not in offered:
-            have = (
-                "it has %s" % ", ".join(offered) if offered else "it has none, as nothing fits its samples well enough"
-            )
+            have = "it has %s" % ", ".join(offered) if offered else "it has none at all"
             raise InputError("knob %s: this model has no such knob; %s" % (name, have))
 
 

@@ -30,6 +30,7 @@ _RIDGE = 30.0
 MIN_FIT = 0.2  # R^2 on points left out
 _MAX_SIDE_EFFECT = 0.5  # on other knobs' measures, of the effect on its own
 _BATCH = 64
+_MAX_BARS = 4  # of windows: decoding so many of sixteen bars would take several times as long as training
 
 Measured = Callable[[np.ndarray], np.ndarray]  # z [n, z_size] to measures [n, number of names]
 
@@ -46,7 +47,7 @@ class _Line(NamedTuple):
 
 
 def of_model(small: SmallVAE, moments: base_model.Moments, *, name: str, weights: Weights, style: Style) -> List[Knob]:
-    """Returns the knobs of a model, the best fitting first, and says which there are.
+    """Returns the knobs of a model, the best fitting first, and says which there are; none if its windows are long.
 
     Args:
         small: The trained small VAE.
@@ -56,6 +57,8 @@ def of_model(small: SmallVAE, moments: base_model.Moments, *, name: str, weights
         style: How the songs sound; of it the time signature counts.
     """
     converter = data.WindowConverter(name)
+    if converter.bars > _MAX_BARS:
+        return []
     names = measures.names_for(converter.reads)
     decoder = music_vae.Decoder(name, weights, _BATCH)
     grid = measures.grid_of(converter.quarters, data.TICKS_PER_QUARTER, style.time_signature)
