@@ -22,6 +22,7 @@ MAX_OUTPUTS = 10000
 MAX_STEPS = 10**9
 # For a point of the small latent: N(0, I) gives no values beyond 10, and no decoder makes notes of values like 1e39.
 MAX_COORDINATE = 1000
+MAX_TURN = 5  # of a knob, in standard deviations over a model's samples
 MAX_THREADS = 256
 FREEDOM = 0.2  # measured: as like the songs as 0, with half of the near-copies
 REDRAW, ALLOW = "redraw", "allow"  # values of `--copies`
@@ -264,6 +265,13 @@ class Request(Options):
         "of the broad part of the prior. Left out, 0.2.",
         Limits(0, 1),
     )
+    knobs: Optional[str] = option(
+        None,
+        "Knobs to turn, such as density=1.5,register=-1, in standard deviations over the model's own samples: where "
+        "samples lie, or how far variations go from the bars given. Training says which knobs a model has, of density, "
+        "register, range, syncopation, leaps, rests and repetition.",
+    )
+    along: Optional[str] = option(None, "The knob that a walk turns, from -2 to 2, in place of the small latent.")
     copies: str = option(
         REDRAW,
         "Samples that are empty, nearly a copy of bars of the songs (0.9 alike or more), or the same as another one: "

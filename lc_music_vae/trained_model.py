@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
@@ -16,7 +16,9 @@ from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, f1, onsets
 from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
+from lc_music_vae.models import knobs as knobs_lib
 from lc_music_vae.models import music_vae, points, redraw
+from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
@@ -39,6 +41,8 @@ from lc_music_vae.system import results
 logger = logging.getLogger(__name__)
 
 NoteSequences = Union[note_seq.NoteSequence, Sequence[note_seq.NoteSequence]]
+
+_Lean = Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]  # moves z^ of samples, by which of them they are
 
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
@@ -127,6 +131,8 @@ class TrainedModel:
         qpm: Tempo of decoded music.
         program: Program of decoded melodies.
         time_signature: Time signature of decoded music, such as "6/8"; it has whole bars of this.
+        knobs: What can be turned by name, the best fitting first; see `models.knobs`. None if it was trained before
+            there were knobs.
 
     Raises:
         InputError: The files are missing, damaged, or not from the same model.
@@ -177,6 +183,7 @@ class TrainedModel:
                     % (found.small.flag, found.small.path, name, value.size, self.encoded_z_size)
                 )
         self._residual = found.latent.residual
+        self.knobs = self._find_knobs()
         expected = music_vae.z_size(found.music_vae)
         if self.small.z_size != expected:
             raise InputError(
@@ -211,6 +218,26 @@ class TrainedModel:
         if self._closed:
             raise InputError("this model is closed; open another TrainedModel")
 
+    def _find_knobs(self) -> Optional[Knobs]:
+        if self._found.knobs is None:
+            return None
+        try:
+            return Knobs(self._found.knobs, self.small.z_size)
+        except (ValueError, np.linalg.LinAlgError) as e:
+            raise InputError("%s: the knobs in its run.json are damaged (%s); restore it" % (self._name, e)) from e
+
+    def knobs_for(self, values: Mapping[str, float]) -> Knobs:
+        """Returns the knobs of this model, after a check that they can be turned to these values, by name.
+
+        Raises:
+            InputError: The model has no such knob, or a value is not usable.
+        """
+        values = knobs_lib.checked(values)
+        if self.knobs is None:
+            raise InputError(knobs_lib.BEFORE % self._name)
+        knobs_lib.check_offered(values, self.knobs.names)
+        return self.knobs
+
     def _draw(self, n: int) -> int:
         """Counts n more points as drawn, and returns how many were drawn before."""
         Limits(1, MAX_OUTPUTS).check("n", n)
@@ -219,7 +246,13 @@ class TrainedModel:
         return first
 
     def sample(
-        self, n: int, temperature: float = 0.5, *, copies: str = REDRAW, freedom: Optional[float] = None
+        self,
+        n: int,
+        temperature: float = 0.5,
+        *,
+        copies: str = REDRAW,
+        freedom: Optional[float] = None,
+        knobs: Optional[Mapping[str, float]] = None,
     ) -> Music:
         """Returns n NoteSequences decoded from z' ~ N(0, I).
 
@@ -234,6 +267,8 @@ class TrainedModel:
             copies: "redraw", or "allow" for the first draw of each stream.
             freedom: How far samples lean to the broad part of the prior, from 0 to 1: see `base_model.leant`. None
                 means 0.2, or 0 if the broad part is not known, as in bundles of version 0.1.0.
+            knobs: Where samples lie, by name, such as {"density": 1.5}: in standard deviations from the mean of the
+                model's own samples. What is not named is left as it is drawn.
 
         Raises:
             InputError: A value is not usable, or the record of the songs is damaged.
@@ -242,7 +277,7 @@ class TrainedModel:
         Sampling(temperature=temperature)  # so does this
         self._check_open()
         songs = None if copies == ALLOW else self._known_songs()
-        lean = self._leaning(freedom)
+        lean = self._turning(self._leaning(freedom), knobs)
         first = self._draw(n)
         decoder = self._decoder_for(n)
 
@@ -270,7 +305,7 @@ class TrainedModel:
         temperature: float,
         decoder: music_vae.Decoder,
         *,
-        lean: Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray],
+        lean: _Lean,
     ) -> List[Tuple[note_seq.NoteSequence, np.ndarray]]:
         """Returns samples and their points; both depend only on the seed and a pair: sample, draw of its stream."""
         where = points.samples(drawn, self.encoded_z_size, self._seed)
@@ -278,7 +313,7 @@ class TrainedModel:
         z = lean(self.small.decode(where), drawn)
         return list(zip(self._sequences(decoder.decode(z, temperature, keys)), where))
 
-    def _leaning(self, freedom: Optional[float]) -> Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]:
+    def _leaning(self, freedom: Optional[float]) -> _Lean:
         """Returns the function that moves z^ of samples towards draws of the broad part of the prior.
 
         Raises:
@@ -300,6 +335,13 @@ class TrainedModel:
             return base_model.leant(z, *known.sample(np.stack(noise)), freedom=share)
 
         return lean
+
+    def _turning(self, lean: _Lean, values: Optional[Mapping[str, float]]) -> _Lean:
+        """Returns a function that turns what `lean` returns to the values of knobs."""
+        if not values:
+            return lean
+        turned, knobs = values, self.knobs_for(values)
+        return lambda z, drawn: knobs.set(lean(z, drawn), turned)
 
     def _broad_part(self) -> Optional[base_model.BroadPart]:
         """Returns the broad part of the prior; None if it is not known, as in bundles of version 0.1.0."""
@@ -499,13 +541,29 @@ class TrainedModel:
         return self.converter.to_note_sequences(tensors, style)
 
     def similar(
-        self, note_sequence: note_seq.NoteSequence, n: int, similarity: float = 0.8, *, temperature: float = 0.5
+        self,
+        note_sequence: note_seq.NoteSequence,
+        n: int,
+        similarity: float = 0.8,
+        *,
+        temperature: float = 0.5,
+        knobs: Optional[Mapping[str, float]] = None,
     ) -> Music:
-        """Returns n variations of a window: similarity 0 gives music like the songs, 1 what MusicVAE hears."""
+        """Returns n variations of a window: similarity 0 gives music like the songs, 1 what MusicVAE hears.
+
+        Args:
+            note_sequence: The window.
+            n: Number of variations.
+            similarity: How near they stay to the window.
+            temperature: Softmax temperature of the decoder, above 0.
+            knobs: How far they go from it, by name, such as {"density": 1.5}: in standard deviations over the model's
+                own samples.
+        """
         Request(similarity=similarity)  # checks it
+        turn = self.knobs_for(knobs).shift(knobs) if knobs else 0.0
         means, residuals = self.hear([self._only_window(0, note_sequence)])
         where = points.similar(means[0], n, similarity, seed=self._seed, first=self._draw(n))
-        return self.decode(where, temperature, residual=points.kept(similarity) * residuals)
+        return self.decode(where, temperature, residual=points.kept(similarity) * residuals + turn)
 
     def effects(self) -> np.ndarray:
         """Returns how far each dimension of the small latent moves MusicVAE's z over what the songs cover.

@@ -72,7 +72,8 @@ def test_a_run_says_all(folder, run, pretrained):
     found = find(run_dir=folder)
     small = Checkpoint(folder, prefix_in(folder), None, None, "--run_dir")
     vae = Checkpoint(pretrained, pretrained, None, None, "--vae_checkpoint_file")
-    assert found == (CONFIG, VAE, small, vae, None, (96.5, 73, -1, "6/8"), run_json.Latent([0.5, -1], 0.25), folder)
+    style, latent, knobs = (96.5, 73, -1, "6/8"), run_json.Latent([0.5, -1], 0.25), None
+    assert found == (CONFIG, VAE, small, vae, None, style, latent, knobs, folder)
 
 
 def test_a_prefix_in_its_run_and_a_bundle_say_the_same(folder):
@@ -107,6 +108,7 @@ def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
         None,
         Style(),
         run_json.Latent(),
+        None,
         None,
     )
 

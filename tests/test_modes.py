@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from helpers import EXAMPLE, generate, melody, one_line, tune
 
+from lc_music_vae.checkpoints import run_json
 from lc_music_vae.generation.inputs import Given, Input
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.generation.modes import MODES, get_mode
-from lc_music_vae.models import points
+from lc_music_vae.models import knobs, points
 from lc_music_vae.music import examples
 from lc_music_vae.options import Request
 from lc_music_vae.showing.outputs import Bars, Output
@@ -25,6 +26,8 @@ VALUES = {
     "latent_2": "1,0,0,0",
     "similarity": 0.5,
     "copies": "allow",
+    "knobs": "density=1",
+    "along": "density",
     "melody_track": "all",
     "metre": "4/4",
     "list_bars": True,
@@ -33,12 +36,12 @@ VALUES = {
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
 TAKEN = {
-    "sample": _DECODED | {"latent", "copies", "freedom"},
+    "sample": _DECODED | {"latent", "copies", "freedom", "knobs"},
     "interpolate": (_DECODED | _READ)
     | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2", "list_bars"},
     "reconstruct": _READ | {"input_midi_1", "detail"},
-    "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars"},
-    "walk": _DECODED | {"latent", "dimensions"},
+    "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars", "knobs"},
+    "walk": _DECODED | {"latent", "dimensions", "along"},
 }
 
 
@@ -71,10 +74,16 @@ class FourNumbers:
     def effects(self):
         return np.array([5.0, 4.0, 3.0, 2.0])
 
+    def knobs_for(self, values):
+        """Density rises with the first number that the small latent leaves out, register with the second."""
+        density = run_json.Knob("density", 0.9, 5, 2, 1, 0, [1, 0, 0, 0, 0])
+        register = run_json.Knob("register", 0.8, 60, 5, 1, 0, [0, 0.5, 0, 0, 0])
+        return knobs.Knobs([density, register], 5)
+
     def how_far(self, residuals):
         return np.abs(residuals).max(axis=1)
 
-    def sample(self, n, temperature, *, copies, freedom):
+    def sample(self, n, temperature, *, copies, freedom, knobs):
         where = points.prior_samples(n, 4, 5)
         return Music(self.decode(where, temperature), where, [copies] * n)
 
@@ -107,6 +116,31 @@ def residual_of(name, given, **request):
     model = FourNumbers()
     made = MODES[name].make(model, given, Request(mode=name, **request), temperature=0.7, seed=5)
     return model.residual, [output.detail for output in made]
+
+
+def test_knobs_move_variations_from_the_bars_given():
+    plain, _ = residual_of("similar", bars(A), similarity=0.5, num_outputs=3)
+    turned, _ = residual_of("similar", bars(A), similarity=0.5, num_outputs=3, knobs="density=1.5,register=-1")
+    np.testing.assert_allclose(turned - plain, np.tile([1.5, -2, 0, 0, 0], (3, 1)))
+
+
+def test_a_walk_along_a_knob_stays_where_it_is_in_the_small_latent():
+    model = FourNumbers()
+    made = MODES["walk"].make(
+        model, Given(), Request(mode="walk", along="register", num_outputs=5), temperature=0.7, seed=5
+    )
+    np.testing.assert_array_equal(model.decoded[0][0], np.tile(model.center, (5, 1)))
+    np.testing.assert_allclose(model.residual, [[0, 2 * x, 0, 0, 0] for x in (-2, -1, 0, 1, 2)])
+    assert [output.title for output in made][::4] == ["register: -2.00", "register: +2.00"]
+
+
+def test_samples_get_the_knobs_that_are_written(monkeypatch):
+    given = []
+    model = FourNumbers()
+    monkeypatch.setattr(model, "sample", lambda n, t, **how: given.append(how["knobs"]) or Music([], [], []))
+    for written in ("density=1.5,register=-1", None):
+        MODES["sample"].make(model, Given(), Request(knobs=written), temperature=0.7, seed=5)
+    assert given == [{"density": 1.5, "register": -1.0}, None]
 
 
 def test_every_mode_is_here():

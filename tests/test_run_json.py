@@ -30,6 +30,7 @@ def record():
         Style(96.5, 73, -1, "6/8"),
         run_json.Latent([0.5, -1], 0.25),
         500,
+        knobs=[run_json.Knob("density", 0.8, 5, 2, 0.9, -0.1, [0.5, -1])],
     )
 
 
@@ -55,7 +56,12 @@ def test_what_another_version_or_program_wrote_is_refused(value):
     assert one_line(run_json.parse, value, "run.json") == said % found + "another folder or file"
 
 
+KNOB = {"name": "density", "fit": 0.8, "mean": 5, "scale": 2, "effect": 0.9, "offset": -0.1, "slope": [0.5, -1]}
+KNOBS = "a list of knobs: name, fit, mean, scale, effect, offset and slope"
+
 RIGHT = [
+    (("knobs",), []),
+    (("knobs",), [KNOB, dict(KNOB, name="register")]),
     (("config",), "lc-of-my-own"),
     (("metre",), None),
     (("pretrained", "path"), "x" * 4095),
@@ -80,6 +86,17 @@ RIGHT = [
 ]
 # What people, editors and bad disks do to it.
 EDITS = [
+    (("knobs",), [KNOB, KNOB], KNOBS),
+    (("knobs",), KNOB, KNOBS),
+    (("knobs",), ["density"], KNOBS),
+    (("knobs",), [dict(KNOB, name="../x")], KNOBS),
+    (("knobs",), [dict(KNOB, effect=0.0)], KNOBS),
+    (("knobs",), [dict(KNOB, offset="0")], KNOBS),
+    (("knobs",), [dict(KNOB, slope=[1e9])], KNOBS),
+    (("knobs",), [dict(KNOB, slope=[math.nan])], KNOBS),
+    (("knobs",), [dict(KNOB, slope=3)], KNOBS),
+    (("knobs",), [dict(KNOB, more=1)], KNOBS),
+    (("knobs",), [{"name": "density"}], KNOBS),
     (("config",), "x" * 100, "a config's name"),
     (("config",), None, "a config's name"),
     (("config",), ["lc-cat-mel_2bar_small"], "a config's name"),

@@ -1,5 +1,6 @@
 """Generation: the latents, the class for notebooks, and whether what comes out is the song's."""
 
+import json
 import os
 import pathlib
 import re
@@ -112,6 +113,59 @@ def test_samples_are_what_the_plain_definition_gives_in_whatever_batches(trained
         np.testing.assert_array_equal(samples.latents, [point for _, point in expected[:n]])
         again = (samples.latents != points.prior_samples(n, 4, 5)).any(1).sum()
     assert again > 2
+
+
+def mean_pitch(sequences):
+    return np.mean([np.mean([note.pitch for note in sequence.notes]) for sequence in sequences])
+
+
+def test_a_knob_changes_what_it_is_called(trained):
+    """Samples with another register are as high as it says, on average, and a bundle turns them alike."""
+    bundle = os.path.join(trained, "lc-cat-mel_2bar_small.tar")
+
+    def sampled(path, **values):
+        with lc_music_vae.TrainedModel(path, seed=3) as model:
+            return model.sample(48, copies="allow", knobs=values)
+
+    with lc_music_vae.TrainedModel(trained) as model:
+        register = next(knob for knob in model.knobs if knob.name == "register")
+    low, high = (sampled(trained, register=value) for value in (-1.5, 1.5))
+    pitches = [mean_pitch(samples) for samples in (low, high)]
+    expected = [register.mean + value * register.scale for value in (-1.5, 1.5)]
+    assert pitches == pytest.approx(expected, abs=0.5 * register.scale)
+    np.testing.assert_array_equal(low.latents, high.latents)
+    assert [notes_of(s) for s in sampled(bundle, register=1.5)] == [notes_of(s) for s in high]
+
+
+def test_variations_go_from_the_bars_given_by_as_much_as_a_knob_says(trained):
+    pitches = []
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        given = model.sample(1)[0]
+        (scale,) = (knob.scale for knob in model.knobs if knob.name == "register")
+    for value in (-1.5, 0, 1.5):
+        with lc_music_vae.TrainedModel(trained, seed=3) as model:
+            pitches.append(mean_pitch(model.similar(given, 32, 0.8, knobs={"register": value})))
+    assert pitches[0] < pitches[1] < pitches[2]
+    assert pitches[2] - pitches[0] > scale
+
+
+def test_a_run_from_before_there_were_knobs_says_so_and_the_same_training_adds_them(trained, tmp_path):
+    run_dir = shutil.copytree(trained, str(tmp_path / "run"))
+    path = os.path.join(run_dir, "run.json")
+    with open(path, encoding="utf-8") as f:
+        record = json.load(f)
+    kept = record.pop("knobs")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(record, f)
+    with lc_music_vae.TrainedModel(run_dir) as model:
+        assert model.knobs is None
+        assert re.match(
+            "knobs: .* was trained before there were knobs; give its command of training again",
+            one_line(model.sample, 1, knobs={"density": 1}),
+        )
+    lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, run_dir, num_steps=500)
+    with open(path, encoding="utf-8") as f:
+        assert json.load(f)["knobs"] == kept
 
 
 def test_samples_lean_from_what_the_songs_do_to_what_they_might_do(trained, tmp_path):

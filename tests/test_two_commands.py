@@ -44,7 +44,7 @@ def base(tmp_path_factory):
 def home(base, tmp_path, monkeypatch):
     """A copy of the run and its songs. Pictures are slow, and looked at elsewhere."""
     monkeypatch.setattr(evaluating, "_show", lambda *a: (run_json.Score(1.0, 1, None, 0), {}))
-    monkeypatch.setattr(looking_back, "look_back", lambda *a, **k: (run_json.Latent(), None))
+    monkeypatch.setattr(looking_back, "look_back", lambda *a, **k: looking_back.LookedBack(run_json.Latent(), None, []))
     for name in ("songs", "run"):
         shutil.copytree(str(base / name), str(tmp_path / name))
     return tmp_path

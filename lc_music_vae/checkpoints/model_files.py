@@ -4,7 +4,7 @@ Needs no TensorFlow, so wrong names and paths are reported at once.
 """
 
 import os
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from lc_music_vae.checkpoints import finding, run_dir, run_json
 from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint, stamp
@@ -27,6 +27,7 @@ class ModelFiles(NamedTuple):
         fingerprint: The required fingerprint of MusicVAE's encoder; None if it is not known, or known to be right.
         style: Tempo, program and so on of the songs that it was trained on; the defaults if not known.
         latent: Where the songs are in the small latent.
+        knobs: The model's knobs; None if it was trained before there were knobs.
         run_path: Folder of the training, if the model was found by this folder.
     """
 
@@ -37,6 +38,7 @@ class ModelFiles(NamedTuple):
     fingerprint: Optional[str]
     style: Style
     latent: run_json.Latent
+    knobs: Optional[List[run_json.Knob]]
     run_path: Optional[str]
 
 
@@ -102,6 +104,7 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], sou
         fingerprint,
         style=style,
         latent=latent,
+        knobs=run.knobs if run else None,
         run_path=source.run_dir,
     )
 

@@ -19,6 +19,8 @@ from lc_music_vae.music.style import Style
 from lc_music_vae.options import MAX_SEED, METRES, Reading
 
 FORMAT = 1
+MIN_EFFECT = 0.4  # of a knob; what is decoded follows a weaker one by chance only
+_MAX_KNOBS = 20
 
 
 class Settings(NamedTuple):
@@ -106,6 +108,28 @@ class Score(NamedTuple):
     new_windows: int
 
 
+class Knob(NamedTuple):
+    """A knob: where a measure of decoded bars rises in z; see `models.knobs`.
+
+    Attributes:
+        name: Its name, as in `music.measures.MEASURES`.
+        fit: R^2 of its readings on points that they were not fitted to.
+        mean: Mean of the measure over the model's own samples, in its own unit.
+        scale: Its standard deviation over them.
+        effect: By how many standard deviations the measure rises where the knob's reading rises by one.
+        offset: Reading at z = 0, in standard deviations.
+        slope: Gradient of the reading, [z_size].
+    """
+
+    name: str
+    fit: float
+    mean: float
+    scale: float
+    effect: float
+    offset: float
+    slope: List[float]
+
+
 class RunJson(NamedTuple):
     """All values of `run.json`.
 
@@ -118,6 +142,7 @@ class RunJson(NamedTuple):
         step: The global step that training started from, or, when it has finished, that it has reached.
         learned: The global step of the last training that finished; 0 if none has.
         score: The score of the bars that were kept out; None if there are none.
+        knobs: The knobs of the model, the best fitting first; None in runs from before there were knobs.
     """
 
     settings: Settings
@@ -128,6 +153,7 @@ class RunJson(NamedTuple):
     step: int = 0
     learned: int = 0
     score: Optional[Score] = None
+    knobs: Optional[List[Knob]] = None
 
     def to_json(self) -> Dict[str, Any]:
         """Returns the JSON value that `parse` reads."""
@@ -137,6 +163,8 @@ class RunJson(NamedTuple):
             value[name] = {k: v for k, v in getattr(self, name)._asdict().items() if v is not None}
         if self.score is not None:
             value["score"] = self.score._asdict()
+        if self.knobs is not None:
+            value["knobs"] = [knob._asdict() for knob in self.knobs]
         return value
 
 
@@ -179,6 +207,19 @@ def _is_score(value: Any) -> bool:
     return all(map(_is_number, numbers)) and all(type(value[name]) is int for name in ("windows", "new_windows"))
 
 
+def _is_knob(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != set(Knob._fields):
+        return False
+    name, effect = value["name"], value["effect"]
+    is_named = isinstance(name, str) and re.match(r"[a-z]{1,20}\Z", name) is not None
+    numbers = all(_is_number(value[field]) for field in ("fit", "mean", "scale", "effect", "offset"))
+    return is_named and numbers and effect >= MIN_EFFECT and _is_list(_is_number)(value["slope"])
+
+
+def _are_knobs(value: Any) -> bool:
+    return _is_list(_is_knob)(value) and len({knob["name"] for knob in value}) == len(value) <= _MAX_KNOBS
+
+
 def _is_list(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(is_right, value))
 
@@ -218,6 +259,7 @@ _FIELDS: Dict[Tuple[str, ...], _Field] = {
     ("learned",): _whole(0, math.inf, required=False),
     ("holdout",): _Field(lambda v: _is_number(v) and 0 <= v <= 0.9, "a number from 0 to 0.9", False, 0.0),
     ("score",): _Field(_is_score, "a score: all, windows, new and new_windows", False),
+    ("knobs",): _Field(_are_knobs, "a list of knobs: name, fit, mean, scale, effect, offset and slope", False),
 }
 _FIELDS.update(
     (("hparams", name), _Field(hparams.checker(name), hparams.words(name), False, hparams.BEFORE.get(name, default)))
@@ -246,7 +288,7 @@ def parse(value: Any, path: str) -> RunJson:
     for names, one in found.items():
         parts.setdefault("".join(names[:-1]), {})[names[-1]] = one
     of_hparams = hparams.from_json(parts["hparams"])
-    step, learned, score = (parts[""].pop(name) for name in ("step", "learned", "score"))
+    step, learned, score, knobs = (parts[""].pop(name) for name in ("step", "learned", "score", "knobs"))
     settings = Settings(hparams=of_hparams, **parts[""])
     known = CONFIG_MAP.get(settings.config)
     if known is not None and known.music_vae != settings.music_vae:
@@ -260,6 +302,7 @@ def parse(value: Any, path: str) -> RunJson:
         step,
         step if learned is None else learned,  # in older runs
         None if score is None else Score(**score),
+        None if knobs is None else [Knob(**knob) for knob in knobs],
     )
 
 

@@ -55,12 +55,14 @@ def generate(
     mode = get_mode(request.mode)
     _check_taken(mode, request, sound, reading)
     mode.num_outputs(request)  # checks it
+    turned = _knobs_turned(request)
     inputs = inputs_lib.find(request, mode.num_inputs, mode.num_latents)
     formats = {"audio": find_engine()} if sound.audio else {}
     if mode.num_inputs:
         examples.start_reading()  # for the inputs: the reading process is ready before TensorFlow
     found = model_files.find(source)
     _check_songs(found, mode.settings(request))
+    _check_knobs(found, turned)
     if output_dir is None:
         if source.run_dir is None:
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
@@ -86,6 +88,7 @@ def generate(
         "seed": seed,
         "temperature": sampling.temperature,
         "inputs": [one.name for one in inputs],
+        **({"knobs": request.knobs} if request.knobs else {}),
         **mode.settings(request),
     }
     run = outputs.Run(found.config, mode.name, settings, given.bars)
@@ -122,6 +125,29 @@ def _check_songs(found: ModelFiles, settings: Dict[str, Any]) -> None:
         from lc_music_vae.checkpoints import songs_npz  # needs NumPy
 
         songs_npz.find(found.small)
+
+
+def _knobs_turned(request: Request) -> List[str]:
+    """Returns the names of the knobs that a request turns; raises an `InputError` if no model has one."""
+    named = list(inputs_lib.parse_knobs(request.knobs)) if request.knobs is not None else []
+    if request.along is not None:
+        from lc_music_vae.music import measures  # needs NumPy
+
+        if request.along not in measures.MEASURES:
+            raise InputError("--along=%s is none of %s" % (request.along, ", ".join(measures.MEASURES)))
+        named.append(request.along)
+    return named
+
+
+def _check_knobs(found: ModelFiles, turned: Sequence[str]) -> None:
+    """Raises an `InputError` if a model does not have the knobs that are turned."""
+    if not turned:
+        return
+    from lc_music_vae.models import knobs  # needs NumPy
+
+    if found.knobs is None:
+        raise InputError(knobs.BEFORE % ("%s=%s" % (found.small.flag, found.small.path)))
+    knobs.check_offered(turned, [knob.name for knob in found.knobs])
 
 
 def _seed(sampling: Sampling) -> int:

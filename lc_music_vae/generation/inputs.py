@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import re
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
@@ -96,6 +96,30 @@ def _parse_latent(flag: str, text: str) -> List[float]:
         limits = MAX_COORDINATE, MAX_COORDINATE
         raise InputError("%s=%s: its numbers must be from -%d to %d; few samples are beyond 3" % (flag, text, *limits))
     return point
+
+
+def parse_knobs(text: str) -> Dict[str, float]:
+    """Returns the values of `--knobs`, such as density=1.5,register=-1, by name.
+
+    Raises:
+        InputError: It is written in another way, or names a knob twice or one that no model has.
+    """
+    from lc_music_vae.models import knobs  # needs NumPy, and not for the help
+    from lc_music_vae.music import measures
+
+    values: Dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = (one.strip() for one in part.partition("="))
+        try:
+            number = float(value)
+        except ValueError:
+            raise InputError("--knobs=%s: expected names and numbers, such as density=1.5,register=-1" % text) from None
+        if name in values:
+            raise InputError("--knobs=%s: %s is there twice; leave one out" % (text, name))
+        if name not in measures.MEASURES:
+            raise InputError("--knobs=%s: %r is none of %s" % (text, name, ", ".join(measures.MEASURES)))
+        values[name] = number
+    return knobs.checked(values)
 
 
 def _find_file(mode: str, number: int, path: Optional[str], bars: Optional[str], instead: str) -> Input:

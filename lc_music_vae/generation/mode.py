@@ -4,7 +4,7 @@ import logging
 from typing import Any, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.errors import InputError
-from lc_music_vae.generation.inputs import Given
+from lc_music_vae.generation.inputs import Given, parse_knobs
 from lc_music_vae.options import Request
 from lc_music_vae.showing.outputs import Output
 
@@ -100,6 +100,14 @@ class Mode:
         """
         raise TypeError("mode %s takes no bars" % self.name)
 
+    def turn(self, model: Any, num_outputs: int, request: Request) -> Any:
+        """Returns what knobs add to the z of outputs, [n, z_size] for n outputs or 1; None if none is turned."""
+        del num_outputs
+        if not request.knobs:
+            return None
+        values = parse_knobs(request.knobs)
+        return model.knobs_for(values).shift(values)[None]
+
     def make(self, model: Any, given: Given, request: Request, *, temperature: float, seed: int) -> Sequence[Output]:
         """Generates the outputs.
 
@@ -113,12 +121,15 @@ class Mode:
         num_outputs = self.num_outputs(request)
         places, residuals = ends(model, given)
         where, titles = self.points(model, places, num_outputs=num_outputs, request=request, seed=seed)
-        if not given.windows:
-            return [Output(*parts) for parts in zip(titles, model.decode(where, temperature), where)]
-        detail = self.detail(num_outputs, request)
-        sequences = model.decode(where, temperature, residual=detail @ residuals)
-        made = zip(titles, sequences, where, detail.tolist())
-        return [Output(title, sequence, point, detail=kept) for title, sequence, point, kept in made]
+        detail = self.detail(num_outputs, request) if given.windows else None
+        added = [part for part in (self.turn(model, num_outputs, request),) if part is not None]
+        if detail is not None:
+            added.append(detail @ residuals)
+        sequences = model.decode(where, temperature, residual=sum(added) if added else None)
+        made = [Output(*parts) for parts in zip(titles, sequences, where)]
+        if detail is None:
+            return made
+        return [output._replace(detail=kept) for output, kept in zip(made, detail.tolist())]
 
     def sheet(self, made: Sequence[Output], given: Given, *, request: Request) -> Sheet:
         """Returns the contents of the sheet.

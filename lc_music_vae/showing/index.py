@@ -159,6 +159,8 @@ _RUN = {
     "similarity": _Field(_is_share, "a number from 0 to 1", None),
     "detail": _Field(lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1", None),
     "freedom": _Field(lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1", None),
+    "knobs": _Field(_is_text, "a text", None),
+    "along": _Field(_is_text, "a text", None),
     "copies": _Field(lambda value: value in (REDRAW, ALLOW), "%s or %s" % (REDRAW, ALLOW), None),
     "picture": _Field(_is_file(".png"), "the name of a .png file in this folder", None),
 }
@@ -267,6 +269,8 @@ class RunRecord(NamedTuple):
         detail: How much a reconstruction keeps of what the small latent leaves out: the value of `--detail`.
         freedom: How far samples lean to the broad part of the prior: the value of `--freedom`.
         copies: Whether near-copies of the songs were drawn again, if it is samples: the value of `--copies`.
+        knobs: The knobs that were turned, and how far: the value of `--knobs`.
+        along: The knob that a walk turned: the value of `--along`.
     """
 
     mode: str
@@ -282,6 +286,8 @@ class RunRecord(NamedTuple):
     freedom: Optional[float] = None
     copies: Optional[str] = None
     given: Sequence[GivenRecord] = ()
+    knobs: Optional[str] = None
+    along: Optional[str] = None
 
     @classmethod
     def read(cls, value: Any, where: str, faults: List[str]) -> Optional["RunRecord"]:

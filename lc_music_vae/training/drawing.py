@@ -3,7 +3,7 @@
 Uses only matplotlib's Figure, without pyplot: no window, no state, nothing to close.
 """
 
-from typing import Dict, Optional, Sequence
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 from matplotlib import figure
@@ -16,6 +16,13 @@ _LEGEND = {"fontsize": 8, "frameon": False, "borderaxespad": 0.2}  # outside its
 _MAX_LABELS = 150  # on a map; more labels cannot be read
 
 
+class Coloring(NamedTuple):
+    """A measure that the windows on a map are coloured by: its name, and its value for each window, [n]."""
+
+    name: str
+    values: np.ndarray
+
+
 def training(
     curves: Dict[str, Dict[int, float]],
     *,
@@ -24,6 +31,7 @@ def training(
     labels: Sequence[str],
     samples: np.ndarray,
     score: Optional[run_json.Score] = None,
+    coloring: Optional[Coloring] = None,
 ) -> figure.Figure:
     """Draws the results of training: the training curves and a map of the small latent.
 
@@ -37,6 +45,7 @@ def training(
         labels: n names of the windows.
         samples: Points from the prior, [m, encoded_z_size].
         score: The score of bars that were kept out of training.
+        coloring: What the windows are coloured by.
     """
     sheet = figure.Figure(figsize=(12, 5.2), dpi=100)
     backend_agg.FigureCanvasAgg(sheet)
@@ -56,12 +65,25 @@ def training(
         if score.new is not None:
             said += "; %.1f where they are new" % score.new
         sheet.text(0.01, 0.01, said, fontsize=8)
-    _draw_map(sheet.add_subplot(grid[:, 1]), means, scales, labels, samples)
+    panel = sheet.add_subplot(grid[:, 1])
+    windows = _draw_map(panel, means, scales, labels, samples, coloring)
+    if coloring is not None:
+        bar = sheet.colorbar(windows, ax=panel, shrink=0.6, pad=0.02)
+        bar.set_label(coloring.name, fontsize=8)
+        bar.ax.tick_params(labelsize=7)
     sheet.tight_layout(rect=(0, 0.03, 1, 1))
     return sheet
 
 
-def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str], samples: np.ndarray) -> None:
+def _draw_map(
+    panel: Any,
+    means: np.ndarray,
+    scales: np.ndarray,
+    labels: Sequence[str],
+    samples: np.ndarray,
+    coloring: Optional[Coloring],
+) -> Any:
+    """Draws the map on a panel; returns the marks of the windows."""
     center = means.mean(0)
     axes = np.linalg.svd(means - center, full_matrices=True)[2][:2]  # one row if the latent has one dimension
     points, drawn = (means - center) @ axes.T, (samples - center) @ axes.T
@@ -75,7 +97,8 @@ def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str
     for (px, py), (dx, dy) in zip(points, deviations):
         density += np.exp(-(((x - px) / dx) ** 2 + ((y - py) / dy) ** 2) / 2) / (dx * dy)
     panel.contourf(x, y, density, levels=12, cmap="Blues", alpha=0.6, zorder=0)
-    panel.scatter(points[:, 0], points[:, 1], s=14, color=_BLUE, zorder=3, label="windows, by their bars")
+    color = {"color": _BLUE} if coloring is None else {"c": coloring.values, "cmap": "viridis"}
+    windows = panel.scatter(points[:, 0], points[:, 1], s=18, zorder=3, label="windows, by their bars", **color)
     panel.scatter(drawn[:, 0], drawn[:, 1], s=26, color=_RED, marker="x", zorder=3, label="samples")
     if len(labels) <= _MAX_LABELS:
         for (px, py), label in zip(points, labels):
@@ -84,6 +107,7 @@ def _draw_map(panel, means: np.ndarray, scales: np.ndarray, labels: Sequence[str
     panel.set_title("the small latent, two directions of %d" % means.shape[1], fontsize=9, loc="left")
     panel.legend(loc="upper right", bbox_to_anchor=(1, -0.05), ncol=2, **_LEGEND)
     panel.tick_params(labelsize=7)
+    return windows
 
 
 def save(sheet: figure.Figure, path: str) -> None:

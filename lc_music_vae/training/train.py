@@ -4,6 +4,7 @@ Everything that can be checked without a model is checked before TensorFlow is i
 """
 
 import dataclasses
+import functools
 import importlib
 import logging
 import os
@@ -109,7 +110,8 @@ def _begin(job: Job) -> str:
                 "--add_songs: this run is trained to step %d already, and would learn nothing of what is new; give a "
                 "larger --num_steps, or --num_steps=0" % step
             )
-        if all(map(os.path.isfile, (bundle, folder.songs))) and job.songs.kept.is_whole():
+        is_complete = all(map(os.path.isfile, (bundle, folder.songs))) and run.knobs is not None
+        if is_complete and job.songs.kept.is_whole():
             logger.info("%s is trained to step %d already; to go on, give a larger --num_steps", folder.path, step)
             return bundle
     folder.make()
@@ -153,6 +155,7 @@ def _train(job: Job) -> str:
         step,
         job.run.learned if job.run else 0,
         job.run.score if job.run else None,
+        job.run.knobs if job.run else None,
     )
     job.folder.write(began)
     reached = "" if _is_learned(job, step) else _learn(job, found, began)
@@ -206,8 +209,9 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     import numpy as np
 
     from lc_music_vae.checkpoints import songs_npz
+    from lc_music_vae.checkpoints.weights import Weights
     from lc_music_vae.encoding import latents, song_hashes
-    from lc_music_vae.training import looking_back
+    from lc_music_vae.training import knobs, looking_back
 
     folder, config = job.folder, job.settings.config
     prefix, step = folder.latest()
@@ -215,8 +219,12 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
         raise files.cannot_write(folder.train, EOFError("there is no checkpoint"))
     folder.flush_checkpoint(prefix)
     moments = latents.moments(found.shards)
-    latent, score = looking_back.look_back(folder, prefix, found, moments=moments, held_out=held_out)
-    done = began._replace(latent=latent, step=step, learned=step, score=score)
+    weights = Weights(job.checkpoint)
+    knobs_of = functools.partial(
+        knobs.of_model, moments=moments, name=job.settings.music_vae, weights=weights, style=found.style
+    )
+    seen = looking_back.look_back(folder, prefix, found, moments=moments, held_out=held_out, knobs_of=knobs_of)
+    done = began._replace(**seen._asdict(), step=step, learned=step)
     folder.write(done)
     kept = songs_npz.SongsNpz(song_hashes.read(found.shards), np.array([moments.windows]), *moments[1:])
     songs_npz.write(folder.songs, kept)

@@ -1,6 +1,7 @@
 """The mode that makes new bars in the style of the songs."""
 
 from lc_music_vae.errors import InputError
+from lc_music_vae.generation.inputs import parse_knobs
 from lc_music_vae.generation.mode import Mode, numbered
 from lc_music_vae.options import ALLOW, FREEDOM
 from lc_music_vae.showing.outputs import Output
@@ -12,7 +13,7 @@ class Sample(Mode):
     name = "sample"
     text = "new bars in the songs' manner"
     num_latents = 1
-    options = Mode.options | {"copies", "freedom"}
+    options = Mode.options | {"copies", "freedom", "knobs"}
 
     def default_outputs(self, request):
         """Returns 1 if a point is given, as it would be the same point each time."""
@@ -30,7 +31,9 @@ class Sample(Mode):
             if request.freedom is not None:
                 raise InputError("--freedom=%g: what is made at --latent does not lean; leave it out" % request.freedom)
             return super().make(model, given, request, temperature=temperature, seed=seed)
-        music = model.sample(self.num_outputs(request), temperature, copies=request.copies, freedom=request.freedom)
+        knobs = parse_knobs(request.knobs) if request.knobs else None
+        n, how = self.num_outputs(request), {"copies": request.copies, "freedom": request.freedom, "knobs": knobs}
+        music = model.sample(n, temperature, **how)
         return [Output(*parts) for parts in zip(numbered(len(music)), music, music.latents)]
 
     def settings(self, request):

@@ -12,7 +12,7 @@ class Similar(Mode):
     text = "variations of given bars"
     num_inputs = 1
     num_latents = 1
-    options = Mode.options | {"similarity"}
+    options = Mode.options | {"knobs", "similarity"}
 
     def points(self, model, ends, *, num_outputs, request, seed):
         """Returns points as near to the given point as requested."""
