@@ -25,6 +25,7 @@ FLOORS = (
     ("checkpoints",),
     ("models",),
     ("encoding",),
+    ("composing",),
     ("trained_model",),
     ("showing",),
     ("generation", "training"),
