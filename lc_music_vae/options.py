@@ -256,8 +256,8 @@ class Request(Options):
     num_bars: Optional[int] = option(None, "Bars of a tune. Left out, 32.", Limits(1, MAX_TUNE_BARS))
     form: Optional[str] = option(
         None,
-        "What a tune repeats: a song, as a file or the name of one that was trained on, or letters, a section each, such "
-        "as AABA. Left out, one of the songs that were trained on.",
+        "What a tune repeats: a song, as a file or the name of one that was trained on, or letters, a section each, "
+        "such as AABA. Left out, one of the songs that were trained on.",
     )
     num_outputs: Optional[int] = option(
         None,
