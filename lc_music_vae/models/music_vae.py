@@ -15,8 +15,10 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 from magenta.contrib import seq2seq
 from magenta.models.music_vae import configs as music_vae_configs
+from magenta.models.music_vae import data as music_vae_data
 from magenta.models.music_vae import lstm_models
 
+from lc_music_vae import families
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.models import sessions
 from lc_music_vae.system import progress
@@ -25,6 +27,25 @@ from lc_music_vae.system import progress
 def z_size(music_vae: str) -> int:
     """Returns the dimensions of the latent z of a MusicVAE config."""
     return music_vae_configs.CONFIG_MAP[music_vae].hparams.z_size
+
+
+def is_plain_melody_decoder(music_vae: str) -> bool:
+    """Returns whether a config decodes melodies with one LSTM without shortcuts: what `showing/play` knows to do."""
+    config = music_vae_configs.CONFIG_MAP[music_vae]
+    is_lstm = type(config.model.decoder) is lstm_models.CategoricalLstmDecoder
+    is_melody = isinstance(config.data_converter, music_vae_data.OneHotMelodyConverter)
+    return is_lstm and is_melody and not config.hparams.residual_decoder
+
+
+def melody_facts(music_vae: str) -> Dict[str, int]:
+    """Returns the steps of a melody config's windows, how many are in a quarter, and its lowest pitch."""
+    config = music_vae_configs.CONFIG_MAP[music_vae]
+    facts = families.family_of(music_vae).facts
+    return {
+        "steps": config.hparams.max_seq_len,
+        "stepsPerQuarter": facts.steps_per_quarter,
+        "lowest": facts.pitch_range[0],
+    }
 
 
 @contextlib.contextmanager
