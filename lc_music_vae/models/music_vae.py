@@ -39,13 +39,9 @@ def is_plain_melody_decoder(music_vae: str) -> bool:
 
 def melody_facts(music_vae: str) -> Dict[str, int]:
     """Returns the steps of a melody config's windows, how many are in a quarter, and its lowest pitch."""
-    config = music_vae_configs.CONFIG_MAP[music_vae]
-    facts = families.family_of(music_vae).facts
-    return {
-        "steps": config.hparams.max_seq_len,
-        "stepsPerQuarter": facts.steps_per_quarter,
-        "lowest": facts.pitch_range[0],
-    }
+    family = families.family_of(music_vae)
+    steps = music_vae_configs.CONFIG_MAP[music_vae].hparams.max_seq_len
+    return {"steps": steps, "stepsPerQuarter": family.facts.steps_per_quarter, "lowest": family.pitch_range[0]}
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ _UNUSED = "latent_decoder/log_variance"  # points are decoded to the mean of z
 _MAX_ON_MAP = 2000  # windows
 _DRAWS = 256  # of the broad part; each is used on both sides of its mean
 _GRID = 256  # points that are decoded where the decoder itself is not in the page
-_MAX_HALF = 65504.0  # the largest number of 16 bits
+_MAX_HALF = 65504.0  # the largest float of 16 bits
 
 
 class _Part(NamedTuple):
@@ -187,7 +187,7 @@ def _halves(tensor: np.ndarray) -> bytes:
         InputError: It has numbers that are too large for them.
     """
     if not (np.abs(tensor) <= _MAX_HALF).all():  # also false for NaN
-        raise InputError("%s cannot be written: the model has NaN or weights beyond %g; train again" % (PLAY, _MAX_HALF))
+        raise InputError("%s cannot hold this model: it has NaN or weights beyond %g" % (PLAY, _MAX_HALF))
     return tensor.astype("<f2").tobytes()
 
 
