@@ -2,32 +2,25 @@
 // The decoders, as TensorFlow computes them: from a point of the small latent to MusicVAE's z, and from z to notes.
 // Everything here is a pure function of its arguments. It runs in a worker, and in the tests.
 
-// Returns the tensors by name. `packed` is base64 of their 16-bit floats, one tensor after another.
-function unpack(packed, shapes) {
+// Returns the tensors by name. `packed` is base64 of whole numbers of 20 bits, one tensor after another: the upper 16 bits
+// of all its numbers, then the lower 4, two numbers a byte. Each number counts units of its tensor.
+function unpack(packed, described) {
   const bytes = atob(packed);
-  const values = halves();
   const tensors = {};
   let at = 0;
-  for (const [name, shape] of shapes) {
-    const tensor = new Float32Array(shape.reduce((product, size) => product * size, 1));
-    for (let i = 0; i < tensor.length; i += 1, at += 2) {
-      tensor[i] = values[bytes.charCodeAt(at) | (bytes.charCodeAt(at + 1) << 8)];
+  for (const [name, shape, unit] of described) {
+    const size = shape.reduce((product, one) => product * one, 1);
+    const values = new Float32Array(size);
+    const lower = at + 2 * size;
+    for (let i = 0; i < size; i += 1) {
+      const high = (bytes.charCodeAt(at + 2 * i) | (bytes.charCodeAt(at + 2 * i + 1) << 8)) << 16 >> 12;
+      const low = (bytes.charCodeAt(lower + (i >> 1)) >> (4 * (i & 1))) & 15;
+      values[i] = unit * (high | low);
     }
-    tensors[name] = { shape, values: tensor };
+    tensors[name] = { shape, values };
+    at = lower + Math.ceil(size / 2);
   }
   return tensors;
-}
-
-// Returns the value of each of the 65,536 floats of 16 bits: a sign, 5 bits of exponent, 10 bits of fraction.
-function halves() {
-  const values = new Float32Array(1 << 16);
-  for (let bits = 0; bits < 1 << 15; bits += 1) {
-    const exponent = bits >> 10;
-    const fraction = (bits & 1023) / 1024;
-    values[bits] = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
-    values[bits | 0x8000] = -values[bits];
-  }
-  return values;
 }
 
 // Adds x times the kernel's rows to `sums`; the first of these rows is `first`. Four rows at once are fastest.
