@@ -160,6 +160,7 @@ def _train(job: Job) -> str:
     bundle = _finish(job, found, began, held_out=held_out)
     logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found), reached)
     logger.info("  its curves and a map of its latent: %s", job.folder.picture)
+    _write_page(job.folder)
     return bundle
 
 
@@ -223,7 +224,6 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     songs_npz.write(folder.songs, kept)
     bundle = folder.bundle(config)
     bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
-    _write_page(folder)
     return bundle
 
 
