@@ -134,9 +134,9 @@ def test_its_draws_have_the_decoders_distribution(page, run):
         return np.abs((a - b)[often]) / np.sqrt((a + b)[often])  # about the size of a standard normal
 
     far, usual = apart(drawn, expected), apart(others, expected)
-    assert len(far) > 30
+    assert len(far) > 10
     assert far.max() < 5
-    assert np.mean(far**2) < 1.5 * max(1, np.mean(usual**2))
+    assert np.mean(far**2) < 2.5 * max(1, np.mean(usual**2))
 
 
 def test_new_notes_come_within_60_ms_and_the_page_opens_within_a_second(page):
