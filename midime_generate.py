@@ -14,12 +14,7 @@ def _flags():
     modes = "; ".join("%s: %s" % (mode.name, mode.text) for mode in MODES.values())
     defined.add("mode", str, "sample", text="What to make. %s." % modes, choices=list(MODES))
     defined.add_all(options.flags_of(options.Request, without=["mode"]))
-    defined.add(
-        "output_dir",
-        str,
-        None,
-        text="Folder to write to. Left out, the folder `generated` in --run_dir; in mode play, --run_dir.",
-    )
+    defined.add("output_dir", str, None, text="Folder to write to. Left out, the folder `generated` in --run_dir.")
     for record in (options.Sampling, options.Sound, options.Reading):
         defined.add_all(options.flags_of(record))
     return defined.values

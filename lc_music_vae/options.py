@@ -26,7 +26,6 @@ MAX_COORDINATE = 1000
 MAX_TURN = 5  # of a knob, in standard deviations over a model's samples
 MAX_THREADS = 256
 FREEDOM = 0.2  # measured: as like the songs as 0, with half of the near-copies
-MAX_PAGE_MB = 64.0  # a page of this size opens in a second or two
 REDRAW, ALLOW = "redraw", "allow"  # values of `--copies`
 WHOLE = (0.0, 1.0)  # of a song: from its start to its end
 FREE, BALANCED, CLOSE = FIDELITIES = ("free", "balanced", "close")
@@ -285,12 +284,6 @@ class Request(Options):
         "Samples that are empty, nearly a copy of bars of the songs (0.9 alike or more), or the same as another one: "
         "redraw draws others; allow keeps them. At --latent they are kept.",
         Limits(choices=(REDRAW, ALLOW)),
-    )
-    max_page_mb: Optional[float] = option(
-        None,
-        "The most that a model's weights may take of its page, in MB. Where they would take more, the page holds bars "
-        "that were decoded beforehand. Left out, 64.",
-        Limits(0, 2000),
     )
 
 

@@ -16,7 +16,7 @@ from lc_music_vae.generation.inputs import Given
 from lc_music_vae.generation.mode import Mode, Sheet
 from lc_music_vae.generation.modes import get_mode
 from lc_music_vae.music import examples
-from lc_music_vae.options import MAX_PAGE_MB, REDRAW, ModelSource, Options, Reading, Request, Sampling, Sound
+from lc_music_vae.options import REDRAW, ModelSource, Options, Reading, Request, Sampling, Sound
 from lc_music_vae.showing import outputs, page
 from lc_music_vae.showing.audio import find_engine
 from lc_music_vae.showing.outputs import Output
@@ -47,7 +47,7 @@ def generate(
         reading: How inputs are read.
 
     Returns:
-        Paths of the MIDI files that were written, in order, and of their sheet; or, in mode play, of the page alone.
+        Paths of the MIDI files that were written, in order, and of their sheet.
 
     Raises:
         InputError: Something given is not usable.
@@ -63,15 +63,11 @@ def generate(
     found = model_files.find(source)
     _check_songs(found, mode.settings(request))
     _check_knobs(found, turned)
-    if output_dir is None and source.run_dir is not None and mode.is_page:
-        output_dir = source.run_dir
     if output_dir is None:
         if source.run_dir is None:
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
         output_dir = run_dir.at(source.run_dir).generated
     folder = outputs.make_folder(output_dir)
-    if mode.is_page:
-        return [_write_page(folder, found, request, sound)]
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
     if given.songs and not mode.whole_songs:
         from lc_music_vae.generation import bars
@@ -111,21 +107,6 @@ def _write(
     logger.info("all on one sheet: %s", paths[-1])
     logger.info("to look at and listen to: %s", os.path.join(folder, page.PAGE))
     return paths
-
-
-def _write_page(folder: str, found: ModelFiles, request: Request, sound: Sound) -> str:
-    """Writes the page in which the model plays, and returns its path."""
-    from lc_music_vae.showing import play_page  # needs TensorFlow
-
-    play_page.check(folder)
-    style = found.style
-    qpm = style.qpm if sound.qpm is None else sound.qpm
-    program = style.program if sound.program is None else sound.program
-    limit = MAX_PAGE_MB if request.max_page_mb is None else request.max_page_mb
-    path = play_page.write(folder, found._replace(style=style._replace(qpm=qpm, program=program)), max_page_mb=limit)
-    logger.info("a page to play the model in, offline:")
-    results.logger.info(path)
-    return path
 
 
 def _check_taken(mode: Mode, *records: Options) -> None:

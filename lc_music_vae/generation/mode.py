@@ -39,7 +39,6 @@ class Mode:
         num_inputs: How many inputs the mode takes.
         num_latents: How many points of the small latent it takes, instead of inputs or in addition to them.
         whole_songs: Whether its inputs are whole songs, not windows picked from them.
-        is_page: Whether it writes a page of the model itself instead of outputs.
         min_outputs: The smallest number of outputs that makes sense.
         options: Names of the other flags that it takes.
     """
@@ -49,7 +48,6 @@ class Mode:
     num_inputs = 0
     num_latents = 0
     whole_songs = False
-    is_page = False
     min_outputs = 1
     options: FrozenSet[str] = frozenset(("num_outputs", "qpm", "program"))
 

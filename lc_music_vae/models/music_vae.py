@@ -17,33 +17,14 @@ from magenta.contrib import seq2seq
 from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import lstm_models
 
-from lc_music_vae import families
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.models import sessions
-from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.system import progress
 
 
 def z_size(music_vae: str) -> int:
     """Returns the dimensions of the latent z of a MusicVAE config."""
     return music_vae_configs.CONFIG_MAP[music_vae].hparams.z_size
-
-
-def window_facts(music_vae: str) -> Dict[str, Any]:
-    """Returns what `showing/play` must know of a config's windows.
-
-    Returns:
-        `quarters`, their length; `live`, whether they are melodies that one LSTM without shortcuts decodes. If so, also
-        `steps`, their steps; `stepsPerQuarter`; and `lowest`, their lowest pitch.
-    """
-    config, family = music_vae_configs.CONFIG_MAP[music_vae], families.family_of(music_vae)
-    is_lstm = type(config.model.decoder) is lstm_models.CategoricalLstmDecoder
-    is_live = is_lstm and family.reads == "melody" and not config.hparams.residual_decoder
-    found: Dict[str, Any] = {"quarters": family.facts.bars * QUARTERS_PER_BAR, "live": is_live}
-    if is_live:
-        steps = {"steps": config.hparams.max_seq_len, "stepsPerQuarter": family.facts.steps_per_quarter}
-        found.update(steps, lowest=family.pitch_range[0])
-    return found
 
 
 @contextlib.contextmanager

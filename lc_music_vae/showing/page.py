@@ -51,11 +51,7 @@ _HEAD = 12
 
 def check(folder: str) -> None:
     """Raises an `InputError` if `folder` has an `index.html` that is not from this toolkit."""
-    check_ours(os.path.join(folder, PAGE))
-
-
-def check_ours(path: str) -> None:
-    """Raises an `InputError` if there is a page at `path` that is not from this toolkit."""
+    path = os.path.join(folder, PAGE)
     try:
         with files.opened(path, follow=False) as f:
             is_ours = _MARK in f.read(1000)

@@ -11,11 +11,10 @@ import os
 from typing import Any, Dict, Optional, Tuple
 
 from lc_music_vae.checkpoints import bundles, model_files, run_json
-from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
-from lc_music_vae.options import ModelSource, Path, Paths, Reading, Training, check_kind, names_of, path_of, paths_of
+from lc_music_vae.options import Path, Paths, Reading, Training, check_kind, names_of, path_of, paths_of
 from lc_music_vae.system import files, interrupts, results, talk
 from lc_music_vae.training import job as jobs
 from lc_music_vae.training import songs as songs_lib
@@ -163,7 +162,6 @@ def _train(job: Job) -> str:
     bundle = _finish(job, found, began, held_out=held_out)
     logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found), reached)
     logger.info("  its curves and a map of its latent: %s", job.folder.picture)
-    _write_page(job.folder)
     return bundle
 
 
@@ -233,19 +231,3 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     bundle = folder.bundle(config)
     bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
     return bundle
-
-
-def _write_page(folder: RunDir) -> None:
-    """Writes the page in which the model plays. What is trained is kept if this fails."""
-    from lc_music_vae.showing import play_page
-
-    try:
-        play_page.check(folder.path)
-        path = play_page.write_live(folder.path, model_files.find(ModelSource(run_dir=folder.path)))
-    except (InputError, OSError) as e:
-        logger.warning("there is no page to play the model in: %s", e)
-        return
-    if path is None:
-        logger.info("  a page to play it in: midime_generate --mode=play writes one, of bars decoded beforehand")
-    else:
-        logger.info("  a page to play it in, offline: %s", path)
