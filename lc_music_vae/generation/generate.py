@@ -66,6 +66,8 @@ def generate(
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
         output_dir = run_dir.at(source.run_dir).generated
     folder = outputs.make_folder(output_dir)
+    if mode.makes_page:
+        return [_write_play_page(folder, found, request=request, sound=sound)]
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
     if given.songs and not mode.whole_songs:
         from lc_music_vae.generation import bars
@@ -104,6 +106,17 @@ def _write(
     logger.info("all on one sheet: %s", paths[-1])
     logger.info("to look at and listen to: %s", os.path.join(folder, page.PAGE))
     return paths
+
+
+def _write_play_page(folder: str, found: ModelFiles, *, request: Request, sound: Sound) -> str:
+    """Writes the page that plays the model, says so, and returns its path."""
+    from lc_music_vae.showing import play_page
+
+    path = os.path.join(folder, play_page.PAGE)
+    if not play_page.write(path, found, sound=sound, max_page_mb=request.max_page_mb):
+        logger.info("the decoder does not run on a page: it holds decoded bars, and plays those nearest to its point")
+    results.logger.info(path)
+    return path
 
 
 def _check_taken(mode: Mode, *records: Options) -> None:

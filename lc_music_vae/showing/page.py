@@ -49,9 +49,9 @@ _WAV = _Kind("WAV", re.compile(rb"RIFF....WAVE", re.DOTALL), 4 << 30)
 _HEAD = 12
 
 
-def check(folder: str) -> None:
-    """Raises an `InputError` if `folder` has an `index.html` that is not from this toolkit."""
-    path = os.path.join(folder, PAGE)
+def check(folder: str, name: str = PAGE) -> None:
+    """Raises an `InputError` if `folder` has a page of this name that is not from this toolkit."""
+    path = os.path.join(folder, name)
     try:
         with files.opened(path, follow=False) as f:
             is_ours = _MARK in f.read(1000)
@@ -61,6 +61,16 @@ def check(folder: str) -> None:
         is_ours = False
     if not is_ours:
         raise InputError("%s: not a page of generated files; move it away or choose another --output_dir" % path)
+
+
+def filled(template: str, parts: Dict[str, str]) -> str:
+    """Returns a template with `@NAME@` replaced by its part; what looks like this within a part stays."""
+    return re.sub("@(%s)@" % "|".join(parts), lambda mark: parts[mark.group(1)], template)
+
+
+def in_script(value: Any) -> str:
+    """Returns JSON for a script element: without a `<`, no text in a name can end the element."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
@@ -84,14 +94,13 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
     if faults:
         more = "; and %d more" % (len(faults) - _MAX_TOLD) if len(faults) > _MAX_TOLD else ""
         logger.warning("%s leaves out %s%s", PAGE, "; ".join(map(printable, faults[:_MAX_TOLD])), more)
-    data = json.dumps([run for run in shown if run["outputs"]], separators=(",", ":"))
     said = f'<p class="soft">The newest {maker.shown:,} are shown here; {INDEX} lists {left:,} more.</p>\n'
     with open(_TEMPLATE, encoding="utf-8") as f:
         template = f.read()
     path = os.path.join(folder, PAGE)
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
-        # Without a `<`, no text in a name can end the script element that contains the JSON.
-        f.write(template.replace("@LEFT@", said if left else "").replace("@RUNS@", data.replace("<", "\\u003c")))
+        runs_shown = in_script([run for run in shown if run["outputs"]])
+        f.write(filled(template, {"LEFT": said if left else "", "RUNS": runs_shown}))
     return path
 
 

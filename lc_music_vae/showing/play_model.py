@@ -1,7 +1,8 @@
 """The weights of a model in the form that the page that plays it reads: 16 bits each, as base64.
 
 A matrix is stored as whole numbers from -32767 to 32767 and a float32 scale for each row; rows are outputs. Rounding
-moves a weight by at most 1/65534 of its row's largest, five times less than float16 does on these weights.
+moves a weight by at most 1/65534 of its row's largest. Measured on 256 points of a model of the small config, greedily:
+one of 8,192 steps differs from TensorFlow's (none with float32, one with float16, seven with 8 bits).
 """
 
 import base64

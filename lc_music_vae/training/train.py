@@ -13,7 +13,7 @@ from lc_music_vae.checkpoints import bundles, model_files, run_json
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
-from lc_music_vae.options import Path, Paths, Reading, Training, check_kind, names_of, path_of, paths_of
+from lc_music_vae.options import ModelSource, Path, Paths, Reading, Training, check_kind, names_of, path_of, paths_of
 from lc_music_vae.system import files, interrupts, results, talk
 from lc_music_vae.training import job as jobs
 from lc_music_vae.training import songs as songs_lib
@@ -159,7 +159,25 @@ def _train(job: Job) -> str:
     bundle = _finish(job, found, began, held_out=held_out)
     logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found), reached)
     logger.info("  its curves and a map of its latent: %s", job.folder.picture)
+    _write_play_page(job)
     return bundle
+
+
+def _write_play_page(job: Job) -> None:
+    """Writes the page that plays the model, if its decoder runs there. The training stands without it.
+
+    For other decoders, `--mode=play` decodes many points; that would make the training longer.
+    """
+    from lc_music_vae.showing import play_page
+
+    path = job.folder.play_page
+    try:
+        if play_page.write(path, model_files.find(ModelSource(run_dir=job.folder.path)), needs_live=True):
+            logger.info("  a page that plays the model: %s", path)
+        else:
+            logger.info("  midime_generate --mode=play writes a page that plays the model")
+    except (InputError, OSError) as e:
+        logger.warning("%s is not written: %s", path, e)
 
 
 def _go_on(job: Job, found: Any) -> int:

@@ -8,6 +8,7 @@ from typing import Dict
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.generation.modes.interpolate import Interpolate
+from lc_music_vae.generation.modes.play import Play
 from lc_music_vae.generation.modes.reconstruct import Reconstruct
 from lc_music_vae.generation.modes.sample import Sample
 from lc_music_vae.generation.modes.similar import Similar
@@ -21,6 +22,7 @@ MODES: Dict[str, Mode] = {
         Reconstruct(),
         Similar(),
         Walk(),
+        Play(),
     )
 }
 
