@@ -6,7 +6,7 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import finding, run_json
+from lc_music_vae.checkpoints import run_json
 from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.encoding import latents
 from lc_music_vae.encoding.latents import Latents
@@ -23,19 +23,18 @@ _MAX_ON_MAP = 2000  # windows: the picture of a large collection shows its begin
 
 
 def look_back(
-    folder: RunDir, prefix: str, found: Latents, *, moments: base_model.Moments, held_out: Optional[Latents]
+    folder: RunDir, small: SmallVAE, found: Latents, *, moments: base_model.Moments, held_out: Optional[Latents]
 ) -> Tuple[run_json.Latent, Optional[run_json.Score]]:
     """Draws the picture of a training; returns where its songs are in the small latent, and the score of held-out bars.
 
     Args:
         folder: The run's folder, where the picture goes.
-        prefix: Its last checkpoint.
+        small: What it has learned.
         found: The latents that it learned from.
         moments: Their moments.
         held_out: The latents of the bars that were kept out, or None.
     """
     windows = latents.own_key(found.shards, _MAX_ON_MAP)
-    small = SmallVAE(finding.find(prefix, "--run_dir"))
     means, scales = small.encode(windows.means)
     residual = np.sqrt(np.mean(np.sum((small.decode(means) - windows.means) ** 2, 1)))
     score = None
@@ -46,7 +45,6 @@ def look_back(
         results.logger.info("the bars that were kept out are %s", scoring.in_words(score))
     center, low, high = _span(means, scales)
     _say_dead(points.effects(small.decode, low=low, high=high))
-    small.close()
     labels = [str(record["first_bar"] + 1) for record in windows.records]
     samples = points.prior_samples(8, small.encoded_z_size, 0)
     curves = summaries.read_scalars(folder.train)

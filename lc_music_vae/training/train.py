@@ -3,17 +3,19 @@
 Everything that can be checked without a model is checked before TensorFlow is imported.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import logging
 import os
 from typing import Any, Dict, Optional, Tuple
 
-from lc_music_vae.checkpoints import bundles, model_files, run_json
+from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
-from lc_music_vae.options import ModelSource, Path, Paths, Reading, Training, check_kind, names_of, path_of, paths_of
+from lc_music_vae.options import Path, Paths, Reading, Training, check_kind, names_of, path_of, paths_of
 from lc_music_vae.system import files, interrupts, results, talk
 from lc_music_vae.training import job as jobs
 from lc_music_vae.training import songs as songs_lib
@@ -156,28 +158,12 @@ def _train(job: Job) -> str:
     )
     job.folder.write(began)
     reached = "" if _is_learned(job, step) else _learn(job, found, began)
-    bundle = _finish(job, found, began, held_out=held_out)
+    bundle, has_page = _finish(job, found, began, held_out=held_out)
     logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found), reached)
     logger.info("  its curves and a map of its latent: %s", job.folder.picture)
-    _write_play_page(job)
+    if has_page:
+        logger.info("  a page that plays the model: %s", job.folder.play_page)
     return bundle
-
-
-def _write_play_page(job: Job) -> None:
-    """Writes the page that plays the model, if its decoder runs there. The training stands without it.
-
-    For other decoders, `--mode=play` decodes many points; that would make the training longer.
-    """
-    from lc_music_vae.showing import play_page
-
-    path = job.folder.play_page
-    try:
-        if play_page.write(path, model_files.find(ModelSource(run_dir=job.folder.path)), needs_live=True):
-            logger.info("  a page that plays the model: %s", path)
-        else:
-            logger.info("  midime_generate --mode=play writes a page that plays the model")
-    except (InputError, OSError) as e:
-        logger.warning("%s is not written: %s", path, e)
 
 
 def _go_on(job: Job, found: Any) -> int:
@@ -219,12 +205,17 @@ def _learn(job: Job, found: Any, began: RunJson) -> str:
     return ": %s" % (numbers,)
 
 
-def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
-    """Writes the final files of a training after its last checkpoint is on disk; returns the bundle."""
+def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> Tuple[str, bool]:
+    """Writes the final files of a training after its last checkpoint is on disk.
+
+    Returns:
+        The bundle, and whether there is a page that plays the model.
+    """
     import numpy as np
 
     from lc_music_vae.checkpoints import songs_npz
     from lc_music_vae.encoding import latents, song_hashes
+    from lc_music_vae.models.small_vae import SmallVAE
     from lc_music_vae.training import looking_back
 
     folder, config = job.folder, job.settings.config
@@ -233,11 +224,34 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
         raise files.cannot_write(folder.train, EOFError("there is no checkpoint"))
     folder.flush_checkpoint(prefix)
     moments = latents.moments(found.shards)
-    latent, score = looking_back.look_back(folder, prefix, found, moments=moments, held_out=held_out)
-    done = began._replace(latent=latent, step=step, learned=step, score=score)
-    folder.write(done)
-    kept = songs_npz.SongsNpz(song_hashes.read(found.shards), np.array([moments.windows]), *moments[1:])
-    songs_npz.write(folder.songs, kept)
-    bundle = folder.bundle(config)
-    bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
-    return bundle
+    checkpoint = finding.find(prefix, "--run_dir")
+    with contextlib.closing(SmallVAE(checkpoint)) as small:
+        latent, score = looking_back.look_back(folder, small, found, moments=moments, held_out=held_out)
+        done = began._replace(latent=latent, step=step, learned=step, score=score)
+        folder.write(done)
+        kept = songs_npz.SongsNpz(song_hashes.read(found.shards), np.array([moments.windows]), *moments[1:])
+        songs_npz.write(folder.songs, kept)
+        bundle = folder.bundle(config)
+        bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
+        return bundle, _write_play_page(job, done, small=small, checkpoint=checkpoint, moments=moments)
+
+
+def _write_play_page(job: Job, run: RunJson, *, small: Any, checkpoint: Checkpoint, moments: Any) -> bool:
+    """Writes the page that plays the model, if its decoder runs there; returns whether it does.
+
+    The training stands without it. For other decoders, `--mode=play` decodes many points, which takes longer.
+    """
+    from lc_music_vae.checkpoints.weights import Weights
+    from lc_music_vae.showing import play_page
+
+    settings, path = job.settings, job.folder.play_page
+    weights = Weights(checkpoint), Weights(job.checkpoint)
+    shards = job.folder.kept(run).paths
+    model = play_page.Playable(
+        settings.config, settings.music_vae, small, *weights, run.music, run.latent, shards, moments
+    )
+    try:
+        return play_page.write(path, model)
+    except InputError as e:
+        logger.warning("there is no page that plays the model: %s", e)
+        return False

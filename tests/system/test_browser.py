@@ -19,26 +19,6 @@ from lc_music_vae.system import files
 
 SHOTS = os.path.join(REPO, "build", "page")
 
-# Counts what is started, and measures what goes to the loudspeakers.
-WATCH = """
-var started = 0, meter = null;
-for (const kind of [AudioScheduledSourceNode, AudioBufferSourceNode]) {
-  const start = kind.prototype.start;
-  kind.prototype.start = function (...times) { started += 1; return start.apply(this, times); };
-}
-const connect = AudioNode.prototype.connect;
-AudioNode.prototype.connect = function (to, ...rest) {
-  if (to === this.context.destination && this.context instanceof AudioContext) {
-    connect.call(this, meter = new AnalyserNode(this.context, { fftSize: 4096 }));
-  }
-  return connect.call(this, to, ...rest);
-};
-function peak() {
-  const samples = new Float32Array(meter.fftSize);
-  meter.getFloatTimeDomainData(samples);
-  return Math.max(...samples.map(Math.abs));
-}
-"""
 # What the page's own `schedule` renders of an output, as 16-bit numbers.
 RENDER = """(async () => {
   const output = outputs[%d];
@@ -47,17 +27,6 @@ RENDER = """(async () => {
   const rendered = await context.startRendering();
   return Array.from(rendered.getChannelData(0), (x) => Math.round(x * 32767));
 })()"""
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    program = browser.find()
-    if program is None:
-        pytest.exit(browser.HOW, returncode=1)
-    found = browser.Page(program, str(tmp_path_factory.mktemp("profile")))
-    found.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +45,9 @@ def at(folder):
     return os.path.join(str(folder), page.PAGE)
 
 
-def check_clean(opened):
-    """Nothing went wrong, and nothing was asked for but what lies in the folder."""
-    assert opened.errors == []
-    assert {url.split(":")[0] for url in opened.requests} <= {"file", "data"}
-
-
 def test_every_output_is_shown(opened, generated):
     opened.open(at(generated))
-    check_clean(opened)
+    opened.check_clean()
     assert len([url for url in opened.requests if url.startswith("file:")]) == 1  # the page alone
     shown = opened.run("outputs.map((output) => output.file)")
     assert sorted(shown) == sorted(name for name in os.listdir(generated) if name.endswith(".mid"))
@@ -132,7 +95,7 @@ def test_every_output_plays_by_its_button_and_stops(opened, generated):
         assert opened.run("playing === null && document.activeElement.ariaLabel").startswith("Play ")
         if not output["audio"]:
             opened.wait("peak() < 1e-3")
-    check_clean(opened)
+    opened.check_clean()
 
 
 @pytest.mark.parametrize("kind", ["notes", "file"])
@@ -150,7 +113,7 @@ def test_the_cursor_moves_and_playing_ends_with_the_last_bar(kind, opened, gener
     assert seconds - 0.5 < places[-1] <= seconds
     assert opened.run("outputs[0].item.className") == ""
     assert opened.run("outputs[0].button.ariaLabel").startswith("Play ")
-    check_clean(opened)
+    opened.check_clean()
 
 
 def test_one_output_plays_at_a_time(opened, generated):
@@ -202,7 +165,7 @@ def test_where_there_are_too_many_the_page_says_how_many_more(opened, three_runs
     monkeypatch.setattr(page, "_MAX_SHOWN", 3)
     page.write(str(three_runs))
     opened.open(at(three_runs))
-    check_clean(opened)
+    opened.check_clean()
     assert opened.run("outputs.length") == 3
     assert "The newest 3 are shown here; index.json lists 1 more." in opened.run("document.body.innerText")
 
@@ -210,7 +173,7 @@ def test_where_there_are_too_many_the_page_says_how_many_more(opened, three_runs
 def test_names_are_shown_as_they_are(opened, three_runs):
     page.write(str(three_runs))
     opened.open(at(three_runs))
-    check_clean(opened)
+    opened.check_clean()
     assert opened.run("outputs.length") == 4
     assert opened.run("outputs[0].item.querySelector('header p').textContent") == AWKWARD
     assert opened.run("document.scripts.length") == 2
@@ -265,7 +228,7 @@ def test_keys_are_enough(opened, generated):
     assert len([name for name in names if name.startswith("MIDI of ")]) == last + 1
     assert names.count("all on one sheet") == 3
     assert "BODY" not in names
-    check_clean(opened)
+    opened.check_clean()
 
 
 @pytest.mark.parametrize(
@@ -288,4 +251,4 @@ def test_it_looks_like_something(name, width, dark, opened, generated):
     assert (sum(background) < 200) == dark
     note = (0x6F, 0xB3, 0xDA) if dark else (0x2A, 0x6F, 0x97)
     assert colors[note] > 5000  # notes and buttons
-    check_clean(opened)
+    opened.check_clean()

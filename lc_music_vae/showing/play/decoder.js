@@ -122,9 +122,9 @@ class Model {
     return sharp.map((value, i) => center[i] + kept * (value - center[i]) + freedom * drawn[i]);
   }
 
-  // MusicVAE's CategoricalLstmDecoder: the events of a window. The first state is a function of z; each step is given the
-  // event before and z. A cell's gates are: input, candidate, forget (with a bias of 1), output. An event is drawn as
-  // argmax(logits / temperature + Gumbel noise), which has the softmax's distribution.
+  // MusicVAE's CategoricalLstmDecoder: the events of a window. The first state is a function of z; each step is given
+  // z and the event before. A cell's gates are: input, candidate, forget (with a bias of 1), output. An event is drawn
+  // as argmax(logits / temperature + Gumbel noise), which has the softmax's distribution.
   decode(z, temperature, seed, steps) {
     const { weights } = this;
     const random = new Random(seed);

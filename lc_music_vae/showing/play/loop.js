@@ -3,7 +3,7 @@
 
 const AHEAD = 0.15;  // seconds: notes are scheduled so long before they sound, as the page may be busy drawing
 
-// Quarters at which a step sounds. Swing moves the middle of each quarter, its second eighth, from 1/2 to a later share.
+// Quarters at which a step sounds. Swing moves the middle of each quarter, its second eighth, to a later share.
 function swung(step, swing) {
   const whole = Math.floor(step / 4), part = step / 4 - whole;
   return whole + (part < 0.5 ? 2 * part * swing : swing + (2 * part - 1) * (1 - swing));

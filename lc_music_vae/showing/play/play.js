@@ -7,16 +7,17 @@ const REACH = 1000;  // half the width of the map, in its own units
 const SIMILARITY = 0.8;  // of variations: see points.kept
 const MAX_COORDINATE = 10;
 
-// Settings beside the point: label, limits, step, what is sounding or decoded, how the value is shown.
+// Settings beside the point: label, limits, step, whether bars are decoded again for it, and how the value is shown.
 const SETTINGS = {
-  temperature: { label: "Temperature: how freely notes are chosen", low: 0.05, high: 2, step: 0.05, isDecoded: true,
+  temperature: { label: "Temperature", low: 0.05, high: 2, step: 0.05, isDecoded: true,
     shown: (value) => value.toFixed(2) },
-  freedom: { label: "Freedom: from what the songs do to what they might", low: 0, high: 1, step: 0.05, isDecoded: true,
+  freedom: { label: "Freedom", low: 0, high: 1, step: 0.05, isDecoded: true,
     shown: (value) => value.toFixed(2) },
   qpm: { label: "Tempo", low: 40, high: 240, step: 1, shown: (value) => `${value} quarters a minute` },
   swing: { label: "Swing", low: 0.5, high: 0.75, step: 0.01, shown: (value) => value === 0.5 ? "straight" :
     `${(100 * value).toFixed()} %` },
-  transpose: { label: "Transposition", low: -24, high: 24, step: 1, shown: (value) => `${value > 0 ? "+" : ""}${value} semitones` },
+  transpose: { label: "Transposition", low: -24, high: 24, step: 1, shown: (value) =>
+    `${value > 0 ? "+" : ""}${value} semitones` },
 };
 const state = { point: model.start, temperature: 0.5, freedom: model.freedom, lean: 0, seed: 0,
   qpm: Math.min(240, Math.max(40, Math.round(model.style.qpm))), swing: 0.5, transpose: 0,
@@ -37,7 +38,8 @@ function make(name, attributes = {}, ...children) {
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 // What a link keeps, so that it brings back exactly this.
-const rounded = (point) => Array.from(point, (x) => clamp(Math.round(1000 * x) / 1000, -MAX_COORDINATE, MAX_COORDINATE));
+const rounded = (point) => Array.from(point, (x) =>
+  clamp(Math.round(1000 * x) / 1000, -MAX_COORDINATE, MAX_COORDINATE));
 const newSeed = () => Math.floor(Math.random() * 2 ** 32);
 const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 const moved = (point, way, by) => point.map((x, i) => x + by * way[i]);
@@ -46,7 +48,8 @@ const moved = (point, way, by) => point.map((x, i) => x + by * way[i]);
 
 function hash() {
   const { point, temperature, freedom, lean, seed, qpm, swing, transpose, voice } = state;
-  return "#" + new URLSearchParams({ point: point.join(), temperature, freedom, lean, seed, qpm, swing, transpose, voice });
+  const kept = { point: point.join(), temperature, freedom, lean, seed, qpm, swing, transpose, voice };
+  return "#" + new URLSearchParams(kept);
 }
 
 // Takes what is right in an address; the rest stays.
@@ -129,18 +132,20 @@ function update({ isNew = false, isDecoded = true } = {}) {
 
 // --- Piano rolls.
 
-const range = [...model.range];  // of the pitches that were seen so far: it grows, so that what is drawn does not jump
+const range = [...model.range];  // of the pitches seen so far: it grows, so that what is drawn does not jump
 
 function drawNotes(svg, found, [low, high]) {
   const { played } = model.facts, bar = 4 * model.style.bar;
   svg.setAttribute("viewBox", `0 0 ${played} ${high - low + 1}`);
-  const line = (x1, y1, x2, y2, kind) => make("line", { x1, y1, x2, y2, class: kind });
-  const lines = [];
-  for (let step = 4; step < played; step += 4) lines.push(line(step, 0, step, high - low + 1, "beat"));
-  for (let step = bar; step < played; step += bar) lines.push(line(step, 0, step, high - low + 1, "bar"));
-  for (let c = Math.ceil(low / 12) * 12; c <= high; c += 12) lines.push(line(0, high - c + 1, played, high - c + 1, "c"));
-  svg.replaceChildren(...lines, ...found.map(([start, end, pitch]) => make("rect", { x: start + 0.04, y: high - pitch + 0.05,
-    width: end - start - 0.08, height: 0.9, rx: 0.15 })));
+  const height = high - low + 1, lines = [];
+  const upright = (x, kind) => make("line", { x1: x, y1: 0, x2: x, y2: height, class: kind });
+  for (let step = 4; step < played; step += 4) lines.push(upright(step, "beat"));
+  for (let step = bar; step < played; step += bar) lines.push(upright(step, "bar"));
+  for (let c = Math.ceil(low / 12) * 12; c <= high; c += 12) {
+    lines.push(make("line", { x1: 0, y1: high - c + 1, x2: played, y2: high - c + 1 }));
+  }
+  svg.replaceChildren(...lines, ...found.map(([start, end, pitch]) => make("rect", {
+    x: start + 0.04, y: high - pitch + 0.05, width: end - start - 0.08, height: 0.9, rx: 0.15 })));
 }
 
 const cursor = make("line", { class: "cursor", y1: 0 });
@@ -174,7 +179,8 @@ const { axes, center, reach } = model.map;
 const place = (point) => axes.map((axis) => REACH * dot(moved(point, center, -1), axis) / reach);
 const windows = model.windows.map(({ point, ...others }) => ({ ...others, point, place: place(point) }));
 const circle = make("circle", { class: "point", r: 34 });
-const title = ({ song, bars }) => `${model.songs[song]}, ${bars[0] === bars[1] ? `bar ${bars[0]}` : `bars ${bars.join("-")}`}`;
+const inWords = ([first, last]) => first === last ? `bar ${first}` : `bars ${first}-${last}`;
+const title = ({ song, bars }) => `${model.songs[song]}, ${inWords(bars)}`;
 
 function drawMap() {
   const map = at("map");
@@ -189,7 +195,8 @@ function drawMap() {
   }
   map.append(circle);
   const select = at("places");
-  select.append(make("option", { value: "" }, "choose"), ...windows.map((one, i) => make("option", { value: i }, title(one))));
+  select.append(make("option", { value: "" }, "choose"));
+  select.append(...windows.map((one, i) => make("option", { value: i }, title(one))));
   at("places-label").hidden = !windows.length;
   select.onchange = () => {
     if (select.value === "") return;
@@ -212,7 +219,8 @@ function drawPoint() {
 
 // Moves the point on the map, in the map's units; what it is in other directions stays.
 function moveBy(x, y) {
-  state.point = moved(moved(state.point, axes[0], x * reach / REACH), axes[1] || center.map(() => 0), y * reach / REACH);
+  state.point = moved(state.point, axes[0], x * reach / REACH);
+  if (axes[1]) state.point = moved(state.point, axes[1], y * reach / REACH);
 }
 
 function listenToMap() {
@@ -255,7 +263,7 @@ const valueOf = ({ direction }) => dot(state.point, direction) / dot(direction, 
 
 function slider(label, { low, high, step }, onValue) {
   const input = make("input", { type: "range", min: low, max: high, step });
-  const output = make("output");
+  const output = make("span", { class: "value" });  // not an <output>: the label would be of that
   input.oninput = () => onValue(Number(input.value));
   return { item: make("label", {}, make("span", {}, label), output, input), input, output };
 }
@@ -288,6 +296,7 @@ function showKnobs() {
     const value = valueOf(knob);
     knob.input.value = value;
     knob.output.textContent = value.toFixed(2);
+    knob.input.setAttribute("aria-valuetext", knob.output.textContent);
   }
   for (const { name, input, output, shown } of settings) {
     input.value = state[name];
@@ -341,11 +350,17 @@ function inQuarters({ notes, swing }) {
   return notes.map(([start, end, pitch]) => [swung(start, swing), swung(end, swing), pitch]);
 }
 
+// The songs' own program, as long as their voice is not changed.
+function programOf(voice) {
+  return voice === voiceOf(model.style.program) ? model.style.program : VOICES[voice].program;
+}
+
 function save(scores, name) {
   const each = model.facts.played / 4;
-  const all = scores.flatMap((one, i) => inQuarters(one).map(([start, end, pitch]) => [start + i * each, end + i * each, pitch]));
+  const placed = (one, from) => inQuarters(one).map(([start, end, pitch]) => [start + from, end + from, pitch]);
+  const all = scores.flatMap((one, i) => placed(one, i * each));
   const { qpm, voice } = scores[0];
-  const bytes = midiFile({ notes: all, quarters: scores.length * each, qpm, program: VOICES[voice].program,
+  const bytes = midiFile({ notes: all, quarters: scores.length * each, qpm, program: programOf(voice),
     signature: model.style.signature });
   download(name, bytes, "audio/midi");
 }
@@ -394,7 +409,8 @@ async function copyLink() {
 
 function listen() {
   const buttons = { play: () => (loop ? stop() : play()), sample, vary, like, link: copyLink,
-    save: () => save([score()], "bars.mid"), "save-all": () => save(liked.filter(({ isThere }) => isThere), "liked.mid") };
+    save: () => save([score()], "bars.mid"),
+    "save-all": () => save(liked.filter(({ isThere }) => isThere), "liked.mid") };
   for (const [id, action] of Object.entries(buttons)) at(id).onclick = action;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;

@@ -5,7 +5,7 @@ let model = null;
 onmessage = ({ data }) => {
   if (data.weights) {
     model = new Model(unpackWeights(data.weights, data.layout), data.facts);
-    model.notes({ point: data.warm, freedom: 0, lean: 0, temperature: 1, seed: 0 });  // has it compiled before it counts
+    model.notes({ point: data.warm, freedom: 0, lean: 0, temperature: 1, seed: 0 });  // compiles it
     postMessage({ ready: true });
   } else {
     postMessage({ id: data.id, notes: model.notes(data) });
