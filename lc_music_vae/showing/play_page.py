@@ -26,7 +26,6 @@ from lc_music_vae.system import files
 from lc_music_vae.trained_model import TrainedModel
 
 PAGE = "play.html"
-_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "play")
 _MAX_WINDOWS = 600  # on the map
 _GRID = 256  # points that are decoded for a page without a decoder
 _SPARE = 1.2  # knobs and map go beyond what the songs cover by this factor
@@ -138,8 +137,7 @@ def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_pa
 
 
 def _source(name: str) -> str:
-    with open(os.path.join(_FOLDER, name), encoding="utf-8") as f:
-        return f.read()
+    return page.source("play", name)
 
 
 def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any], str]:

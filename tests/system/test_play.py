@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import EXAMPLE, REPO, SMALL, generate, train
+from helpers import EXAMPLE, REPO, SMALL, generate, loudest_hertz, read_wav, train
 from scipy import stats
 
 import lc_music_vae
@@ -226,6 +226,23 @@ def test_what_is_saved_is_what_sounds(played, tmp_path):
         np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
+def test_the_wav_has_the_notes_of_the_bars(played, tmp_path):
+    played.run("Object.assign(state, {qpm: 120, transpose: 12}); 0")
+    played.run("var saved = []; download = (name, bytes) => { saved.push([name, Array.from(bytes)]); }; 0")
+    played.click("at('wav')")
+    played.wait("saved.length === 1")
+    ((name, content),) = played.run("saved")
+    assert name == "bars.wav"
+    (tmp_path / "a.wav").write_bytes(bytes(content))
+    heard = read_wav(tmp_path / "a.wav")[:, 0]
+    assert len(heard) == 5 * 44100  # two bars, and a second to ring
+    for start, end, pitch in played.run("notes"):
+        note = heard[int(44100 * (start / 8 + 0.02)) : int(44100 * end / 8)]
+        expected = 440 * 2 ** ((pitch + 12 - 69) / 12)
+        padded = np.pad(note, [(0, 1 << 17)], mode="constant")
+        assert abs(1200 * np.log2(loudest_hertz(padded, below=1.5 * expected) / expected)) < 20
+
+
 def test_it_sounds_in_a_loop_and_changes_while_it_does(played):
     played.run("Object.assign(state, {qpm: 240}); state.point = windows[0].point; update()")
     settle(played)
@@ -245,8 +262,6 @@ def test_it_sounds_in_a_loop_and_changes_while_it_does(played):
 
 @pytest.mark.parametrize("voice", ["piano", "electric", "box", "organ", "guitar", "bass", "strings", "flute", "lead"])
 def test_each_voice_is_in_tune_and_ends(voice, played):
-    from helpers import loudest_hertz
-
     script = """(async () => {
       const context = new OfflineAudioContext(1, 2 * 44100, 44100);
       sound(mixer(context), "%s", { pitch: 69, velocity: 90, start: 0.1, end: 0.6 });
@@ -274,7 +289,7 @@ def test_keys_are_enough_and_everything_has_a_name(played):
         played.press("Tab")
         focused = "(document.activeElement.labels || [])[0] || document.activeElement"
         names.add(played.run("(%s).textContent || document.activeElement.id" % focused))
-    assert {"Play", "New sample", "Variation", "Like", "MIDI", "Copy link"} <= names
+    assert {"Play", "New sample", "Variation", "Like", "MIDI", "WAV", "Copy link"} <= names
     assert any(name.startswith("Temperature") for name in names)
     tree = played.call("Accessibility.getFullAXTree")["nodes"]
     roles = ("button", "slider", "combobox", "application")

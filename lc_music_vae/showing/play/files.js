@@ -1,4 +1,4 @@
-// Files that the pages make for a download: MIDI.
+// Files that the pages make for a download: MIDI and WAV.
 "use strict";
 
 const TICKS = 480;  // a quarter
@@ -32,6 +32,21 @@ function midiFile({ notes, quarters, qpm, program, signature }) {
   const text = (word) => Array.from(word, (letter) => letter.charCodeAt(0));
   return Uint8Array.from([...text("MThd"), ...bigEndian(6, 4), 0, 0, 0, 1, ...bigEndian(TICKS, 2),
     ...text("MTrk"), ...bigEndian(track.length, 4), ...track]);
+}
+
+// A WAV file of one channel, 16 bits, of samples from -1 to 1; louder ones are all made quieter, by the same factor.
+function wavFile(samples, rate) {
+  const loudest = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 1);
+  const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
+  const write = (at, word) => Array.from(word).forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  write(0, "RIFF");
+  view.setUint32(4, 36 + 2 * samples.length, true);
+  write(8, "WAVEfmt ");
+  [16, 1 | 1 << 16, rate, 2 * rate, 2 | 16 << 16].forEach((field, i) => view.setUint32(16 + 4 * i, field, true));
+  write(36, "data");
+  view.setUint32(40, 2 * samples.length, true);
+  samples.forEach((sample, i) => view.setInt16(44 + 2 * i, Math.round(32767 * sample / loudest), true));
+  return new Uint8Array(view.buffer);
 }
 
 // Has the browser save a file.

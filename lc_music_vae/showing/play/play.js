@@ -365,6 +365,19 @@ function save(scores, name) {
   download(name, bytes, "audio/midi");
 }
 
+// The bars once, as they sound, with what rings on.
+async function saveWav() {
+  const { notes: found, qpm, voice, swing } = score();
+  const rate = 44100, quarter = 60 / qpm;
+  const rendering = new OfflineAudioContext(1, Math.ceil(rate * (model.facts.played / 4 * quarter + 1)), rate);
+  const output = mixer(rendering);
+  for (const [start, end, pitch] of inQuarters({ notes: found, swing })) {
+    sound(output, voice, { pitch, velocity: 90, start: start * quarter, end: end * quarter });
+  }
+  const rendered = await rendering.startRendering();
+  download("bars.wav", wavFile(rendered.getChannelData(0), rate), "audio/wav");
+}
+
 function like() {
   const one = { ...score(), number: liked.length + 1, hash: hash(), isThere: true };
   liked.push(one);
@@ -409,7 +422,7 @@ async function copyLink() {
 
 function listen() {
   const buttons = { play: () => (loop ? stop() : play()), sample, vary, like, link: copyLink,
-    save: () => save([score()], "bars.mid"),
+    wav: saveWav, save: () => save([score()], "bars.mid"),
     "save-all": () => save(liked.filter(({ isThere }) => isThere), "liked.mid") };
   for (const [id, action] of Object.entries(buttons)) at(id).onclick = action;
   document.addEventListener("keydown", (event) => {
