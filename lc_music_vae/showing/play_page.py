@@ -82,7 +82,7 @@ class _Windows(NamedTuple):
         points: Their points, float [n, size].
         songs: The names of the songs.
         places: For each window its song and its bars, from 1.
-        pitches: The lowest and the highest pitch on the piano roll.
+        pitches: The lowest and the highest pitch on the piano roll; it grows where notes are beyond, as few are.
     """
 
     points: np.ndarray
@@ -197,15 +197,19 @@ def _windows(model: Playable) -> _Windows:
     songs = sorted(set(names))
     bars = [[record["first_bar"] + 1, record["last_bar"] + 1] for record in found.records]
     heard = np.concatenate([record["notes"][:, 2] - record["transpositions"][0] for record in found.records])
-    heard = heard - 12 * model.style.octaves
+    low, high = np.percentile(heard, (5, 95)) - 12 * model.style.octaves
     places = [{"song": songs.index(name), "bars": at} for name, at in zip(names, bars)]
-    return _Windows(means, songs, places, (int(heard.min()) - 2, int(heard.max()) + 2))
+    return _Windows(means, songs, places, (int(low) - 2, int(high) + 2))
 
 
 def _knobs(model: Playable) -> List[Dict[str, Any]]:
-    """Returns a knob for each dimension that changes something, the most effective first."""
+    """Returns a knob for each dimension that changes something, the most effective first.
+
+    They reach what the songs cover, and what nearly all samples do.
+    """
     chosen = points.moving(model.effects()) or list(range(model.size))
-    low, high = _spread(*model.span)
+    for_samples = points.span(None, None, model.size)
+    low, high = _spread(np.minimum(model.span[0], for_samples[0]), np.maximum(model.span[1], for_samples[1]))
     directions = np.eye(model.size)
     return [
         {"name": "knob %d" % (i + 1), "direction": directions[i].tolist(), "low": low[i], "high": high[i]}

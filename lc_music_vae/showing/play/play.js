@@ -178,7 +178,7 @@ function tick() {
 const { axes, center, reach } = model.map;
 const place = (point) => axes.map((axis) => REACH * dot(moved(point, center, -1), axis) / reach);
 const windows = model.windows.map(({ point, ...others }) => ({ ...others, point, place: place(point) }));
-const circle = make("circle", { class: "point", r: 34 });
+const circle = make("circle", { class: "point", r: 42 });
 const inWords = ([first, last]) => first === last ? `bar ${first}` : `bars ${first}-${last}`;
 const title = ({ song, bars }) => `${model.songs[song]}, ${inWords(bars)}`;
 
@@ -190,7 +190,9 @@ function drawMap() {
     map.append(make("circle", { class: "ring", cx: x, cy: -y, r: REACH * deviations / reach }));
   }
   for (const one of windows) {
-    one.dot = make("circle", { cx: one.place[0], cy: -one.place[1], r: 18 });
+    one.dot = make("circle", { cx: one.place[0], cy: -one.place[1], r: 22 });
+    // A colour for each song: neighbours in the list are a golden section of the circle apart.
+    if (model.songs.length > 1) one.dot.style.setProperty("--song", `hsl(${(222 * one.song + 200) % 360} 45% 62%)`);
     map.append(one.dot);
   }
   map.append(circle);
