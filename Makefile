@@ -37,9 +37,11 @@ coverage: $(VENV)/stamp
 test-install: $(VENV)/stamp
 	@$(PY) -m pytest tests/system/test_install.py
 
-# These two need a browser and FluidSynth, and say how to get them where they are not there.
+# These two need a browser and FluidSynth, and say how to get them where they are not there. The pages' code is linted
+# where npm is.
 test-page: $(VENV)/stamp
-	@$(PY) -m pytest tests/system/test_browser.py
+	@if command -v npm > /dev/null; then tools/lint_pages.sh; else echo "no npm: the pages' code is not linted"; fi
+	@$(PY) -m pytest -s tests/system/test_browser.py tests/system/test_play.py
 
 test-audio: $(VENV)/stamp
 	@$(PY) -m pytest tests/system/test_fluidsynth.py

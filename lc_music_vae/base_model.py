@@ -48,7 +48,7 @@ _LOG_2_PI = math.log(2 * math.pi)
 SHARP = 0.1
 # How many windows of N(0, I) each Gaussian of the broad part has seen too, for its mean and for its covariance. Which
 # numbers are best depends on the song; a mean over several was better than the best single one on all 27.
-_PSEUDO_WINDOWS = [(of_mean, of_covariance) for of_mean in (2, 8) for of_covariance in (2, 4, 8, 16, 32)]
+PSEUDO_WINDOWS = [(of_mean, of_covariance) for of_mean in (2, 8) for of_covariance in (2, 4, 8, 16, 32)]
 
 
 def stateless_seed(seed: int, stream: int, step) -> tf.Tensor:
@@ -192,7 +192,7 @@ class BroadPart:
         n = of.windows
         self._means: List[np.ndarray] = []
         self._factors: List[np.ndarray] = []  # lower Cholesky factors of the covariances
-        for for_mean, for_covariance in _PSEUDO_WINDOWS:
+        for for_mean, for_covariance in PSEUDO_WINDOWS:
             mean = n * of.mean / (n + for_mean)
             away = of.mean - mean
             scatter = n * (of.covariance + np.outer(away, away) + np.diag(of.variance))

@@ -26,6 +26,7 @@ MAX_COORDINATE = 1000
 MAX_TURN = 5  # of a knob, in standard deviations over a model's samples
 MAX_THREADS = 256
 FREEDOM = 0.2  # measured: as like the songs as 0, with half of the near-copies
+MAX_PAGE_MB = 64.0
 REDRAW, ALLOW = "redraw", "allow"  # values of `--copies`
 WHOLE = (0.0, 1.0)  # of a song: from its start to its end
 FREE, BALANCED, CLOSE = FIDELITIES = ("free", "balanced", "close")
@@ -284,6 +285,12 @@ class Request(Options):
         "Samples that are empty, nearly a copy of bars of the songs (0.9 alike or more), or the same as another one: "
         "redraw draws others; allow keeps them. At --latent they are kept.",
         Limits(choices=(REDRAW, ALLOW)),
+    )
+    max_page_mb: float = option(
+        MAX_PAGE_MB,
+        "The most megabytes that a decoder may take on the page that plays the model. A larger one, or one that is no "
+        "plain melody decoder, stays out; the page then holds bars decoded at many points.",
+        Limits(0, words="0 or more"),
     )
 
 

@@ -32,6 +32,9 @@ VALUES = {
     "metre": "4/4",
     "list_bars": True,
     "dimensions": "2,1",
+    "max_page_mb": 5.0,
+    "num_bars": 8,
+    "form": "AABA",
 }
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
@@ -42,6 +45,8 @@ TAKEN = {
     "reconstruct": _READ | {"input_midi_1", "detail"},
     "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars", "knobs"},
     "walk": _DECODED | {"latent", "dimensions", "along"},
+    "play": {"qpm", "program", "max_page_mb"},
+    "compose": _DECODED | {"num_bars", "form"},
 }
 
 
@@ -165,13 +170,13 @@ def test_the_defaults_and_sound_are_for_every_mode(name, tmp_path):
 
 
 def test_an_unknown_mode():
-    names = "sample, interpolate, reconstruct, similar, walk"
+    names = "sample, interpolate, reconstruct, similar, walk, compose, play"
     assert one_line(get_mode, "dance") == "mode=dance must be one of " + names
 
 
 def test_how_many_outputs():
     default = {name: mode.num_outputs(Request(mode=name)) for name, mode in MODES.items()}
-    assert default == {"sample": 8, "interpolate": 8, "reconstruct": 1, "similar": 8, "walk": 8}
+    assert default == {"sample": 8, "interpolate": 8, "reconstruct": 1, "similar": 8, "walk": 8, "play": 8}
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0")) == 1
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0", num_outputs=3)) == 3
     assert MODES["similar"].num_outputs(Request(mode="similar", num_outputs=1)) == 1

@@ -32,7 +32,9 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_the_package_the_checkpoint_and_no_module_called_configs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "lc_music_vae/pretrained/cat-mel_2bar_small_folk.tar" in names
-    assert {"lc_music_vae/configs.py", "lc_music_vae/showing/page.html"} <= set(names)
+    assert {"lc_music_vae/configs.py", "lc_music_vae/showing/page.html", "lc_music_vae/showing/play/decoder.js"} <= set(
+        names
+    )
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"lc_music_vae", "midime_train.py", "midime_generate.py"}
 

@@ -15,9 +15,14 @@ from lc_music_vae.showing import index, page
 def shown(folder):
     """The runs as the page's own script reads them."""
     assert page.write(str(folder)) == str(folder / "index.html")
-    data, code = Reader((folder / "index.html").read_text(encoding="utf-8")).scripts
-    assert code.strip().startswith('"use strict"')
+    data, script = Reader((folder / "index.html").read_text(encoding="utf-8")).scripts
+    assert script.strip().startswith('"use strict"')
     return json.loads(data)
+
+
+def code():
+    """The page without what it shows."""
+    return "".join(page.source(*names) for names in (["page.html"], ["play", "voices.js"], ["play", "files.js"]))
 
 
 def test_every_output_is_there_with_its_notes_newest_run_first(three_runs):
@@ -48,6 +53,18 @@ def test_every_output_is_there_with_its_notes_newest_run_first(three_runs):
     assert all(note[4] is True for note in beat["notes"])
     assert beat["audio"] == "b.wav"
     assert first["outputs"][0]["audio"] is None
+
+
+def test_programs_are_there_where_they_are_no_piano(three_runs):
+    write_midi(melody([(0, 1, 60), (1, 2, 62)], program=73), three_runs / "a0.mid")
+    flute, piano = shown(three_runs)[2]["outputs"]
+    assert [note[3:] for note in flute["notes"]] == [[80, False, 73]] * 2
+    assert all(len(note) == 5 for note in piano["notes"])
+    assert index.is_heard(flute["notes"], flute["bars"])
+    assert not index.is_heard([[0, 1, 60, 80, False, 128]], flute["bars"])
+    assert not index.is_heard([[0, 1, 60, 80, False, 1, 1]], flute["bars"])
+    again = shown(three_runs)[2]["outputs"]
+    assert again == [flute, piano]
 
 
 def test_names_do_no_harm(three_runs):
@@ -91,7 +108,7 @@ def test_same_bytes_again_and_not_many(three_runs):
     shown(three_runs)
     assert (three_runs / "index.html").read_bytes() == first
     notes = sum(len(o["notes"]) for r in shown(three_runs) for o in r["outputs"])
-    assert len(first) < os.path.getsize(page._TEMPLATE) + 3 * len(PNG) * 4 / 3 + 40 * notes + 3000
+    assert len(first) < len(code()) + 3 * len(PNG) * 4 / 3 + 40 * notes + 3000
     assert not [name for name in os.listdir(str(three_runs)) if name.startswith(".")]
 
 

@@ -237,6 +237,7 @@ HOME = {
         ("train/model.ckpt-5.index", "train there"),
         ("train/notes.txt", "train there"),
         ("training.png", "training.png there"),
+        ("play.html", "play.html there"),
         ("lc-x.tar", "lc-x.tar there"),
         ("latents/mine.tfrecord", "latents there"),
         ("examples.tsv", "examples.tsv there"),

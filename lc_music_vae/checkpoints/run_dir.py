@@ -57,6 +57,11 @@ class RunDir(NamedTuple):
         return os.path.join(self.path, "training.png")
 
     @property
+    def play_page(self) -> str:
+        """Path of the page that plays the model."""
+        return os.path.join(self.path, "play.html")
+
+    @property
     def songs(self) -> str:
         """Path of what the model keeps of its songs: `songs.npz`."""
         return os.path.join(self.path, SONGS_NPZ)
@@ -126,7 +131,7 @@ class RunDir(NamedTuple):
         Raises:
             InputError: There are such files.
         """
-        names = [self.train, self.picture, self.songs, self.bundle(config)]
+        names = [self.train, self.picture, self.play_page, self.songs, self.bundle(config)]
         if not os.path.lexists(os.path.join(self.path, _LOCK)):
             names += [self.latents, self.holdout, self.examples]
         found = [os.path.basename(path) for path in names if os.path.lexists(path)]

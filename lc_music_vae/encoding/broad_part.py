@@ -22,6 +22,12 @@ def find(small: Checkpoint, shards: Sequence[str], z_size: int) -> Optional[base
     Raises:
         InputError: Its `songs.npz` is damaged, and there are no latents.
     """
+    of = moments(small, shards, z_size)
+    return None if of is None else base_model.BroadPart(of)
+
+
+def moments(small: Checkpoint, shards: Sequence[str], z_size: int) -> Optional[base_model.Moments]:
+    """Returns what the broad part of a model's prior is made of; arguments and errors as for `find`."""
     try:
         kept = songs_npz.find(small)
         if kept is not None and kept.mean is not None:
@@ -29,7 +35,7 @@ def find(small: Checkpoint, shards: Sequence[str], z_size: int) -> Optional[base
     except InputError:
         if not shards:
             raise
-    return of_latents(shards) if shards else None
+    return latents.moments(shards) if shards else None
 
 
 def of_latents(shards: Sequence[str]) -> base_model.BroadPart:
@@ -37,15 +43,17 @@ def of_latents(shards: Sequence[str]) -> base_model.BroadPart:
     return base_model.BroadPart(latents.moments(shards))
 
 
-def _from(kept: songs_npz.SongsNpz, small: Checkpoint, z_size: int) -> base_model.BroadPart:
+def _from(kept: songs_npz.SongsNpz, small: Checkpoint, z_size: int) -> base_model.Moments:
     of = kept.windows, kept.mean, kept.covariance, kept.variance
     windows, mean, covariance, variance = (np.asarray(one, np.float64) for one in of)
     try:
         if len(mean) != z_size:
             raise ValueError("they are of another model")
-        return base_model.BroadPart(base_model.Moments(int(windows[0]), mean, covariance, variance))
+        found = base_model.Moments(int(windows[0]), mean, covariance, variance)
+        base_model.BroadPart(found)  # fails unless these are moments
     except (ValueError, np.linalg.LinAlgError) as e:
         raise InputError(
             "%s=%s: the moments in its songs.npz are damaged (%s); restore it, or give --freedom=0"
             % (small.flag, small.path, e)
         ) from e
+    return found

@@ -68,6 +68,8 @@ def generate(
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
         output_dir = run_dir.at(source.run_dir).generated
     folder = outputs.make_folder(output_dir)
+    if mode.makes_page:
+        return [_write_play_page(folder, found, request.max_page_mb, sampling=sampling, sound=sound)]
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
     if given.songs and not mode.whole_songs:
         from lc_music_vae.generation import bars
@@ -107,6 +109,25 @@ def _write(
     logger.info("all on one sheet: %s", paths[-1])
     logger.info("to look at and listen to: %s", os.path.join(folder, page.PAGE))
     return paths
+
+
+def _write_play_page(folder: str, found: ModelFiles, max_page_mb: float, *, sampling: Sampling, sound: Sound) -> str:
+    """Writes the page that plays the model, says so, and returns its path."""
+    from lc_music_vae.showing import play_page
+    from lc_music_vae.trained_model import TrainedModel
+
+    path = os.path.join(folder, play_page.PAGE)
+    seed = sampling.seed or 0  # the page of a model is the same again
+    with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound) as model:
+        playable = play_page.of_trained(model, found)
+
+        def decode(where: Any) -> Sequence[Any]:
+            logger.info("its decoder does not run on a page: %d places are decoded for it", len(where))
+            return model.decode(where, sampling.temperature)
+
+        play_page.write(path, playable, decode=decode, max_page_mb=max_page_mb)
+    results.logger.info(path)
+    return path
 
 
 def _check_taken(mode: Mode, *records: Options) -> None:

@@ -40,6 +40,7 @@ class Mode:
         num_latents: How many points of the small latent it takes, instead of inputs or in addition to them.
         whole_songs: Whether its inputs are whole songs, not windows picked from them.
         min_outputs: The smallest number of outputs that makes sense.
+        makes_page: Whether the mode writes the page of the model, and no music.
         options: Names of the other flags that it takes.
     """
 
@@ -49,6 +50,7 @@ class Mode:
     num_latents = 0
     whole_songs = False
     min_outputs = 1
+    makes_page = False
     options: FrozenSet[str] = frozenset(("num_outputs", "qpm", "program"))
 
     def takes(self) -> FrozenSet[str]:

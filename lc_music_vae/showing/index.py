@@ -73,7 +73,8 @@ class Heard(NamedTuple):
     """The sound of an output, or of bars that were given.
 
     Attributes:
-        notes: For each note, in order: start and end in seconds, pitch, velocity, and whether it is a drum.
+        notes: For each note, in order: start and end in seconds, pitch, velocity, whether it is a drum, and its General
+            MIDI program unless that is 0.
         bars: The times in seconds at which bars begin, and at which the last bar ends.
     """
 
@@ -95,7 +96,7 @@ def is_heard(notes: Any, bars: Any) -> bool:
         isinstance(bars, list)
         and 2 <= len(bars) <= MAX_MARKS
         and all(map(_is_time, bars))
-        and _is_list(MAX_MARKS, lambda note: isinstance(note, list) and len(note) == 5 and _is_note(*note))(notes)
+        and _is_list(MAX_MARKS, lambda note: isinstance(note, list) and len(note) in (5, 6) and _is_note(*note))(notes)
     )
 
 
@@ -103,9 +104,9 @@ def _is_time(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < 1e9
 
 
-def _is_note(start: Any, end: Any, pitch: Any, velocity: Any, is_drum: Any) -> bool:
+def _is_note(start: Any, end: Any, pitch: Any, velocity: Any, is_drum: Any, program: Any = 0) -> bool:
     times = _is_time(start) and _is_time(end)
-    return times and all(type(v) is int and 0 <= v <= 127 for v in (pitch, velocity)) and type(is_drum) is bool
+    return times and all(type(v) is int and 0 <= v <= 127 for v in (pitch, velocity, program)) and type(is_drum) is bool
 
 
 def _is_given(value: Any) -> bool:

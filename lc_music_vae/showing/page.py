@@ -1,7 +1,8 @@
 """The page that shows and plays the outputs: `index.html`, one file, made from `index.json`.
 
-It contains the pictures and notes, so that it works offline, opened as a file. The code of the page is in `page.html`.
-It includes only values that `index` accepts, and regular files of the folder whose content matches their names.
+It contains the pictures and notes, so that it works offline, opened as a file. The code of the page is in `page.html`;
+its voices are in `play/`, as they are those of the page that plays a model. It includes only values that `index`
+accepts, and regular files of the folder whose content matches their names.
 """
 
 import base64
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 PAGE = "index.html"
 _MARK = b'<meta name="generator" content="lc_music_vae">'
-_TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.html")
+_HERE = os.path.dirname(os.path.abspath(__file__))
 _DATA = re.compile(rb'<script type="application/json" id="runs">([^<]*)</script>')
 _MAX_SHOWN = 1000  # outputs; a browser draws them in less than a second
 _MAX_BARS = 5000  # of one output, of four quarters each
@@ -49,9 +50,9 @@ _WAV = _Kind("WAV", re.compile(rb"RIFF....WAVE", re.DOTALL), 4 << 30)
 _HEAD = 12
 
 
-def check(folder: str) -> None:
-    """Raises an `InputError` if `folder` has an `index.html` that is not from this toolkit."""
-    path = os.path.join(folder, PAGE)
+def check(folder: str, name: str = PAGE) -> None:
+    """Raises an `InputError` if `folder` has a page of this name that is not from this toolkit."""
+    path = os.path.join(folder, name)
     try:
         with files.opened(path, follow=False) as f:
             is_ours = _MARK in f.read(1000)
@@ -61,6 +62,22 @@ def check(folder: str) -> None:
         is_ours = False
     if not is_ours:
         raise InputError("%s: not a page of generated files; move it away or choose another --output_dir" % path)
+
+
+def source(*names: str) -> str:
+    """Returns the text of a file of the pages: its name, after those of the folders that it is in."""
+    with open(os.path.join(_HERE, *names), encoding="utf-8") as f:
+        return f.read()
+
+
+def filled(template: str, parts: Dict[str, str]) -> str:
+    """Returns a template with `@NAME@` replaced by its part; what looks like this within a part stays."""
+    return re.sub("@(%s)@" % "|".join(parts), lambda mark: parts[mark.group(1)], template)
+
+
+def in_script(value: Any) -> str:
+    """Returns JSON for a script element: without a `<`, no text in a name can end the element."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
@@ -84,14 +101,15 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
     if faults:
         more = "; and %d more" % (len(faults) - _MAX_TOLD) if len(faults) > _MAX_TOLD else ""
         logger.warning("%s leaves out %s%s", PAGE, "; ".join(map(printable, faults[:_MAX_TOLD])), more)
-    data = json.dumps([run for run in shown if run["outputs"]], separators=(",", ":"))
     said = f'<p class="soft">The newest {maker.shown:,} are shown here; {INDEX} lists {left:,} more.</p>\n'
-    with open(_TEMPLATE, encoding="utf-8") as f:
-        template = f.read()
+    parts = {
+        "LEFT": said if left else "",
+        "RUNS": in_script([run for run in shown if run["outputs"]]),
+        "CODE": source("play", "voices.js") + source("play", "files.js"),
+    }
     path = os.path.join(folder, PAGE)
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
-        # Without a `<`, no text in a name can end the script element that contains the JSON.
-        f.write(template.replace("@LEFT@", said if left else "").replace("@RUNS@", data.replace("<", "\\u003c")))
+        f.write(filled(source("page.html"), parts))
     return path
 
 
@@ -207,7 +225,10 @@ def heard(sequence: Any, path: str) -> Heard:
         raise InputError("%s: of %d bars, more than a song has" % (path, math.ceil(end / QUARTERS_PER_BAR)))
     found, _ = bars_and_metres(sequence, tempo_map, max(end - _SAME, _SAME))
     bars = [round(float(s), 4) for s in tempo_map.seconds(found)]
-    notes = [[round(n.start_time, 4), round(n.end_time, 4), n.pitch, n.velocity, n.is_drum] for n in sequence.notes]
+    notes = [
+        [round(n.start_time, 4), round(n.end_time, 4), n.pitch, n.velocity, n.is_drum, *([n.program] * (n.program > 0))]
+        for n in sequence.notes
+    ]
     return Heard(sorted(notes), bars)
 
 

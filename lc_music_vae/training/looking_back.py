@@ -6,7 +6,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence
 import numpy as np
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import finding, run_json
+from lc_music_vae.checkpoints import run_json
 from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.encoding import latents
 from lc_music_vae.encoding.latents import Latents
@@ -33,7 +33,7 @@ class LookedBack(NamedTuple):
 
 def look_back(
     folder: RunDir,
-    prefix: str,
+    small: SmallVAE,
     found: Latents,
     *,
     moments: base_model.Moments,
@@ -44,14 +44,13 @@ def look_back(
 
     Args:
         folder: The run's folder, where the picture goes.
-        prefix: Its last checkpoint.
+        small: What it has learned.
         found: The latents that it learned from.
         moments: Their moments.
         held_out: The latents of the bars that were kept out, or None.
         knobs_of: Finds the knobs of a model.
     """
     windows = latents.own_key(found.shards, _MAX_ON_MAP)
-    small = SmallVAE(finding.find(prefix, "--run_dir"))
     means, scales = small.encode(windows.means)
     residual = np.sqrt(np.mean(np.sum((small.decode(means) - windows.means) ** 2, 1)))
     score = None
@@ -63,7 +62,6 @@ def look_back(
     knobs = knobs_of(small)
     center, low, high = _span(means, scales)
     _say_dead(points.effects(small.decode, low=low, high=high))
-    small.close()
     labels = [str(record["first_bar"] + 1) for record in windows.records]
     samples = points.prior_samples(8, small.encoded_z_size, 0)
     curves = summaries.read_scalars(folder.train)

@@ -3,6 +3,7 @@
 Everything that can be checked without a model is checked before TensorFlow is imported.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -10,7 +11,8 @@ import logging
 import os
 from typing import Any, Dict, Optional, Tuple
 
-from lc_music_vae.checkpoints import bundles, model_files, run_json
+from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
@@ -159,9 +161,11 @@ def _train(job: Job) -> str:
     )
     job.folder.write(began)
     reached = "" if _is_learned(job, step) else _learn(job, found, began)
-    bundle = _finish(job, found, began, held_out=held_out)
+    bundle, has_page = _finish(job, found, began, held_out=held_out)
     logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found), reached)
     logger.info("  its curves and a map of its latent: %s", job.folder.picture)
+    if has_page:
+        logger.info("  a page that plays the model: %s", job.folder.play_page)
     return bundle
 
 
@@ -204,13 +208,18 @@ def _learn(job: Job, found: Any, began: RunJson) -> str:
     return ": %s" % (numbers,)
 
 
-def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
-    """Writes the final files of a training after its last checkpoint is on disk; returns the bundle."""
+def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> Tuple[str, bool]:
+    """Writes the final files of a training after its last checkpoint is on disk.
+
+    Returns:
+        The bundle, and whether there is a page that plays the model.
+    """
     import numpy as np
 
     from lc_music_vae.checkpoints import songs_npz
     from lc_music_vae.checkpoints.weights import Weights
     from lc_music_vae.encoding import latents, song_hashes
+    from lc_music_vae.models.small_vae import SmallVAE
     from lc_music_vae.training import knobs, looking_back
 
     folder, config = job.folder, job.settings.config
@@ -223,11 +232,34 @@ def _finish(job: Job, found: Any, began: RunJson, *, held_out: Any) -> str:
     knobs_of = functools.partial(
         knobs.of_model, moments=moments, name=job.settings.music_vae, weights=weights, style=found.style
     )
-    seen = looking_back.look_back(folder, prefix, found, moments=moments, held_out=held_out, knobs_of=knobs_of)
-    done = began._replace(**seen._asdict(), step=step, learned=step)
-    folder.write(done)
-    kept = songs_npz.SongsNpz(song_hashes.read(found.shards), np.array([moments.windows]), *moments[1:])
-    songs_npz.write(folder.songs, kept)
-    bundle = folder.bundle(config)
-    bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
-    return bundle
+    checkpoint = finding.find(prefix, "--run_dir")
+    with contextlib.closing(SmallVAE(checkpoint)) as small:
+        seen = looking_back.look_back(folder, small, found, moments=moments, held_out=held_out, knobs_of=knobs_of)
+        done = began._replace(**seen._asdict(), step=step, learned=step)
+        folder.write(done)
+        kept = songs_npz.SongsNpz(song_hashes.read(found.shards), np.array([moments.windows]), *moments[1:])
+        songs_npz.write(folder.songs, kept)
+        bundle = folder.bundle(config)
+        bundles.write(bundle, prefix, name=config + ".ckpt", run=done.to_json(), others=[folder.songs])
+        return bundle, _write_play_page(job, done, small=small, checkpoint=checkpoint, moments=moments)
+
+
+def _write_play_page(job: Job, run: RunJson, *, small: Any, checkpoint: Checkpoint, moments: Any) -> bool:
+    """Writes the page that plays the model, if its decoder runs there; returns whether it does.
+
+    The training stands without it. For other decoders, `--mode=play` decodes many points, which takes longer.
+    """
+    from lc_music_vae.checkpoints.weights import Weights
+    from lc_music_vae.showing import play_page
+
+    settings, path = job.settings, job.folder.play_page
+    weights = Weights(checkpoint), Weights(job.checkpoint)
+    shards = job.folder.kept(run).paths
+    model = play_page.Playable(
+        settings.config, settings.music_vae, small, *weights, run.music, run.latent, shards, moments
+    )
+    try:
+        return play_page.write(path, model)
+    except InputError as e:
+        logger.warning("there is no page that plays the model: %s", e)
+        return False

@@ -23,6 +23,9 @@ _CODES = {
     "ArrowUp": 38,
     "ArrowRight": 39,
     "ArrowDown": 40,
+    "l": 76,
+    "n": 78,
+    "v": 86,
 }
 
 
@@ -106,6 +109,11 @@ class Page:
         while self._loads == loads:
             self._receive()
 
+    def check_clean(self):
+        """Checks that nothing went wrong, and that nothing was asked for but files and what the page itself made."""
+        assert self.errors == []
+        assert {url.split(":")[0] for url in self.requests} <= {"file", "data", "blob"}
+
     def run(self, expression):
         """Returns the value of a JavaScript expression, awaited."""
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
@@ -121,13 +129,13 @@ class Page:
 
     def press(self, key):
         """Presses a key and lets it go, as a user would."""
-        text = {"Enter": "\r", " ": " "}.get(key, "")
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
         for kind in ("keyDown", "keyUp"):
             self.call(
                 "Input.dispatchKeyEvent",
                 type=kind,
                 key=key,
-                code="Space" if key == " " else key,
+                code="Space" if key == " " else "Key" + key.upper() if len(key) == 1 else key,
                 windowsVirtualKeyCode=_CODES[key],
                 text=text if kind == "keyDown" else "",
             )
@@ -139,6 +147,12 @@ class Page:
         x, y = self.run(script % element)
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def drag(self, places):
+        """Presses the mouse at the first of some places of the window, moves it over the others, and lets go."""
+        kinds = ["mousePressed"] + ["mouseMoved"] * (len(places) - 1)
+        for kind, (x, y) in [*zip(kinds, places), ("mouseReleased", places[-1])]:
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
     def screenshot(self, path):
         """Writes a PNG of the whole page."""

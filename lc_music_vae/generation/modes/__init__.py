@@ -9,6 +9,7 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.generation.modes.compose import Compose
 from lc_music_vae.generation.modes.interpolate import Interpolate
+from lc_music_vae.generation.modes.play import Play
 from lc_music_vae.generation.modes.reconstruct import Reconstruct
 from lc_music_vae.generation.modes.sample import Sample
 from lc_music_vae.generation.modes.similar import Similar
@@ -23,6 +24,7 @@ MODES: Dict[str, Mode] = {
         Similar(),
         Walk(),
         Compose(),
+        Play(),
     )
 }
 

@@ -1,0 +1,56 @@
+// Plays bars in a loop, and takes up what changes meanwhile at the next step.
+"use strict";
+
+const AHEAD = 0.15;  // seconds: notes are scheduled so long before they sound, as the page may be busy drawing
+
+// Quarters at which a step sounds. Swing moves the middle of each quarter, its second eighth, to a later share.
+function swung(step, swing) {
+  const whole = Math.floor(step / 4), part = step / 4 - whole;
+  return whole + (part < 0.5 ? 2 * part * swing : swing + (2 * part - 1) * (1 - swing));
+}
+
+class Loop {
+  // score(): {notes: [[first step, step after the last, pitch]], steps, qpm, swing, voice}, as they are now.
+  constructor(context, score) {
+    this.context = context;
+    this.score = score;
+    this.volume = mixer(context);
+    this.step = 0;
+    this.at = context.currentTime + 0.06;
+    this.steps = [];  // that are scheduled: {step, at, seconds}
+    this.timer = setInterval(() => this.schedule(), 25);
+    this.schedule();
+  }
+
+  schedule() {
+    // Where the page was asleep, nothing is caught up with.
+    this.at = Math.max(this.at, this.context.currentTime);
+    while (this.at < this.context.currentTime + AHEAD) {
+      const { notes, steps, qpm, swing, voice } = this.score();
+      const seconds = (from, to) => (swung(to, swing) - swung(from, swing)) * 60 / qpm;
+      for (const [start, end, pitch] of notes) {
+        if (start === this.step) {
+          sound(this.volume, voice, { pitch, velocity: 90, start: this.at, end: this.at + seconds(start, end) });
+        }
+      }
+      const length = seconds(this.step, this.step + 1);
+      this.steps.push({ step: this.step, at: this.at, seconds: length });
+      this.at += length;
+      this.step = (this.step + 1) % steps;
+    }
+    while (this.steps.length > 100) this.steps.shift();
+  }
+
+  // The step that sounds now, with a fraction.
+  now() {
+    const time = this.context.currentTime;
+    const here = this.steps.filter(({ at }) => at <= time).pop();
+    return here ? here.step + Math.min(1, (time - here.at) / here.seconds) : 0;
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.volume.gain.setTargetAtTime(0, this.context.currentTime, 0.03);
+    setTimeout(() => this.volume.disconnect(), 400);
+  }
+}

@@ -1,0 +1,24 @@
+// How the pages' code is linted. Its files become one script, so that each knows what the others define at their top.
+import js from "@eslint/js";
+
+const names = (text) => Object.fromEntries(text.split(" ").map((name) => [name, "readonly"]));
+const browser = names("document window location history navigator console performance URL Blob Worker AudioContext OfflineAudioContext "
+  + "URLSearchParams setTimeout clearTimeout setInterval clearInterval requestAnimationFrame atob postMessage");
+const ours = names("Random Model unpackWeights VOICES voiceOf mixer sound midiFile wavFile download Loop swung");
+
+export default [
+  js.configs.recommended,
+  {
+    languageOptions: { sourceType: "script", globals: { ...browser, ...ours, onmessage: "writable" } },
+    rules: {
+      "no-redeclare": ["error", { builtinGlobals: false }],
+      "no-unused-vars": ["error", { vars: "local" }],
+      "no-var": "error",
+      "prefer-const": "error",
+      eqeqeq: "error",
+      complexity: ["error", 12],
+      "max-len": ["error", 120],
+      "max-params": ["error", 4],
+    },
+  },
+];
