@@ -176,7 +176,15 @@ def test_an_unknown_mode():
 
 def test_how_many_outputs():
     default = {name: mode.num_outputs(Request(mode=name)) for name, mode in MODES.items()}
-    assert default == {"sample": 8, "interpolate": 8, "reconstruct": 1, "similar": 8, "walk": 8, "play": 8}
+    assert default == {
+        "sample": 8,
+        "interpolate": 8,
+        "reconstruct": 1,
+        "similar": 8,
+        "walk": 8,
+        "play": 8,
+        "compose": 1,
+    }
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0")) == 1
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0", num_outputs=3)) == 3
     assert MODES["similar"].num_outputs(Request(mode="similar", num_outputs=1)) == 1
