@@ -254,16 +254,10 @@ class Request(Options):
         "Dimensions of the small latent to walk along, from 1, such as 2,1, or all. Left out, those that change "
         "something, in order of their effect.",
     )
-    num_bars: Optional[int] = option(None, "Bars of a tune. Left out, 32.", Limits(1, MAX_TUNE_BARS))
-    form: Optional[str] = option(
-        None,
-        "What a tune repeats: a song, as a file or the name of one that was trained on, or letters, a section each, "
-        "such as AABA. Left out, one of the songs that were trained on.",
-    )
     num_outputs: Optional[int] = option(
         None,
-        "Samples, variations or tunes, or steps of an interpolation or of each dimension's walk, both ends included. "
-        "Left out, 8; 1 at --latent, and of tunes.",
+        "Samples or variations, or steps of an interpolation or of each dimension's walk, both ends included. Left "
+        "out, 8; 1 at --latent.",
         Limits(1, MAX_OUTPUTS),
     )
 

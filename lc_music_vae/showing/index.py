@@ -163,8 +163,6 @@ _RUN = {
     "knobs": _Field(_is_text, "a text", None),
     "along": _Field(_is_text, "a text", None),
     "copies": _Field(lambda value: value in (REDRAW, ALLOW), "%s or %s" % (REDRAW, ALLOW), None),
-    "num_bars": _Field(_is_whole(1, _MAX_BARS), "a number of bars", None),
-    "form": _Field(_is_text, "a text", None),
     "picture": _Field(_is_file(".png"), "the name of a .png file in this folder", None),
 }
 
@@ -274,8 +272,6 @@ class RunRecord(NamedTuple):
         copies: Whether near-copies of the songs were drawn again, if it is samples: the value of `--copies`.
         knobs: The knobs that were turned, and how far: the value of `--knobs`.
         along: The knob that a walk turned: the value of `--along`.
-        num_bars: Number of bars of a tune: the value of `--num_bars`.
-        form: The form of a tune: the value of `--form`, without its folder.
     """
 
     mode: str
@@ -291,8 +287,6 @@ class RunRecord(NamedTuple):
     freedom: Optional[float] = None
     copies: Optional[str] = None
     given: Sequence[GivenRecord] = ()
-    num_bars: Optional[int] = None
-    form: Optional[str] = None
     knobs: Optional[str] = None
     along: Optional[str] = None
 
