@@ -18,7 +18,6 @@ Paths = Union[Path, Sequence[Path]]
 
 MAX_SEED = 2**32 - 1
 # Also the limit for the batch size. A larger number is a typing error that would fill the memory.
-MAX_TUNE_BARS = 512
 MAX_OUTPUTS = 10000
 MAX_STEPS = 10**9
 # For a point of the small latent: N(0, I) gives no values beyond 10, and no decoder makes notes of values like 1e39.

@@ -1,15 +1,13 @@
 """The class for notebooks: a trained small VAE between the encoder and the decoder of its MusicVAE."""
 
 import logging
-import math
 import os
-import re
 from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
 
-from lc_music_vae import base_model, composing, data
+from lc_music_vae import base_model, data
 from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
@@ -19,11 +17,9 @@ from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import knobs as knobs_lib
-from lc_music_vae.models import music_vae, points, redraw, tunes
+from lc_music_vae.models import music_vae, points, redraw
 from lc_music_vae.models.knobs import Knobs
-from lc_music_vae.models.prior import PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
-from lc_music_vae.models.tunes import Form
 from lc_music_vae.music import examples
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style, bar_quarters
@@ -32,7 +28,6 @@ from lc_music_vae.options import (
     FREEDOM,
     MAX_COORDINATE,
     MAX_OUTPUTS,
-    MAX_TUNE_BARS,
     REDRAW,
     Limits,
     ModelSource,
@@ -392,14 +387,11 @@ class TrainedModel:
         """Encodes windows that are already cut; see `encode`."""
         return self.small.encode(self._encode_to_z(windows))
 
-    def _encoder_of_z(self) -> music_vae.Encoder:
+    def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
         self._check_open()
         if self._encoder is None:
             self._encoder = music_vae.Encoder(self._music_vae, self._weights)
-        return self._encoder
-
-    def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
-        return self._encoder_of_z().encode([w.inputs[0] for w in windows], [w.length for w in windows])[0]
+        return self._encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])[0]
 
     def distances(self, windows: Sequence[data.Window]) -> Optional[np.ndarray]:
         """Returns how far windows are from what the small latent can represent, relative to the training songs.
@@ -640,171 +632,6 @@ class TrainedModel:
             chosen = points.smoothest(apart, num_steps)
             t, way, sequences = t[chosen], way[chosen], [sequences[i] for i in chosen]
         return Music(sequences, way, self.nearest), t
-
-    def compose(
-        self,
-        num_bars: int = 32,
-        form: Union[None, str, "os.PathLike[str]", note_seq.NoteSequence] = None,
-        *,
-        n: int = 1,
-        temperature: float = 0.5,
-    ) -> List[note_seq.NoteSequence]:
-        """Composes whole tunes in the songs' manner.
-
-        The path of the form's windows through the small latent is turned about the origin, by a random rotation for
-        each tune: the tune repeats where the form repeats and contrasts where it contrasts, with other notes. See
-        `composing`.
-
-        Args:
-            num_bars: Number of bars. A form that is longer is cut, one that is shorter is repeated.
-            form: A song, as a NoteSequence or the path of a music file; or letters, one for each section, such as
-                "AABA"; None for one of the songs that the model was trained on.
-            n: Number of tunes.
-            temperature: Softmax temperature of the decoder, above 0.
-
-        Returns:
-            n NoteSequences with the songs' tempo, program, octave and time signature.
-
-        Raises:
-            InputError: The form cannot be read or does not fit, or the config has no melodies.
-        """
-        Limits(1, MAX_TUNE_BARS).check("num_bars", num_bars)
-        Sampling(temperature=temperature)  # checks it
-        self._check_open()
-        if self.converter.reads != "melody":
-            raise InputError("compose: config %s makes no melodies; tunes of others are not composed yet" % self.config)
-        first = self._draw(n)
-        shape, home = self._form(num_bars, form, [self._seed, first])
-        voice = self._voice(n * len(shape.path) * composing.CANDIDATES, temperature)
-        made = [composing.compose(voice, shape, [self._seed, first + i], home=home) for i in range(n)]
-        for i, tune in enumerate(made):
-            logger.info(
-                "tune %03d: its windows are %.0f nats likelier than under MusicVAE, what straddles them %.0f%s",
-                i,
-                tune.gain,
-                tune.seam_gain,
-                "; %d near-copies of the songs" % tune.near_copies if tune.near_copies else "",
-            )
-        return [self._joined(tune, num_bars) for tune in made]
-
-    @property
-    def _bar(self) -> float:
-        """Length of a bar of decoded music, in quarters."""
-        return bar_quarters(*map(int, self.time_signature.split("/")))
-
-    @property
-    def bars_of_a_window(self) -> int:
-        """Number of bars that a decoded window has."""
-        return max(1, int(self.converter.quarters // self._bar))
-
-    def _form(
-        self, num_bars: int, form: Union[None, str, "os.PathLike[str]", note_seq.NoteSequence], key: Sequence[int]
-    ) -> Tuple[Form, Optional[int]]:
-        """Returns the form of a tune, and the pitch class that it should end on, if that is known."""
-        each = self.bars_of_a_window
-        windows = -(-num_bars // each)
-        random = np.random.RandomState(list(key))
-        if isinstance(form, str) and re.match(r"[A-Z]{1,64}\Z", form) and not os.path.exists(form):
-            if windows % len(form):
-                raise InputError(
-                    "--form=%s: %d bars are no whole windows of %d bars in %d sections; give another --num_bars"
-                    % (form, num_bars, each, len(form))
-                )
-            section = windows // len(form)
-            return tunes.lettered(form, section, lambda i: random.standard_normal((section, self.encoded_z_size))), None
-        song = self._song_of_form(form, random)
-        score = self.converter.score(song)
-        if not score.tracks:
-            raise InputError("--form: %s has no notes that config %s reads" % (score.name, self.config))
-        found = [window for _, window in self.converter.consecutive(score, score.tracks[0])]
-        heard = [window for window in found if window is not None]
-        means, _ = self.hear(heard)
-        different = {window.inputs[0].tobytes(): i for i, window in reversed(list(enumerate(heard)))}
-        rows = sorted(different.values())
-        places = tuple(-1 if w is None else rows.index(different[w.inputs[0].tobytes()]) for w in found)
-        whole = Form(places, means[rows])
-        if windows != len(places):
-            logger.info(
-                "the form, %s, has %d windows of %d bars: %s",
-                score.name,
-                len(places),
-                each,
-                "its first %d are taken" % windows if windows < len(places) else "it is repeated",
-            )
-        return whole.resized(windows), score.tracks[0].notes[-1].pitch % 12
-
-    def _song_of_form(self, form: Any, random: np.random.RandomState) -> Song:
-        """Returns the song that gives the form: the one given, or one of those that the model was trained on."""
-        if isinstance(form, note_seq.NoteSequence):
-            return Song("the form", form)
-        songs = self._run_songs()
-        names = [] if songs is None else [os.fsdecode(name) for name in dict.fromkeys(songs.table.songs)]
-        if form is None:
-            names = [name for name in names if os.path.isfile(name)]
-            if not names:
-                raise InputError("--form is needed: a song, or letters such as AABA; the model's own songs are gone")
-            return examples.read_one(names[random.randint(len(names))])
-        path = os.path.expanduser(os.fspath(form))
-        own = [name for name in names if os.path.basename(name) == path]
-        return examples.read_one(own[0] if own and not os.path.exists(path) else os.path.abspath(path))
-
-    def _voice(self, windows: int, temperature: float) -> composing.Voice:
-        """Returns what composing needs of this model, which is to decode so many windows."""
-        broad = self._broad_part()
-        if broad is None:
-            raise InputError("%s says nothing of its songs' latents; train it again to compose with it" % self._name)
-        decoder, prior = self._decoder_for(min(windows, self._max_batch_size)), PersonalPrior(self.small, broad)
-        songs = self._known_songs()
-        length = int(self.converter.quarters) * 4
-
-        def gain(tensors: np.ndarray) -> np.ndarray:
-            z = self._encoder_of_z().encode(list(tensors), [length] * len(tensors))[0]
-            return prior.log_prob(z, draws=8) - base_model.log_standard_normal(z)
-
-        def similarity(tensors: np.ndarray) -> np.ndarray:
-            if songs is None:
-                return np.zeros(len(tensors))
-            heard = self.heard(self._sequences(tensors))
-            if isinstance(songs, HashedSongs):
-                return songs.similarities(heard)
-            return np.array([0.0 if near is None else near.similarity for near in songs.nearest(heard)])
-
-        def last_pitch_class(tensor: np.ndarray) -> Optional[int]:
-            (notes,) = self.heard(self._sequences([tensor]))
-            return int(notes[-1, 2]) % 12 if len(notes) else None
-
-        return composing.Voice(
-            sharp=self.small.decode,
-            broad=broad,
-            freedom=FREEDOM,
-            decode=lambda z, keys: decoder.decode(z, temperature, keys),
-            gain=gain,
-            similarity=similarity,
-            last_pitch_class=last_pitch_class,
-            steps=int(self.bars_of_a_window * self._bar * 4),
-        )
-
-    def _joined(self, tune: composing.Tune, num_bars: int) -> note_seq.NoteSequence:
-        """Returns a tune's windows one after another; its last note lasts to the end of its bar."""
-        seconds = 60 / self.qpm * self._bar
-        end = num_bars * seconds
-        heard = iter(self._sequences([tensor for tensor in tune.windows if tensor is not None]))
-        result = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ, total_time=end)
-        result.tempos.add(qpm=self.qpm)
-        numerator, denominator = map(int, self.time_signature.split("/"))
-        result.time_signatures.add(numerator=numerator, denominator=denominator)
-        for i, tensor in enumerate(tune.windows):
-            start = i * self.bars_of_a_window * seconds
-            for note in next(heard).notes if tensor is not None else ():
-                if start + note.start_time < end - 1e-6:
-                    added = result.notes.add()
-                    added.CopyFrom(note)
-                    added.start_time += start
-                    added.end_time = min(added.end_time + start, end)
-        if result.notes:
-            last = result.notes[-1]
-            last.end_time = math.ceil(round(last.end_time / seconds, 6)) * seconds
-        return result
 
     def reconstruct(
         self,

@@ -25,7 +25,6 @@ FLOORS = (
     ("checkpoints",),
     ("models",),
     ("encoding",),
-    ("composing",),
     ("trained_model",),
     ("showing",),
     ("generation", "training"),
