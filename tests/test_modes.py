@@ -29,6 +29,8 @@ VALUES = {
     "metre": "4/4",
     "list_bars": True,
     "dimensions": "2,1",
+    "num_bars": 16,
+    "form": "AABA",
 }
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
@@ -39,6 +41,7 @@ TAKEN = {
     "reconstruct": _READ | {"input_midi_1", "detail"},
     "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars"},
     "walk": _DECODED | {"latent", "dimensions"},
+    "compose": _DECODED | {"num_bars", "form"},
 }
 
 
