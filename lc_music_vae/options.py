@@ -260,8 +260,8 @@ class Request(Options):
     )
     num_outputs: Optional[int] = option(
         None,
-        "Samples, variations or tunes, or steps of an interpolation or of each dimension's walk, both ends included. Left "
-        "out, 8; 1 at --latent.",
+        "Samples, variations or tunes, or steps of an interpolation or of each dimension's walk, both ends included. "
+        "Left out, 8; 1 at --latent.",
         Limits(1, MAX_OUTPUTS),
     )
 

@@ -1,11 +1,13 @@
 """Whole tunes: repeats are repeats, the length and the ending are right, nothing is copied, a seed gives them again."""
 
+import note_seq
 import numpy as np
 import pytest
-from helpers import one_line
+from helpers import generate, one_line
 
 import lc_music_vae
 from lc_music_vae import data
+from lc_music_vae.showing import index
 
 pytestmark = pytest.mark.slow
 
@@ -53,3 +55,17 @@ def test_what_gives_no_form_is_named(trained):
         assert "form=nowhere.mid is no music file" in one_line(model.compose, 32, form="nowhere.mid")
         assert "num_bars=0" in one_line(model.compose, 0)
         assert "comes before the A" in one_line(model.compose, 32, form="A'A")
+
+
+def test_the_command_writes_whole_tunes_and_the_index_says_how_they_were_made(trained, tmp_path):
+    paths = generate("compose", trained, str(tmp_path), form="AABA", num_bars=16, num_outputs=2, seed=5)
+    assert [path.rsplit(".", 1)[1] for path in paths] == ["mid", "mid", "png"]
+    for path in paths[:2]:
+        assert max(note.end_time for note in note_seq.midi_file_to_note_sequence(path).notes) > 16
+    (run,), faults = index.read(str(tmp_path))
+    assert faults == []
+    assert (run.num_bars, run.form, run.seed) == (16, "AABA", 5)
+    for output in run.outputs:
+        assert output.tune["places"] == [0, 1, 0, 1, 2, 3, 0, 1]
+        assert len(output.tune["latents"]) == max(output.tune["places"]) + 1
+    assert run.outputs[0].tune["rotation_key"] != run.outputs[1].tune["rotation_key"]

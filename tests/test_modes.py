@@ -134,13 +134,13 @@ def test_the_defaults_and_sound_are_for_every_mode(name, tmp_path):
 
 
 def test_an_unknown_mode():
-    names = "sample, interpolate, reconstruct, similar, walk"
+    names = "sample, interpolate, reconstruct, similar, walk, compose"
     assert one_line(get_mode, "dance") == "mode=dance must be one of " + names
 
 
 def test_how_many_outputs():
     default = {name: mode.num_outputs(Request(mode=name)) for name, mode in MODES.items()}
-    assert default == {"sample": 8, "interpolate": 8, "reconstruct": 1, "similar": 8, "walk": 8}
+    assert default == {"sample": 8, "interpolate": 8, "reconstruct": 1, "similar": 8, "walk": 8, "compose": 8}
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0")) == 1
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0", num_outputs=3)) == 3
     assert MODES["similar"].num_outputs(Request(mode="similar", num_outputs=1)) == 1

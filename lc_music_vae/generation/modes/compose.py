@@ -1,6 +1,7 @@
 """The mode that composes whole tunes."""
 
 import logging
+import os
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation.mode import Mode, Sheet
@@ -33,15 +34,15 @@ class Compose(Mode):
         tunes = model.compose(num_bars, number, form=request.form, seed=seed, temperature=temperature)
         made = []
         for i, (sequence, tune) in enumerate(zip(tunes, tunes.made)):
-            logger.info("%03d: the form of %s: %s", i, tune.form, " ".join(tune.letters))
+            logger.info("%03d: the form of %s: %s", i, os.path.basename(tune.form), " ".join(tune.letters))
             if tune.said:
                 logger.info("%03d: %s", i, tune.said)
             if tune.copies:
                 logger.warning(
                     "%03d: %d of its windows are nearly bars of the songs; try another --seed", i, tune.copies
                 )
-            title = "%03d: %s, form of %s" % (i, " ".join(tune.letters), tune.form)
-            made.append(Output(title, sequence))
+            title = "%03d: %s, form of %s" % (i, " ".join(tune.letters), os.path.basename(tune.form))
+            made.append(Output(title, sequence, tune=_record(tune)))
         return made
 
     def sheet(self, made, given, *, request):
@@ -51,8 +52,21 @@ class Compose(Mode):
 
     def settings(self, request):
         """Returns the length and the form that was asked for: with the seed, they give the same tunes again."""
-        return {"num_bars": _num_bars(request), "form": request.form}
+        form = None if request.form is None else os.path.basename(request.form)
+        return {"num_bars": _num_bars(request), "form": form}
 
 
 def _num_bars(request) -> int:
     return _NUM_BARS if request.num_bars is None else request.num_bars
+
+
+def _record(tune) -> dict:
+    """Returns how a tune was made as the index has it; the path of its form is no one else's business."""
+    return {
+        "form": os.path.basename(tune.form),
+        "letters": list(tune.letters),
+        "phrase_bars": tune.phrase_bars,
+        "places": list(tune.places),
+        "rotation_key": list(tune.rotation_key),
+        "latents": tune.latents.round(4).tolist(),
+    }
