@@ -455,23 +455,29 @@ class WindowConverter:
         return (tensors.inputs[0], tensors.lengths[0]) if len(tensors.inputs) == 1 else None
 
     def ending_on(self, decoded: np.ndarray, pitch_class: int, time_signature: str) -> np.ndarray:
-        """Returns a decoded melody that holds its last note of a pitch class, in its last bar, to the end.
+        """Returns a decoded melody that ends on a pitch class: in its last bar, its last such note is held to the end.
 
-        Without such a note, or of other music than melodies, it is what was given.
+        Without such a note, the last note of the bar is moved to the nearest pitch of the class. If no note starts in
+        the bar, and in other music than melodies, it is what was given.
         """
         first_pitch = self._family.first_pitch
         if first_pitch is None:
             return decoded
         bar = self.bar_steps(time_signature)
         end = bar * self.bars_of(time_signature)
-        events = decoded[:end].argmax(1)
-        pitches = events - first_pitch + self._family.pitch_range[0]
-        at_home = (events >= first_pitch) & (pitches % 12 == pitch_class)
-        places = np.flatnonzero(at_home[end - bar :])
-        if not len(places):
+        events = decoded[end - bar : end].argmax(1)
+        starts = np.flatnonzero(events >= first_pitch)
+        if not len(starts):
             return decoded
+        # How far each note is below the nearest pitch of the class, from -5 to 6 semitones.
+        moves = (pitch_class - (events - first_pitch + self._family.pitch_range[0]) + 5) % 12 - 5
+        at_home = starts[moves[starts] == 0]
+        last = at_home[-1] if len(at_home) else starts[-1]
+        pitch = events[last] + moves[last]
+        pitch -= 12 * (pitch >= decoded.shape[1]) - 12 * (pitch < first_pitch)
         held = decoded.copy()
-        held[end - bar + places[-1] + 1 :] = np.eye(1, decoded.shape[1], dtype=decoded.dtype)
+        held[end - bar + last :] = np.eye(1, decoded.shape[1], dtype=decoded.dtype)
+        held[end - bar + last] = np.eye(1, decoded.shape[1], pitch, dtype=decoded.dtype)
         return held
 
     def heard(self, windows: Sequence[Window]) -> List[note_seq.NoteSequence]:

@@ -17,7 +17,7 @@ from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae, points, redraw, tunes
-from lc_music_vae.models.prior import PersonalPrior
+from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music import form as forms
@@ -418,6 +418,18 @@ class TrainedModel:
         """Returns `distances` of windows from their residuals, [n, z_size]."""
         return None if self._residual is None else np.linalg.norm(residuals, axis=1) / self._residual
 
+    def likelihoods(self, windows: Sequence[data.Window]) -> np.ndarray:
+        """Returns how much likelier the model makes windows than MusicVAE does: float [n], in nats.
+
+        It is log p(z) - log N(z; 0, I) at the mean of q(z|x), where p is the personal prior.
+        """
+        return self._nats(self._encode_to_z(windows), DRAWS)
+
+    def _nats(self, z: np.ndarray, draws: int) -> np.ndarray:
+        broad = self._broad_part()
+        log_prob = self.small.log_prob if broad is None else PersonalPrior(self.small, broad).log_prob
+        return log_prob(z, draws=draws) - base_model.log_standard_normal(z)
+
     def hear(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
         """Returns where windows are in the small latent, and what it leaves out of them.
 
@@ -664,7 +676,9 @@ class TrainedModel:
         phrase = max(1, forms.PHRASE_BARS // window_bars)
         plan, name, said = self._plan(wanted, -(-num_bars // window_bars), phrase, key=key)
         chosen = tunes.compose(plan, self._instrument(temperature), (*key, _COMPOSED))
-        sequence = self._joined(chosen.windows, plan.places, num_bars)
+        parts = self._sequences(chosen.windows)
+        rest = note_seq.NoteSequence()
+        sequence = self.joined([parts[place] if place >= 0 else rest for place in plan.places], num_bars)
         tune = Tune(
             form=name,
             places=plan.places,
@@ -706,7 +720,6 @@ class TrainedModel:
     def _instrument(self, temperature: float) -> tunes.Instrument:
         """Returns what tunes are composed with."""
         broad = self._broad_part()
-        prior = None if broad is None else PersonalPrior(self.small, broad)
         songs = self._known_songs()
 
         def decode(where: np.ndarray, keys: Sequence[Tuple[int, ...]]) -> np.ndarray:
@@ -722,10 +735,7 @@ class TrainedModel:
             found = np.full(len(inputs), _UNHEARD)
             if known:
                 z = self._encode_inputs([one[1] for one in known], [one[2] for one in known])
-                log_prob = self.small.log_prob if prior is None else prior.log_prob
-                found[[one[0] for one in known]] = log_prob(
-                    z, draws=_LIKELIHOOD_DRAWS
-                ) - base_model.log_standard_normal(z)
+                found[[one[0] for one in known]] = self._nats(z, _LIKELIHOOD_DRAWS)
             return found
 
         def is_copy(tensors: Sequence[np.ndarray]) -> np.ndarray:
@@ -737,28 +747,29 @@ class TrainedModel:
         def across(before: np.ndarray, after: np.ndarray) -> np.ndarray:
             return self.converter.straddling(before, after, self.time_signature)
 
-        def ending(tensor: np.ndarray, home: int) -> Tuple[np.ndarray, bool]:
-            ended = self.converter.ending_on(tensor, home, self.time_signature)
-            (notes,) = self.heard(self._sequences(ended[np.newaxis]))
-            return ended, bool(len(notes) and notes[-1, 2] % 12 == home)
+        def ending(tensor: np.ndarray, home: int) -> np.ndarray:
+            return self.converter.ending_on(tensor, home, self.time_signature)
 
-        return tunes.Instrument(decode, likelihood, self._onsets, is_copy, across, ending)
+        def last_pitch_class(tensor: np.ndarray) -> Optional[int]:
+            (notes,) = self.heard(self._sequences(tensor[np.newaxis]))
+            return int(notes[-1, 2]) % 12 if len(notes) else None
+
+        return tunes.Instrument(decode, likelihood, self._onsets, is_copy, across, ending, last_pitch_class)
 
     def _onsets(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
         """Returns the onsets of decoded windows, each without repeats."""
         return [np.unique(onsets(notes)) for notes in self.heard(self._sequences(np.stack(tensors)))]
 
-    def _joined(self, windows: np.ndarray, places: Sequence[int], num_bars: int) -> note_seq.NoteSequence:
-        """Returns windows one after another as one NoteSequence of so many bars."""
+    def joined(self, parts: Sequence[note_seq.NoteSequence], num_bars: int) -> note_seq.NoteSequence:
+        """Returns windows that this model made one after another, as one NoteSequence of so many bars."""
         bar = bar_quarters(*map(int, self.time_signature.split("/"))) * 60 / self.qpm
         length = bar * self.converter.bars_of(self.time_signature)
-        parts = self._sequences(windows)
         whole = note_seq.NoteSequence()
-        whole.CopyFrom(parts[0])
+        whole.CopyFrom(next((part for part in parts if part.notes), parts[0]))
         del whole.notes[:]
         whole.total_time = num_bars * bar
-        for i, place in enumerate(places):
-            for note in parts[place].notes if place >= 0 else ():
+        for i, part in enumerate(parts):
+            for note in part.notes:
                 if note.start_time + i * length < whole.total_time:
                     added = whole.notes.add()
                     added.CopyFrom(note)

@@ -3,7 +3,7 @@
 import note_seq
 import numpy as np
 import pytest
-from helpers import generate, one_line
+from helpers import generate, melody, one_line, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import data
@@ -69,3 +69,17 @@ def test_the_command_writes_whole_tunes_and_the_index_says_how_they_were_made(tr
         assert output.tune["places"] == [0, 1, 0, 1, 2, 3, 0, 1]
         assert len(output.tune["latents"]) == max(output.tune["places"]) + 1
     assert run.outputs[0].tune["rotation_key"] != run.outputs[1].tune["rotation_key"]
+
+
+def test_a_tune_whose_last_window_is_its_own_ends_on_the_songs_last_pitch_held_to_the_end(trained, tmp_path):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        song, path = melody(tune(16)), str(tmp_path / "song.mid")
+        write_midi(song, path)
+        home = max(song.notes, key=lambda note: note.start_time).pitch % 12
+        tunes = model.compose(16, 3, form=path)
+    ended = [(s, made) for s, made in zip(tunes, tunes.made) if list(made.places).count(made.places[-1]) == 1]
+    assert ended
+    for sequence, _ in ended:
+        last = max(sequence.notes, key=lambda note: note.start_time)
+        assert last.pitch % 12 == home
+        assert last.end_time == pytest.approx(sequence.total_time)

@@ -15,9 +15,9 @@ import numpy as np
 
 from lc_music_vae.models import joins, rotation
 
-_CANDIDATES = 8  # of each distinct window
+_CANDIDATES = 16  # of each distinct window
 _KEPT = 4  # of these, the likeliest: windows across seams are encoded for each two of them
-_FORM = 150.0  # nats: w, for each place of the tune
+_FORM = 300.0  # nats: w, for each place of the tune
 _HOME = 15.0  # nats that a last note of the song's final pitch class is worth
 _FORBIDDEN = -1e6
 _MAX_BANS = 20  # choices of which a seam was a copy
@@ -65,7 +65,8 @@ class Instrument(NamedTuple):
         notes: Returns the onsets of tensors, as `nearness.onsets` numbers them.
         is_copy: Returns whether tensors are near-copies of the songs, in any key; bool [n].
         across: Returns the window across the seam of two tensors.
-        ending: Returns a tensor that ends on a pitch class, and whether its last note is of it.
+        ending: Returns a tensor that ends on a pitch class, where it can.
+        last_pitch_class: Returns the pitch class of a tensor's last note; None if it has no notes.
     """
 
     decode: Callable[[np.ndarray, Sequence[Tuple[int, ...]]], np.ndarray]
@@ -73,7 +74,8 @@ class Instrument(NamedTuple):
     notes: Callable[[Sequence[np.ndarray]], List[np.ndarray]]
     is_copy: Callable[[Sequence[np.ndarray]], np.ndarray]
     across: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    ending: Callable[[np.ndarray, int], Tuple[np.ndarray, bool]]
+    ending: Callable[[np.ndarray, int], np.ndarray]
+    last_pitch_class: Callable[[np.ndarray], Optional[int]]
 
 
 def dice(notes: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
@@ -101,9 +103,9 @@ def compose(plan: Plan, by: Instrument, key: Sequence[int]) -> Chosen:
     last = plan.places[-1]
     if plan.home is not None and last >= 0:
         for i in range(last * size, (last + 1) * size):
-            ended, ends_well[i] = by.ending(tensors[i], plan.home)
             if list(plan.places).count(last) == 1:
-                tensors[i] = ended
+                tensors[i] = by.ending(tensors[i], plan.home)
+            ends_well[i] = by.last_pitch_class(tensors[i]) == plan.home
     counts = np.bincount([place for place in plan.places if place >= 0], minlength=distinct)
     alone = by.likelihood(tensors).reshape(distinct, size) * counts[:, np.newaxis]
     alone += _HOME * ends_well.reshape(distinct, size)
