@@ -417,6 +417,69 @@ class WindowConverter:
             sequence.total_time *= QPM / style.qpm
         return sequences
 
+    def bar_steps(self, time_signature: str) -> int:
+        """Returns the length of a bar of a time signature in steps; of one longer than a window, the window's."""
+        bar = bar_quarters(*map(int, time_signature.split("/")))
+        return self._step(min(bar, self.quarters))
+
+    def bars_of(self, time_signature: str) -> int:
+        """Returns how many whole bars of a time signature a decoded window has."""
+        return max(1, self._step(self.quarters) // self.bar_steps(time_signature))
+
+    def straddling(self, before: np.ndarray, after: np.ndarray, time_signature: str) -> np.ndarray:
+        """Returns the window across the seam of two: the first's last bars, then the second's first.
+
+        Like every window of such bars, it begins again where they do not fill it. A single bar is cut in its middle.
+
+        Args:
+            before: Decoded window, [time, output_depth].
+            after: The one that follows it.
+            time_signature: Time signature of both.
+        """
+        bar, bars = self.bar_steps(time_signature), self.bars_of(time_signature)
+        end = bar * bars
+        seam = end - bar * (bars // 2) if bars > 1 else end // 2
+        across = np.concatenate([before[seam:end], after[:seam]])
+        return np.resize(across, before.shape)
+
+    def as_input(self, decoded: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+        """Returns a decoded window as the encoder takes it, and its length; None if it has no notes.
+
+        Where MusicVAE encodes what it decodes, as with melodies and bands, this takes no time.
+        """
+        if decoded.shape[1] == self.input_depth and self._family.first_pitch is not None:
+            shape = self._facts.converter.length_shape
+            return decoded, np.full(shape, len(decoded) // int(np.prod(shape)), np.int32)
+        (sequence,) = self._facts.converter.from_tensors([decoded])
+        tensors = self._facts.converter.to_tensors(sequence)
+        return (tensors.inputs[0], tensors.lengths[0]) if len(tensors.inputs) == 1 else None
+
+    def ending_on(self, decoded: np.ndarray, pitch_class: int, time_signature: str) -> np.ndarray:
+        """Returns a decoded melody that ends on a pitch class: in its last bar, its last such note is held to the end.
+
+        Without such a note, the last note of the bar is moved to the nearest pitch of the class. If no note starts in
+        the bar, and in other music than melodies, it is what was given.
+        """
+        first_pitch = self._family.first_pitch
+        if first_pitch is None:
+            return decoded
+        bar = self.bar_steps(time_signature)
+        end = bar * self.bars_of(time_signature)
+        events = decoded[end - bar : end].argmax(1)
+        starts = np.flatnonzero(events >= first_pitch)
+        if not len(starts):
+            return decoded
+        # How far each note is below the nearest pitch of the class, from -5 to 6 semitones.
+        moves = (pitch_class - (events - first_pitch + self._family.pitch_range[0]) + 5) % 12 - 5
+        at_home = starts[moves[starts] == 0]
+        last = at_home[-1] if len(at_home) else starts[-1]
+        pitch = events[last] + moves[last]
+        pitch -= 12 * (pitch >= decoded.shape[1]) - 12 * (pitch < first_pitch)
+        held = decoded.copy()
+        held[end - bar + last :] = np.eye(1, decoded.shape[1], dtype=decoded.dtype)
+        held[end - bar + last] = np.eye(1, decoded.shape[1], pitch, dtype=decoded.dtype)
+        return held
+
     def heard(self, windows: Sequence[Window]) -> List[note_seq.NoteSequence]:
         """Returns the bars of windows as NoteSequences, in their own time signatures and at magenta's tempo."""
         return [self.to_note_sequences([w.outputs], Style(time_signature=w.time_signature))[0] for w in windows]

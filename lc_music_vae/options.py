@@ -19,6 +19,7 @@ Paths = Union[Path, Sequence[Path]]
 MAX_SEED = 2**32 - 1
 # Also the limit for the batch size. A larger number is a typing error that would fill the memory.
 MAX_OUTPUTS = 10000
+MAX_BARS = 512  # of a tune: a quarter of an hour
 MAX_STEPS = 10**9
 # For a point of the small latent: N(0, I) gives no values beyond 10, and no decoder makes notes of values like 1e39.
 MAX_COORDINATE = 1000
@@ -253,10 +254,16 @@ class Request(Options):
         "Dimensions of the small latent to walk along, from 1, such as 2,1, or all. Left out, those that change "
         "something, in order of their effect.",
     )
+    num_bars: Optional[int] = option(None, "Length of a tune, in bars. Left out, 32.", Limits(1, MAX_BARS))
+    form: Optional[str] = option(
+        None,
+        "What gives a tune its form: a music file, the name of a training song, or letters such as AABA, of which A' "
+        "varies A. Left out, one of the training songs is drawn for each tune.",
+    )
     num_outputs: Optional[int] = option(
         None,
-        "Samples or variations, or steps of an interpolation or of each dimension's walk, both ends included. Left "
-        "out, 8; 1 at --latent.",
+        "Samples, variations or tunes, or steps of an interpolation or of each dimension's walk, both ends included. "
+        "Left out, 8; 1 at --latent.",
         Limits(1, MAX_OUTPUTS),
     )
 

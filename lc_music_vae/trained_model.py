@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
@@ -11,21 +11,24 @@ from lc_music_vae import base_model, data
 from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import broad_part
+from lc_music_vae.encoding import broad_part, song_forms
 from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, f1, onsets
 from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import knobs as knobs_lib
-from lc_music_vae.models import music_vae, points, redraw
+from lc_music_vae.models import music_vae, points, redraw, tunes
 from lc_music_vae.models.knobs import Knobs
+from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
+from lc_music_vae.music import form as forms
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style, bar_quarters
 from lc_music_vae.options import (
     ALLOW,
     FREEDOM,
+    MAX_BARS,
     MAX_COORDINATE,
     MAX_OUTPUTS,
     REDRAW,
@@ -47,7 +50,17 @@ _Lean = Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]  # moves z^ o
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
 _MAX_FINER = 4  # points that are decoded for each of an interpolation
-_SAMPLED, _DECODED, _LEANT = 1, 2, 3  # the last number of a key of noise: what the noise is for
+_LIKELIHOOD_DRAWS = 4  # of the small posterior, for each of the many windows that a tune chooses from
+_VARIED = 0.8  # similarity of a variation of a letter
+_UNHEARD = -100.0  # nats of a window without notes
+_SAMPLED, _DECODED, _LEANT, _FORM, _PATH, _COMPOSED = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+)  # the last number of a key of noise: what the noise is for
 
 
 def even_batch(n: int, most: int) -> int:
@@ -95,6 +108,42 @@ class Music(list):
         if self._nearest is None:
             self._nearest = self._find_nearest(self) or [None] * len(self)
         return self._nearest
+
+
+class Tune(NamedTuple):
+    """How a tune was made: with the form, all that is needed to make it again.
+
+    Attributes:
+        form: Name of the song or the letters that gave the form.
+        places: Which distinct window stands at each place of the tune; -1 for a rest.
+        letters: The letter of each phrase.
+        phrase_bars: Length of a phrase in bars.
+        rotation_key: Key of `rotation.orthogonal`, which turned the form's path.
+        latents: The point of each distinct window, float [distinct, encoded_z_size].
+        likeness: How alike the form's windows are, float [places, places]; NaN where letters leave it open.
+        own_likeness: How alike the tune's are.
+        said: How the form was cut or repeated; "" if it was not.
+        copies: Number of its windows, seams included, that are near-copies of the songs.
+    """
+
+    form: str
+    places: Sequence[int]
+    letters: Sequence[str]
+    phrase_bars: int
+    rotation_key: Sequence[int]
+    latents: np.ndarray
+    likeness: np.ndarray
+    own_likeness: np.ndarray
+    said: str
+    copies: int
+
+
+class Tunes(list):
+    """NoteSequences of whole tunes; `made` has a `Tune` for each."""
+
+    def __init__(self, sequences: Iterable[note_seq.NoteSequence], made: Sequence[Tune]):
+        super().__init__(sequences)
+        self.made = list(made)
 
 
 class TrainedModel:
@@ -388,10 +437,13 @@ class TrainedModel:
         return self.small.encode(self._encode_to_z(windows))
 
     def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
+        return self._encode_inputs([w.inputs[0] for w in windows], [w.length for w in windows])
+
+    def _encode_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[np.ndarray]) -> np.ndarray:
         self._check_open()
         if self._encoder is None:
             self._encoder = music_vae.Encoder(self._music_vae, self._weights)
-        return self._encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])[0]
+        return self._encoder.encode(inputs, lengths)[0]
 
     def distances(self, windows: Sequence[data.Window]) -> Optional[np.ndarray]:
         """Returns how far windows are from what the small latent can represent, relative to the training songs.
@@ -407,6 +459,18 @@ class TrainedModel:
     def how_far(self, residuals: np.ndarray) -> Optional[np.ndarray]:
         """Returns `distances` of windows from their residuals, [n, z_size]."""
         return None if self._residual is None else np.linalg.norm(residuals, axis=1) / self._residual
+
+    def likelihoods(self, windows: Sequence[data.Window]) -> np.ndarray:
+        """Returns how much likelier the model makes windows than MusicVAE does: float [n], in nats.
+
+        It is log p(z) - log N(z; 0, I) at the mean of q(z|x), where p is the personal prior.
+        """
+        return self._nats(self._encode_to_z(windows), DRAWS)
+
+    def _nats(self, z: np.ndarray, draws: int) -> np.ndarray:
+        broad = self._broad_part()
+        log_prob = self.small.log_prob if broad is None else PersonalPrior(self.small, broad).log_prob
+        return log_prob(z, draws=draws) - base_model.log_standard_normal(z)
 
     def hear(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
         """Returns where windows are in the small latent, and what it leaves out of them.
@@ -633,6 +697,144 @@ class TrainedModel:
             t, way, sequences = t[chosen], way[chosen], [sequences[i] for i in chosen]
         return Music(sequences, way, self.nearest), t
 
+    def compose(
+        self,
+        num_bars: int,
+        n: int = 1,
+        *,
+        form: Optional[str] = None,
+        seed: Optional[int] = None,
+        temperature: float = 0.5,
+    ) -> Tunes:
+        """Composes n whole tunes that repeat, vary and end as a song does; see `models.tunes`.
+
+        Args:
+            num_bars: Length of each tune in bars.
+            n: Number of tunes.
+            form: What gives the form: a music file, the name of a training song, or letters such as AABA; of these A'
+                is a variation of A. None draws one of the training songs for each tune.
+            seed: Seed of everything random; None takes the model's.
+            temperature: Softmax temperature of the decoder, above 0.
+
+        Raises:
+            InputError: A value is not usable, or there is no such song.
+        """
+        self._check_open()
+        Sampling(temperature=temperature)  # checks it
+        Limits(1, MAX_BARS).check("num_bars", num_bars)
+        Limits(1, MAX_OUTPUTS).check("n", n)
+        seed = self._seed if seed is None else seed
+        made = [self._tune(num_bars, form, (seed, i), temperature) for i in range(n)]
+        return Tunes([sequence for sequence, _ in made], [tune for _, tune in made])
+
+    def _tune(
+        self, num_bars: int, wanted: Optional[str], key: Tuple[int, int], temperature: float
+    ) -> Tuple[note_seq.NoteSequence, Tune]:
+        window_bars = self.converter.bars_of(self.time_signature)
+        phrase = max(1, forms.PHRASE_BARS // window_bars)
+        plan, name, said = self._plan(wanted, -(-num_bars // window_bars), phrase, key=key)
+        chosen = tunes.compose(plan, self._instrument(temperature), (*key, _COMPOSED))
+        parts = self._sequences(chosen.windows)
+        rest = note_seq.NoteSequence()
+        sequence = self.joined([parts[place] if place >= 0 else rest for place in plan.places], num_bars)
+        tune = Tune(
+            form=name,
+            places=plan.places,
+            letters=forms.letters_of(plan.places, phrase),
+            phrase_bars=phrase * window_bars,
+            rotation_key=chosen.rotation_key,
+            latents=chosen.points,
+            likeness=_at_places(plan.likeness, plan.places),
+            own_likeness=tunes.self_similarity(plan.places, self._onsets(chosen.windows)),
+            said=said,
+            copies=chosen.copies,
+        )
+        return sequence, tune
+
+    def _plan(
+        self, wanted: Optional[str], num_windows: int, phrase: int, *, key: Tuple[int, int]
+    ) -> Tuple[tunes.Plan, str, str]:
+        """Returns the plan of a tune, the name of its form, and how this was cut or repeated."""
+        is_file = wanted is not None and os.path.exists(os.path.expanduser(wanted))
+        if wanted is not None and forms.is_letters(wanted) and not is_file:
+            places, varied = forms.of_letters(wanted, num_windows)
+            size = max(places) + 1
+            path = points.samples([(i, 0) for i in range(size)], self.encoded_z_size, _mixed(*key, _PATH))
+            for new, old in varied.items():
+                path[new] = points.similar(path[old], 1, _VARIED, seed=_mixed(*key, _PATH), first=new)[0]
+            likeness = np.where(np.eye(size) > 0, 1.0, np.nan)
+            return tunes.Plan(places, path, likeness), wanted, ""
+        song = song_forms.of_song(self.converter, song_forms.find(wanted, self._found.run_path, [*key, _FORM]))
+        places, said = forms.fitted(song.places, num_windows, phrase)
+        used = sorted(set(places) - {forms.REST})
+        if not used:
+            raise InputError("--form=%s: its first %d windows are rests; ask for more bars" % (song.name, num_windows))
+        windows = [song.windows[i] for i in used]
+        means, _ = self.hear(windows)
+        notes = [np.unique(onsets(window.notes)) for window in windows]
+        placed = [place if place == forms.REST else used.index(place) for place in places]
+        return tunes.Plan(placed, means, tunes.dice(notes, notes), song.home()), song.name, said
+
+    def _instrument(self, temperature: float) -> tunes.Instrument:
+        """Returns what tunes are composed with."""
+        broad = self._broad_part()
+        songs = self._known_songs()
+
+        def decode(where: np.ndarray, keys: Sequence[Tuple[int, ...]]) -> np.ndarray:
+            z = self.small.decode(where)
+            if broad is not None:
+                noise = np.stack([np.random.RandomState([*k, _LEANT]).standard_normal(z.shape[1] + 1) for k in keys])
+                z = base_model.leant(z, *broad.sample(noise), freedom=FREEDOM)
+            return self._decoder_for(len(z)).decode(z, temperature, np.array(keys))
+
+        def likelihood(tensors: Sequence[np.ndarray]) -> np.ndarray:
+            inputs = [self.converter.as_input(one) for one in tensors]
+            known = [(i, *one) for i, one in enumerate(inputs) if one is not None]
+            found = np.full(len(inputs), _UNHEARD)
+            if known:
+                z = self._encode_inputs([one[1] for one in known], [one[2] for one in known])
+                found[[one[0] for one in known]] = self._nats(z, _LIKELIHOOD_DRAWS)
+            return found
+
+        def is_copy(tensors: Sequence[np.ndarray]) -> np.ndarray:
+            heard = self.heard(self._sequences(np.stack(tensors)))
+            if isinstance(songs, Songs):
+                return np.array([one is not None and one.similarity >= NEAR for one in songs.nearest(heard)])
+            return np.zeros(len(heard), bool) if songs is None else songs.similarities(heard) >= NEAR
+
+        def across(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+            return self.converter.straddling(before, after, self.time_signature)
+
+        def ending(tensor: np.ndarray, home: int) -> np.ndarray:
+            return self.converter.ending_on(tensor, home, self.time_signature)
+
+        def last_pitch_class(tensor: np.ndarray) -> Optional[int]:
+            (notes,) = self.heard(self._sequences(tensor[np.newaxis]))
+            return int(notes[-1, 2]) % 12 if len(notes) else None
+
+        return tunes.Instrument(decode, likelihood, self._onsets, is_copy, across, ending, last_pitch_class)
+
+    def _onsets(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Returns the onsets of decoded windows, each without repeats."""
+        return [np.unique(onsets(notes)) for notes in self.heard(self._sequences(np.stack(tensors)))]
+
+    def joined(self, parts: Sequence[note_seq.NoteSequence], num_bars: int) -> note_seq.NoteSequence:
+        """Returns windows that this model made one after another, as one NoteSequence of so many bars."""
+        bar = bar_quarters(*map(int, self.time_signature.split("/"))) * 60 / self.qpm
+        length = bar * self.converter.bars_of(self.time_signature)
+        whole = note_seq.NoteSequence()
+        whole.CopyFrom(next((part for part in parts if part.notes), parts[0]))
+        del whole.notes[:]
+        whole.total_time = num_bars * bar
+        for i, part in enumerate(parts):
+            for note in part.notes:
+                if note.start_time + i * length < whole.total_time:
+                    added = whole.notes.add()
+                    added.CopyFrom(note)
+                    added.start_time += i * length
+                    added.end_time = min(note.end_time + i * length, whole.total_time)
+        return whole
+
     def reconstruct(
         self,
         song: Union[str, "os.PathLike[str]", note_seq.NoteSequence],
@@ -689,6 +891,18 @@ class TrainedModel:
                 % (number, len(candidates), " of " + candidates[0].length_in_words() if candidates else "")
             )
         return candidates[0]
+
+
+def _at_places(likeness: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """Returns how alike the windows at each two places are, from that of the distinct windows; a rest is like rests."""
+    with_rest = np.pad(likeness, (0, 1), "constant")
+    with_rest[-1, -1] = 1
+    return with_rest[np.ix_(places, places)]
+
+
+def _mixed(*key: int) -> int:
+    """Returns one seed for several numbers."""
+    return int(np.random.RandomState(list(key)).randint(2**31))
 
 
 def _added(residual: Any, shape: Tuple[int, ...]) -> np.ndarray:

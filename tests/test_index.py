@@ -230,7 +230,9 @@ def test_what_is_unknown_here_survives(folder):
 
 def test_records_come_back_as_they_were(tmp_path):
     near = {"song": "a.mid", "bars": [1, 2], "similarity": 0.5, "copy": False, "semitones": -3}
-    first = index.OutputRecord("a.mid", "000", [0.5, 1], near, "a.wav", [1, 0.5], [[1, "a.mid", 7]])
+    tune = {"form": "AB", "letters": ["A", "B"], "phrase_bars": 8, "places": [0, -1], "rotation_key": [1, 0]}
+    tune["latents"] = [[0.5, -1]]
+    first = index.OutputRecord("a.mid", "000", [0.5, 1], near, "a.wav", [1, 0.5], [[1, "a.mid", 7]], tune=tune)
     heard = index.Heard([[0.0, 0.5, 60, 80, False]], [0.0, 2.0])
     whole = index.RunRecord(
         "similar",
@@ -245,7 +247,9 @@ def test_records_come_back_as_they_were(tmp_path):
         0.4,
         0.3,
         "redraw",
-        [index.GivenRecord("bars 1-2 of song.mid", 1, heard)],
+        given=[index.GivenRecord("bars 1-2 of song.mid", 1, heard)],
+        num_bars=32,
+        form="AABA",
     )
     least = index.RunRecord("sample", "lc", "2026-11-22_231501", [])
     for added in (whole, least):

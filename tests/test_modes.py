@@ -183,7 +183,7 @@ def test_how_many_outputs():
         "similar": 8,
         "walk": 8,
         "play": 8,
-        "compose": 1,
+        "compose": 8,
     }
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0")) == 1
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0", num_outputs=3)) == 3

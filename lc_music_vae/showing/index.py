@@ -128,6 +128,18 @@ def _is_same_bar(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and _is_text(value[1]) and is_bar(value[0]) and is_bar(value[2])
 
 
+def _is_tune(value: Any) -> bool:
+    return isinstance(value, dict) and all(is_right(value.get(name)) for name, is_right in _TUNE.items())
+
+
+_TUNE = {
+    "form": _is_text,
+    "letters": _is_list(_MAX_DIMENSIONS, _is_text),
+    "phrase_bars": _is_whole(1, _MAX_BARS),
+    "places": _is_list(_MAX_DIMENSIONS, _is_whole(-1, _MAX_DIMENSIONS)),
+    "rotation_key": _is_list(_MAX_INPUTS, _is_whole(0, 2**32 - 1)),
+    "latents": _is_list(_MAX_DIMENSIONS, _is_list(_MAX_DIMENSIONS, _is_number)),
+}
 _NEAREST = {
     "song": _is_text,
     "bars": lambda value: _is_list(2, _is_whole(1, _MAX_BARS))(value) and len(value) == 2,
@@ -144,6 +156,7 @@ _OUTPUT = {
     "detail": _Field(_is_list(_MAX_INPUTS, _is_share), "numbers from 0 to 1", None),
     "flag": _Field(_is_text, "a text", None),
     "same_bars": _Field(_is_list(_MAX_DIMENSIONS, _is_same_bar), "bars, songs and their bars", None),
+    "tune": _Field(_is_tune, "a form, its letters, phrases, places and latents, and the key of a rotation", None),
 }
 _RUN = {
     "mode": _Field(_is_text, "a text"),
@@ -163,6 +176,8 @@ _RUN = {
     "knobs": _Field(_is_text, "a text", None),
     "along": _Field(_is_text, "a text", None),
     "copies": _Field(lambda value: value in (REDRAW, ALLOW), "%s or %s" % (REDRAW, ALLOW), None),
+    "num_bars": _Field(_is_whole(1, _MAX_BARS), "a number of bars", None),
+    "form": _Field(_is_text, "a text", None),
     "picture": _Field(_is_file(".png"), "the name of a .png file in this folder", None),
 }
 
@@ -229,6 +244,7 @@ class OutputRecord(NamedTuple):
         detail: How much of what the small latent leaves out of each of the run's inputs is in it; None if nothing is.
         same_bars: Its bars that are bars of songs, note for note: number of the bar, the song, and its bar there.
         flag: The flag that takes these bars, if they are bars to choose from.
+        tune: How it was composed, if it is a whole tune: see `trained_model.Tune`.
     """
 
     file: str
@@ -239,6 +255,7 @@ class OutputRecord(NamedTuple):
     detail: Optional[List[float]] = None
     same_bars: Optional[Sequence[Any]] = None
     flag: Optional[str] = None
+    tune: Optional[Dict[str, Any]] = None
 
     @classmethod
     def read(cls, value: Any, where: str, faults: List[str]) -> Optional["OutputRecord"]:
@@ -272,6 +289,8 @@ class RunRecord(NamedTuple):
         copies: Whether near-copies of the songs were drawn again, if it is samples: the value of `--copies`.
         knobs: The knobs that were turned, and how far: the value of `--knobs`.
         along: The knob that a walk turned: the value of `--along`.
+        num_bars: Length of its tunes, if it is tunes: the value of `--num_bars`.
+        form: What gave these their form, if it was said: the value of `--form`, without folders.
     """
 
     mode: str
@@ -286,6 +305,8 @@ class RunRecord(NamedTuple):
     detail: Optional[float] = None
     freedom: Optional[float] = None
     copies: Optional[str] = None
+    num_bars: Optional[int] = None
+    form: Optional[str] = None
     given: Sequence[GivenRecord] = ()
     knobs: Optional[str] = None
     along: Optional[str] = None

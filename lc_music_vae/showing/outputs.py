@@ -33,6 +33,7 @@ class Output(NamedTuple):
         same_bars: The `same_bars.SameBar`s of the training songs in it.
         as_given: Whether it is nearly the bars of an input.
         flag: The flag that takes these bars, if they are bars to choose from.
+        tune: How it was composed, if it is a whole tune, as the index has it.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Output(NamedTuple):
     same_bars: Sequence[Any] = ()
     as_given: bool = False
     flag: Optional[str] = None
+    tune: Optional[Dict[str, Any]] = None
 
     def place(self) -> str:
         """Returns the flag that gives its music again; "" if its point alone does not, because it has detail."""
@@ -181,6 +183,7 @@ def _record(output: Output, path: str, formats: Iterable[str]) -> index.OutputRe
         nearest=nearest,
         detail=_rounded(output.detail) if any(output.detail) else None,
         flag=output.flag,
+        tune=output.tune,
         same_bars=[(bar, index.text(os.path.basename(song)), of) for bar, song, of in output.same_bars] or None,
         **{name: os.path.basename(_beside(path, FORMATS[name])) for name in formats},
     )

@@ -7,6 +7,7 @@ from typing import Dict
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation.mode import Mode
+from lc_music_vae.generation.modes.compose import Compose
 from lc_music_vae.generation.modes.interpolate import Interpolate
 from lc_music_vae.generation.modes.play import Play
 from lc_music_vae.generation.modes.reconstruct import Reconstruct
@@ -22,6 +23,7 @@ MODES: Dict[str, Mode] = {
         Reconstruct(),
         Similar(),
         Walk(),
+        Compose(),
         Play(),
     )
 }

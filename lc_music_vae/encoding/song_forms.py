@@ -1,0 +1,93 @@
+"""The form of a song: its consecutive windows, and which of them are the same."""
+
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from lc_music_vae import data
+from lc_music_vae.checkpoints import run_dir
+from lc_music_vae.errors import InputError
+from lc_music_vae.music import examples, form
+from lc_music_vae.music.source import Song
+
+
+class SongForm(NamedTuple):
+    """The form of a song.
+
+    Attributes:
+        name: Name of the song.
+        places: Which distinct window stands at each place of it; `form.REST` where no note starts.
+        windows: The distinct windows, in order of their first places.
+    """
+
+    name: str
+    places: Sequence[int]
+    windows: Sequence[data.Window]
+
+    def home(self) -> Optional[int]:
+        """Returns the pitch class of the song's last note; None for drums."""
+        pitch = int(self.windows[self.places[-1]].notes[-1, 2])
+        return pitch % 12 if pitch < 128 else None
+
+
+def of_song(converter: data.WindowConverter, song: Song) -> SongForm:
+    """Returns the form of a song's melody, from the first window with a note to the last.
+
+    Raises:
+        InputError: The song has no notes that the config reads.
+    """
+    score = converter.score(song)
+    if not score.tracks:
+        raise InputError("--form=%s has no notes that %s reads; give another" % (song.name, converter.music_vae))
+    numbers: Dict[bytes, int] = {}
+    windows: List[data.Window] = []
+    places: List[int] = []
+    for _, window in converter.consecutive(score, score.tracks[0]):
+        if window is None:
+            places.append(form.REST)
+            continue
+        number = numbers.setdefault(window.inputs[0].tobytes(), len(windows))
+        windows += [window] if number == len(windows) else []
+        places.append(number)
+    heard = [i for i, place in enumerate(places) if place != form.REST]
+    if not heard:
+        raise InputError("--form=%s has no notes that %s reads; give another" % (song.name, converter.music_vae))
+    return SongForm(song.name, places[heard[0] : heard[-1] + 1], windows)
+
+
+def find(wanted: Optional[str], run_path: Optional[str], key: Sequence[int]) -> Song:
+    """Returns the song that gives the form: a music file, a training song by its name, or one that is drawn.
+
+    Args:
+        wanted: Path or name; None to draw one of the training songs.
+        run_path: The run's folder, if it is known.
+        key: Key of what is drawn.
+
+    Raises:
+        InputError: There is no such song.
+    """
+    if wanted is not None and os.path.exists(os.path.expanduser(wanted)):
+        return examples.read_one(os.path.abspath(os.path.expanduser(wanted)))
+    paths = [path for path in _training_songs(run_path) if os.path.exists(path)]
+    if wanted is None:
+        if not paths:
+            raise InputError(
+                "--form is needed, as the songs that this model was trained on are not here: a music file, or letters "
+                "such as AABA"
+            )
+        return examples.read_one(paths[np.random.RandomState(list(key)).randint(len(paths))])
+    named = [path for path in paths if wanted in (os.path.basename(path), os.path.splitext(os.path.basename(path))[0])]
+    if not named:
+        raise InputError(
+            "--form=%s is no music file, no song that was trained on and is still there, and no letters; give one of "
+            "these, such as --form=AABA" % wanted
+        )
+    return examples.read_one(named[0])
+
+
+def _training_songs(run_path: Optional[str]) -> List[str]:
+    """Returns the paths that a run's songs were read from."""
+    folder: Any = run_dir.at(run_path) if run_path else None
+    run = folder.read() if folder else None
+    return [song.path for song in folder.kept(run).songs] if run else []

@@ -1,0 +1,85 @@
+"""Whole tunes: repeats are repeats, the length and the ending are right, nothing is copied, a seed gives them again."""
+
+import note_seq
+import numpy as np
+import pytest
+from helpers import generate, melody, one_line, tune, write_midi
+
+import lc_music_vae
+from lc_music_vae import data
+from lc_music_vae.showing import index
+
+pytestmark = pytest.mark.slow
+
+
+def bars_of(sequence, first, count):
+    """Starts and pitches of the notes in some bars of four quarters, in ticks from their start."""
+    notes = data.notes_of(sequence)
+    bar = 4 * data.TICKS_PER_QUARTER
+    here = notes[(notes[:, 0] >= first * bar) & (notes[:, 0] < (first + count) * bar)]
+    return (here[:, [0, 2]] - [first * bar, 0]).tolist()
+
+
+def test_equal_letters_are_equal_notes_and_a_variation_begins_the_same(trained):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        (sequence,) = model.compose(32, form="AABA'")
+        (again,) = model.compose(32, form="AABA'")
+        (other,) = model.compose(32, form="AABA'", seed=4)
+    assert bars_of(sequence, 0, 8) == bars_of(sequence, 8, 8) != []
+    assert bars_of(sequence, 24, 4) == bars_of(sequence, 0, 4)
+    assert bars_of(sequence, 16, 8) != bars_of(sequence, 0, 8)
+    assert sequence == again
+    assert sequence != other
+
+
+def test_a_tune_repeats_where_its_song_does_and_has_the_bars_asked_for(trained):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        tunes = model.compose(15, 2)
+        nearest = model.nearest(model.decode(tunes.made[0].latents))
+        bar = 4 * 60 / model.qpm
+    assert nearest is not None
+    for sequence, made in zip(tunes, tunes.made):
+        assert sequence.total_time == pytest.approx(15 * bar)
+        assert all(0 <= note.start_time < note.end_time <= 15 * bar + 1e-6 for note in sequence.notes)
+        assert len(made.places) == 8
+        assert made.copies == 0
+        np.testing.assert_array_equal(made.own_likeness[made.likeness == 1.0] == 1.0, True)
+        for i, first in enumerate(made.places):
+            for j, second in enumerate(made.places[:7]):
+                if first == second and i < 7:
+                    assert bars_of(sequence, 2 * i, 2) == bars_of(sequence, 2 * j, 2)
+
+
+def test_what_gives_no_form_is_named(trained):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        assert "form=nowhere.mid is no music file" in one_line(model.compose, 32, form="nowhere.mid")
+        assert "num_bars=0" in one_line(model.compose, 0)
+        assert "comes before the A" in one_line(model.compose, 32, form="A'A")
+
+
+def test_the_command_writes_whole_tunes_and_the_index_says_how_they_were_made(trained, tmp_path):
+    paths = generate("compose", trained, str(tmp_path), form="AABA", num_bars=16, num_outputs=2, seed=5)
+    assert [path.rsplit(".", 1)[1] for path in paths] == ["mid", "mid", "png"]
+    for path in paths[:2]:
+        assert max(note.end_time for note in note_seq.midi_file_to_note_sequence(path).notes) > 16
+    (run,), faults = index.read(str(tmp_path))
+    assert faults == []
+    assert (run.num_bars, run.form, run.seed) == (16, "AABA", 5)
+    for output in run.outputs:
+        assert output.tune["places"] == [0, 1, 0, 1, 2, 3, 0, 1]
+        assert len(output.tune["latents"]) == max(output.tune["places"]) + 1
+    assert run.outputs[0].tune["rotation_key"] != run.outputs[1].tune["rotation_key"]
+
+
+def test_a_tune_whose_last_window_is_its_own_ends_on_the_songs_last_pitch_held_to_the_end(trained, tmp_path):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        song, path = melody(tune(16)), str(tmp_path / "song.mid")
+        write_midi(song, path)
+        home = max(song.notes, key=lambda note: note.start_time).pitch % 12
+        tunes = model.compose(16, 3, form=path)
+    ended = [(s, made) for s, made in zip(tunes, tunes.made) if list(made.places).count(made.places[-1]) == 1]
+    assert ended
+    for sequence, _ in ended:
+        last = max(sequence.notes, key=lambda note: note.start_time)
+        assert last.pitch % 12 == home
+        assert last.end_time == pytest.approx(sequence.total_time)
