@@ -38,7 +38,7 @@ def index_of(folder):
 
 
 def test_an_output_may_be_no_point_and_near_to_nothing():
-    assert outputs.Output("x", None) == ("x", None, None, None, (), (), False, None)
+    assert outputs.Output("x", None) == ("x", None, None, None, (), (), False, None, None)
 
 
 def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):
