@@ -307,7 +307,7 @@ GENERATE_ERRORS = [
     (["--run_dir={new}"], "--run_dir={new}: no such folder; give the one that the run is in now"),
     (["--checkpoint_file={none}"], "--checkpoint_file={none}: no checkpoint there"),
     (["--checkpoint_file={run}/%s.tar" % SMALL], "--output_dir is needed with --checkpoint_file"),
-    (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk>"),
+    (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk|compose|play>"),
     (["{out}", "--num_outputs=0"], "--num_outputs=0 must be from 1 to 10000"),
     (["{out}", "--mode=interpolate", "--num_outputs=1"], "--num_outputs=1 must be 2 or more in mode interpolate"),
     (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be from 1 to 10000"),
@@ -433,15 +433,17 @@ def test_at_info_only_our_own_lines_reach_the_screen_and_the_last_one_is_a_comma
         r"  .*ode_to_joy\.mid: track 0 \(the only track\)$",
         r"training from step 0 to 10, 11 windows a step$",
         *[r"step %d of 10: %s$" % (step, numbers) for step in range(1, 11)],
+        r"knobs that its samples follow: .*$",
         r"trained to step 10 on 11 distinct windows from 1 song: %s$" % numbers,
         r"  its curves and a map of its latent: .*run/training\.png$",
+        r"  a page that plays the model: .*run/play\.html$",
         r"  the model to keep or share:$",
         r"to hear it: .*midime_generate\.py .*$",
     ]
     lines = done.stderr.splitlines()
     assert len(lines) == len(patterns), done.stderr
     assert all(re.match(*pair) for pair in zip(patterns, lines)), done.stderr
-    last_step, summary = (re.search(numbers, line).group() for line in (lines[-5], lines[-4]))
+    last_step, summary = (re.search(numbers, line).group() for line in (lines[-7], lines[-5]))
     assert summary == last_step
     command = shlex.split(lines[-1][len("to hear it: ") :])
     assert subprocess.run(command, cwd=REPO, stderr=subprocess.PIPE).returncode == 0

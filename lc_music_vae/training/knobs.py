@@ -5,6 +5,7 @@ offered as a knob if its readings fit points that were left out, and if turning 
 decoded where the knob says -1 and where it says 1, and its own measure must move, and each other at most half as far.
 """
 
+import logging
 from typing import Callable, List, NamedTuple, Sequence
 
 import numpy as np
@@ -19,7 +20,8 @@ from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import measures
 from lc_music_vae.music.style import Style
 from lc_music_vae.options import FREEDOM, Sampling
-from lc_music_vae.system import results
+
+logger = logging.getLogger(__name__)
 
 _POINTS = 256  # that slopes are fitted to
 _TURNED = 16  # points at which each knob is tried both ways
@@ -78,7 +80,7 @@ def of_model(small: SmallVAE, moments: base_model.Moments, *, name: str, weights
     found = fit(names, z[:_POINTS], z[_POINTS:], measured=measured)
     decoder.close()
     said = ", ".join("%s (R^2 %.2f)" % (knob.name, knob.fit) for knob in found)
-    results.logger.info("knobs that its samples follow: %s", said or "none")
+    logger.info("knobs that its samples follow: %s", said or "none")
     return found
 
 
