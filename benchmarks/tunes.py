@@ -1,20 +1,26 @@
-"""Measures whole tunes against the songs that give their form, and against independent samples set one after another.
+"""Measures whole tunes: does a tune have the form of its song, do its windows go together, and is anything copied?
 
-form         correlation of the self-similarity matrices of tune and form, off the diagonal (Dice of notes)
-windows      by how many nats the personal prior makes a window likelier than MusicVAE's prior does
-seams        the same of windows across the seams
-copies       windows, seams included, that are near-copies of the song, of all
-pitch, dur.  consistency and variance of pitch and duration (Mittal et al. 2021), as the overlapping area of
-             neighbouring frames of 4 bars, hop 2, against the song's: 1 is the song's own
-home         share of tunes that end on the song's final pitch class
-seconds      for the tunes, and for 128 samples
+Each song of a folder gets a model of its own, and tunes on its own form. Beside them stand as many windows of
+independent samples, and the song itself. Printed for each song, and as means over the songs:
 
-python benchmarks/tunes.py folder [--config=...] [--tunes=10] [--bars=32]
+    form         correlation of the self-similarity matrices of tune and song: for each two windows, the share of notes
+                 that both have (Dice's coefficient, by start and pitch)
+    windows      by how many nats a window is likelier under the personal model than under MusicVAE
+    seams        the same for what straddles two windows: the second half of one and the first half of the next
+    half way     how far the seams have come from those of independent samples (0) to those of the song (1)
+    copies       share of windows, those across seams included, that are near-copies of training windows, in any key
+    pitch C, V   consistency and variance of pitch over frames of four bars, every two bars, against those of the song:
+                 1 if neighbouring frames overlap as much, and as evenly, as the song's
+    length C, V  the same for lengths of notes
+    home         share of tunes that end on the pitch class that the song ends on
+
+All is measured on the notes of a tune, encoded again. Source of consistency and variance: Mittal, Engel, Hawthorne,
+Simon, "Symbolic Music Generation with Diffusion Models" (ISMIR 2021), section 5.1.
+
+    python benchmarks/tunes.py folder [--config=...] [--tunes=10] [--bars=32]
 """
 
 import argparse
-import logging
-import math
 import os
 import sys
 import tempfile
@@ -26,154 +32,186 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, REPO)
 
 FRAME, HOP = 4, 2  # bars
-COLUMNS = ["form", "windows", "seams", "copies", "pitch c.", "pitch v.", "dur. c.", "dur. v.", "home", "seconds"]
+DRAWS = 4  # of z, per window
+COLUMNS = ("form", "windows", "seams", "half way", "copies", "pitch C", "pitch V", "length C", "length V", "home")
+TIMED_TUNES = 8
 
 
-def cut(model, score):
-    """Returns the windows of a song or tune, and those across its seams."""
+class Heard:
+    """The windows of some music, from bar to bar, as the model hears them.
+
+    Attributes:
+        windows: The window from every bar in which a note starts.
+        starts: The bar that each begins with, from 0.
+        last: The last note's pitch class.
+    """
+
+    def __init__(self, model, sequence, num_bars, *, is_song=False):
+        from lc_music_vae.music.source import Song
+
+        score = model.converter.score(Song("music", sequence))
+        track = score.tracks[0]
+        first = int(np.searchsorted(score.bars, track.notes[0].start, "right")) - 1 if is_song else 0
+        bars = range(first, min(first + num_bars, len(score.bars) - 1))
+        full = [bar for bar in bars if model.converter.last_bar(score, bar) in bars]
+        found = [(bar - first, model.converter.window(score, track, bar)) for bar in full]
+        self.windows = [window for _, window in found if window is not None]
+        self.starts = np.array([bar for bar, window in found if window is not None])
+        self.track = [(n.start, n.end - n.start, n.pitch) for n in track.notes]
+        self.bars = [float(score.bars[bar]) for bar in bars] + [float(score.bars[bars[-1] + 1])]
+        self.last = track.notes[-1].pitch % 12
+
+
+def gains(model, windows):
+    """Returns by how many nats each window is likelier under the personal model than under MusicVAE, [n]."""
+    from lc_music_vae import base_model
+    from lc_music_vae.models.prior import PersonalPrior
+
+    model.hear(windows[:1])  # so that the encoder is there
+    mean, scale = model._encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
+    noise = np.random.RandomState(0).standard_normal((DRAWS, *mean.shape))
+    z = (mean + scale * noise).reshape(-1, mean.shape[1]).astype(np.float32)
+    prior = PersonalPrior(model.small, model._broad_part())
+    return np.mean((prior.log_prob(z) - base_model.log_standard_normal(z)).reshape(DRAWS, -1), 0)
+
+
+def alike(notes):
+    """Returns how alike each two windows are, [n, n]."""
+    from lc_music_vae.encoding.nearness import onsets
+    from lc_music_vae.models.tunes import dice
+
+    found = [np.unique(onsets(one)) for one in notes]
+    return dice(found, found)
+
+
+def correlation(some, others):
+    """Returns the correlation of two self-similarity matrices without their diagonals; NaN if one says nothing."""
+    above = np.triu_indices(len(some), 1)
+    if np.ptp(some[above]) == 0 or np.ptp(others[above]) == 0:
+        return np.nan
+    return float(np.corrcoef(some[above], others[above])[0, 1])
+
+
+def overlapping_area(some, others, least):
+    """Returns the area under both of two normal densities with the moments of two sets of numbers.
+
+    Args:
+        some: The numbers, two or more.
+        others: The others.
+        least: The smallest standard deviation, as equal numbers have none.
+    """
+    means, widths = zip(*((np.mean(x), max(np.std(x), least)) for x in (some, others)))
+    at = np.linspace(min(means) - 5 * max(widths), max(means) + 5 * max(widths), 2001)
+    densities = [np.exp(-(((at - m) / w) ** 2) / 2) / (w * np.sqrt(2 * np.pi)) for m, w in zip(means, widths)]
+    return float(np.minimum(*densities).sum() * (at[1] - at[0]))
+
+
+def areas(heard, column, least):
+    """Returns the overlapping areas of frames that follow each other, of lengths (1) or pitches (2)."""
+    edges = [(heard.bars[i], heard.bars[i + FRAME]) for i in range(0, len(heard.bars) - FRAME, HOP)]
+    frames = [[note[column] for note in heard.track if start <= note[0] < end] for start, end in edges]
+    return [overlapping_area(a, b, least) for a, b in zip(frames, frames[1:]) if min(len(a), len(b)) > 1]
+
+
+def against(found, expected):
+    """Returns consistency and variance: 1 less the relative distance of mean and variance, 0 at least."""
+    pairs = [(np.mean(found), np.mean(expected)), (np.var(found), np.var(expected))]
+    return [max(0.0, 1 - abs(a - b) / b) if b else np.nan for a, b in pairs]
+
+
+def measure(model, sequence, song, likeness):
+    """Returns the figures of a tune beside the song that gave its form.
+
+    Args:
+        model: The model of the song.
+        sequence: The tune.
+        song: The `Heard` song.
+        likeness: How alike the windows at each two places of the form are.
+    """
     bars = model.converter.bars_of(model.time_signature)
-    shift = (bars + 1) // 2
-    found = [[], []]
-    for first in range(len(score.bars) - 1 - bars):
-        if first % bars in (0, shift):
-            window = model.converter.window(score, score.tracks[0], first)
-            found[first % bars != 0] += [] if window is None else [window]
-    return found
+    heard = sequence if isinstance(sequence, Heard) else Heard(model, sequence, bars * len(likeness))
+    worth = gains(model, heard.windows)
+    near = model.nearest(model.converter.heard(heard.windows))
+    whole = [i for i, at in enumerate(heard.starts) if at % bars == 0]
+    places = heard.starts[whole] // bars
+    row = {
+        "form": correlation(alike([heard.windows[i].notes for i in whole]), likeness[np.ix_(places, places)]),
+        "windows": worth[whole].mean(),
+        "seams": worth[heard.starts % bars == (bars + 1) // 2].mean() if bars > 1 else np.nan,
+        "copies": np.mean([one is not None and one.similarity >= 0.9 for one in near]),
+        "home": float(heard.last == song.last),
+    }
+    for name, column, least in (("length", 1, 0.25), ("pitch", 2, 0.5)):
+        row[name + " C"], row[name + " V"] = against(*(areas(one, column, least) for one in (heard, song)))
+    return row
 
 
-def overlaps(notes, bar):
-    """Returns the overlapping areas of the Gaussians of pitch and of duration in neighbouring frames."""
-    found = {1: [], 2: []}
-    values = np.stack([notes[:, 0], notes[:, 2], notes[:, 1] - notes[:, 0]], 1).astype(float)
-    frames = [
-        values[(values[:, 0] >= at) & (values[:, 0] < at + FRAME * bar)]
-        for at in np.arange(0, values[-1, 0] - FRAME * bar, HOP * bar)
-    ]
-    for column, areas in found.items():
-        for one, other in zip(frames, frames[1:]):
-            if len(one) > 1 and len(other) > 1:
-                areas.append(area(one[:, column], other[:, column]))
-    return found
-
-
-def area(one, other):
-    """Returns the overlapping area of two Gaussians, from 0 to 1, by their means and variances."""
-    scales = [max(some.std(), 0.5) for some in (one, other)]
-    x = np.linspace(min(one.min(), other.min()) - 10, max(one.max(), other.max()) + 10, 400)
-    curves = [
-        np.exp(-(((x - some.mean()) / scale) ** 2) / 2) / scale / math.sqrt(2 * math.pi)
-        for some, scale in zip((one, other), scales)
-    ]
-    return float(np.sum(np.minimum(*curves)) * (x[1] - x[0]))
-
-
-def framewise(made, of_song):
-    """Returns consistency and variance of pitch and duration, each relative to the song's; see Mittal et al. 2021."""
-    found = []
-    for column in (1, 2):
-        for measure in (np.mean, np.var):
-            own = measure(of_song[column])
-            figures = [max(0.0, 1 - abs(measure(one[column]) - own) / max(own, 1e-9)) for one in made if one[column]]
-            found.append(np.mean(figures) if figures else 0.0)
-    return found
-
-
-def figures(model, sequences, song):
-    """Returns the figures of tunes, less those that need their form."""
-    from lc_music_vae import data
-    from lc_music_vae.encoding.nearness import NEAR
-    from lc_music_vae.music.source import Song
-    from lc_music_vae.music.style import bar_quarters
-
-    bar = round(bar_quarters(*map(int, model.time_signature.split("/"))) * data.TICKS_PER_QUARTER)
-    windows, seams, near, overlapping, home = [], [], [], [], []
-    reference = overlaps(data.notes_of(song), bar)
-    last = max(song.notes, key=lambda note: note.start_time).pitch % 12
-    for sequence in sequences:
-        found = cut(model, model.converter.score(Song("tune", sequence)))
-        windows += found[0]
-        seams += found[1]
-        near += model._run_songs().nearest([window.notes for window in found[0] + found[1]])
-        overlapping.append(overlaps(data.notes_of(sequence), bar))
-        home.append(max(sequence.notes, key=lambda note: note.start_time).pitch % 12 == last)
-    copies = np.mean([one is not None and one.similarity >= NEAR for one in near])
-    return [model.likelihoods(windows).mean(), model.likelihoods(seams).mean(), copies], [
-        *framewise(overlapping, reference),
-        np.mean(home),
-    ]
-
-
-def rows(model, path, given):
-    """Yields the name and figures of the song, of tunes with its form, and of independent samples."""
+def rows(model, path, num_bars, num_tunes):
+    """Returns the figures of the song, of independent samples and of tunes, by name."""
     from lc_music_vae.music import examples
 
-    song = examples.read_one(path)
-    score = model.converter.score(song)
-    windows, seams = (model.likelihoods(some).mean() for some in cut(model, score))
-    yield "the song", [1, windows, seams] + [float("nan")] * 7
-    start = time.time()
-    tunes = model.compose(given.bars, given.tunes, form=path)
-    seconds = time.time() - start
-    form = [correlation(one.likeness, one.own_likeness) for one in tunes.made]
-    melody = only_track(score)
-    first, rest = figures(model, tunes, melody)
-    yield "tunes", [np.mean(form), *first, *rest, seconds]
-    start = time.time()
-    model.sample(128)
-    seconds = time.time() - start
-    places = len(tunes.made[0].places)
-    samples = model.sample(places * given.tunes)
-    joined = [model.joined(samples[i * places : (i + 1) * places], given.bars) for i in range(given.tunes)]
-    first, rest = figures(model, joined, melody)
-    yield "samples", [0, *first, *rest, seconds]
+    song = Heard(model, examples.read_one(path).note_sequence, num_bars, is_song=True)
+    made = model.compose(num_bars, num_tunes, form=path, seed=1)
+    likeness = made.made[0].likeness
+    found = {"the song": [dict(measure(model, song, song, likeness), form=1.0)]}
+    samples = [model.joined(model.sample(len(likeness)), num_bars) for _ in range(num_tunes)]
+    for name, sequences in (("samples", samples), ("tunes", made)):
+        found[name] = [measure(model, sequence, song, likeness) for sequence in sequences]
+    means = {}
+    for name, figures in found.items():
+        means[name] = {key: float(np.nanmean([row[key] for row in figures])) for key in figures[0]}
+    low, high = means["samples"]["seams"], means["the song"]["seams"]
+    for one in means.values():
+        one["half way"] = (one["seams"] - low) / (high - low)
+    return means
 
 
-def only_track(score):
-    """Returns the notes of the melody of a song alone, at magenta's tempo."""
-    from lc_music_vae import data
+def seconds(model, path, num_bars):
+    """Returns how long tunes take, and as many windows of samples; both with all that is needed loaded."""
+    windows = TIMED_TUNES * num_bars // model.converter.bars_of(model.time_signature)
+    taken = []
+    for make in (lambda: model.compose(num_bars, TIMED_TUNES, form=path, seed=2), lambda: model.sample(windows)):
+        start = time.perf_counter()
+        make()
+        taken.append(time.perf_counter() - start)
+    return taken
 
-    ticks = data.TICKS_PER_QUARTER
-    notes = [(round(n.start * ticks), round(n.end * ticks), n.pitch) for n in score.tracks[0].notes]
-    return data.to_note_sequence(np.array(notes))
 
-
-def correlation(one, other):
-    """Returns the correlation of two matrices off their diagonals."""
-    off = np.triu_indices(len(one), 1)
-    return np.corrcoef(one[off], other[off])[0, 1]
+def show(title, means):
+    """Prints a table."""
+    print("\n%s\n\n| what | %s |\n|%s" % (title, " | ".join(COLUMNS), " --- |" * (len(COLUMNS) + 1)))
+    for name, row in means.items():
+        shown = ["%.1f" % row[c] if c in ("windows", "seams") else "%.2f" % row[c] for c in COLUMNS]
+        print("| %s | %s |" % (name, " | ".join(shown)))
+    sys.stdout.flush()
 
 
 def main():
-    """Prints three lines for each song."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("folder")
-    arguments.add_argument("--config", default="lc-cat-mel_2bar_small")
-    arguments.add_argument("--tunes", type=int, default=10)
-    arguments.add_argument("--bars", type=int, default=32)
-    given = arguments.parse_args()
-    from lc_music_vae.system import light_imports
-
-    light_imports.install()
-    import tensorflow.compat.v1 as tf
-
-    tf.logging.set_verbosity(tf.logging.ERROR)
+    """Measures each song of a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("--config", default="lc-cat-mel_2bar_small")
+    parser.add_argument("--tunes", type=int, default=10)
+    parser.add_argument("--bars", type=int, default=32)
+    parser.add_argument("--runs", help="folder of trainings that are kept, one for each song; left out, none is")
+    arguments = parser.parse_args()
     import lc_music_vae
-    from lc_music_vae.errors import InputError
     from lc_music_vae.music import examples
 
-    logging.getLogger("lc_music_vae").setLevel("ERROR")
-    print("| song | what | %s |\n|%s" % (" | ".join(COLUMNS), " --- |" * (len(COLUMNS) + 2)))
-    for path in examples.find(given.folder):
-        name = os.path.basename(path)
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                lc_music_vae.train(given.config, path, folder)
-                with lc_music_vae.TrainedModel(folder, seed=1) as model:
-                    for what, found in rows(model, path, given):
-                        print("| %s | %s | %s |" % (name, what, " | ".join("%.2f" % x for x in found)))
-                        sys.stdout.flush()
-            except (InputError, ValueError, OSError) as e:
-                print("left out: %s: %s" % (name, e))
+    every = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in examples.find(arguments.folder):
+            name = os.path.splitext(os.path.basename(path))[0]
+            run_dir = os.path.join(arguments.runs or scratch, name)
+            if not os.path.exists(os.path.join(run_dir, arguments.config + ".tar")):
+                lc_music_vae.train(arguments.config, path, run_dir)
+            with lc_music_vae.TrainedModel(run_dir, seed=1) as model:
+                every.append(rows(model, path, arguments.bars, arguments.tunes))
+                show(name, every[-1])
+                tunes, samples = seconds(model, path, arguments.bars)
+                print("\n%d tunes: %.1f s; samples of as many windows: %.1f s" % (TIMED_TUNES, tunes, samples))
+    means = {what: {c: float(np.nanmean([one[what][c] for one in every])) for c in COLUMNS} for what in every[0]}
+    show("Means over %d songs" % len(every), means)
 
 
 if __name__ == "__main__":

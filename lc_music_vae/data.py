@@ -112,6 +112,7 @@ class WindowConverter:
         bars: Length of a window in bars of four quarters.
         quarters: Length of a window in quarters.
         input_depth: Depth of the encoder's input tensors.
+        steps_per_quarter: Steps of a tensor in a quarter.
         reads: What the windows are made of: 'melody', 'drums' or 'band'.
         transpose_range: Semitones (lowest, highest) that `--augment` may transpose by, or None for drums.
 
@@ -127,6 +128,7 @@ class WindowConverter:
         self.bars = self._facts.bars
         self.quarters = float(self.bars * QUARTERS_PER_BAR)
         self.input_depth = self._facts.input_depth
+        self.steps_per_quarter = self._facts.steps_per_quarter
         self.reads = self._family.reads
         self.transpose_range = self._family.transpose_range
 
@@ -426,21 +428,10 @@ class WindowConverter:
         """Returns how many whole bars of a time signature a decoded window has."""
         return max(1, self._step(self.quarters) // self.bar_steps(time_signature))
 
-    def straddling(self, before: np.ndarray, after: np.ndarray, time_signature: str) -> np.ndarray:
-        """Returns the window across the seam of two: the first's last bars, then the second's first.
-
-        Like every window of such bars, it begins again where they do not fill it. A single bar is cut in its middle.
-
-        Args:
-            before: Decoded window, [time, output_depth].
-            after: The one that follows it.
-            time_signature: Time signature of both.
-        """
+    def seam(self, time_signature: str) -> int:
+        """Returns where the second half of a window begins, in steps: at a bar, or in the middle of a single one."""
         bar, bars = self.bar_steps(time_signature), self.bars_of(time_signature)
-        end = bar * bars
-        seam = end - bar * (bars // 2) if bars > 1 else end // 2
-        across = np.concatenate([before[seam:end], after[:seam]])
-        return np.resize(across, before.shape)
+        return bar * (bars - bars // 2) if bars > 1 else bar // 2
 
     def as_input(self, decoded: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
         """Returns a decoded window as the encoder takes it, and its length; None if it has no notes.
@@ -454,31 +445,43 @@ class WindowConverter:
         tensors = self._facts.converter.to_tensors(sequence)
         return (tensors.inputs[0], tensors.lengths[0]) if len(tensors.inputs) == 1 else None
 
-    def ending_on(self, decoded: np.ndarray, pitch_class: int, time_signature: str) -> np.ndarray:
-        """Returns a decoded melody that ends on a pitch class: in its last bar, its last such note is held to the end.
+    def ended(self, half: np.ndarray, pitch_classes: Sequence[int], time_signature: str) -> np.ndarray:
+        """Returns half of a decoded melody so that it ends: on a long note of one of some pitch classes.
 
-        Without such a note, the last note of the bar is moved to the nearest pitch of the class. If no note starts in
-        the bar, and in other music than melodies, it is what was given.
+        Its last note becomes the last one before the middle of the bar, moved to the nearest such pitch and held. Other
+        music than melodies, and a half in which no note starts, stay as they are.
+
+        Args:
+            half: One event a step, [time, output_depth].
+            pitch_classes: One or more, from 0 (C) to 11.
+            time_signature: Its time signature.
         """
-        first_pitch = self._family.first_pitch
-        if first_pitch is None:
-            return decoded
-        bar = self.bar_steps(time_signature)
-        end = bar * self.bars_of(time_signature)
-        events = decoded[end - bar : end].argmax(1)
-        starts = np.flatnonzero(events >= first_pitch)
-        if not len(starts):
-            return decoded
-        # How far each note is below the nearest pitch of the class, from -5 to 6 semitones.
-        moves = (pitch_class - (events - first_pitch + self._family.pitch_range[0]) + 5) % 12 - 5
-        at_home = starts[moves[starts] == 0]
-        last = at_home[-1] if len(at_home) else starts[-1]
-        pitch = events[last] + moves[last]
-        pitch -= 12 * (pitch >= decoded.shape[1]) - 12 * (pitch < first_pitch)
-        held = decoded.copy()
-        held[end - bar + last :] = np.eye(1, decoded.shape[1], dtype=decoded.dtype)
-        held[end - bar + last] = np.eye(1, decoded.shape[1], pitch, dtype=decoded.dtype)
-        return held
+        lowest = self._family.first_pitch
+        events = half.argmax(1)
+        if lowest is None or not (events >= lowest).any():
+            return half
+        starts = np.flatnonzero(events >= lowest)
+        middle = len(half) - max(1, self.bar_steps(time_signature) // 2)
+        before = starts[starts <= middle]
+        at = before[-1] if len(before) else middle
+        low, high = self._family.pitch_range
+        was = events[before[-1] if len(before) else starts[0]] - lowest + low
+        home = min((p for p in range(low, high + 1) if p % 12 in pitch_classes), key=lambda p: (abs(p - was), p))
+        ended = half.copy()
+        ended[at:] = np.eye(1, half.shape[1], dtype=half.dtype)
+        ended[at] = np.eye(1, half.shape[1], lowest + home - low, dtype=half.dtype)
+        return ended
+
+    def cut(self, half: np.ndarray) -> np.ndarray:
+        """Returns a decoded melody, [time, output_depth], before which no note is held: a rest at its start is one.
+
+        No event at its start would hold the note before it. Other music than melodies stays as it is.
+        """
+        if self._family.first_pitch is None or half[0].argmax() != self._family.no_event:
+            return half
+        silent = half.copy()
+        silent[0] = np.eye(1, half.shape[1], self._family.note_off, dtype=half.dtype)
+        return silent
 
     def heard(self, windows: Sequence[Window]) -> List[note_seq.NoteSequence]:
         """Returns the bars of windows as NoteSequences, in their own time signatures and at magenta's tempo."""

@@ -1,6 +1,7 @@
 """The class for notebooks: a trained small VAE between the encoder and the decoder of its MusicVAE."""
 
 import logging
+import math
 import os
 from typing import Any, Callable, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -50,7 +51,10 @@ _Lean = Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]  # moves z^ o
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
 _MAX_FINER = 4  # points that are decoded for each of an interpolation
-_LIKELIHOOD_DRAWS = 4  # of the small posterior, for each of the many windows that a tune chooses from
+# Draws of z, and of the small posterior at each, for the likelihood of the many windows that a tune is chosen from.
+_Z_DRAWS, _LIKELIHOOD_DRAWS = 2, 8
+_SAME = 1e-6  # seconds: times that differ by less are the same
+_TUNES_TOGETHER = 16  # composed in the same batches
 _VARIED = 0.8  # similarity of a variation of a letter
 _UNHEARD = -100.0  # nats of a window without notes
 _SAMPLED, _DECODED, _LEANT, _FORM, _PATH, _COMPOSED = (
@@ -437,13 +441,14 @@ class TrainedModel:
         return self.small.encode(self._encode_to_z(windows))
 
     def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
-        return self._encode_inputs([w.inputs[0] for w in windows], [w.length for w in windows])
+        return self._posterior([w.inputs[0] for w in windows], [w.length for w in windows])[0]
 
-    def _encode_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[np.ndarray]) -> np.ndarray:
+    def _posterior(self, inputs: Sequence[np.ndarray], lengths: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns mean and scale of q(z|x), [n, z_size] each."""
         self._check_open()
         if self._encoder is None:
             self._encoder = music_vae.Encoder(self._music_vae, self._weights)
-        return self._encoder.encode(inputs, lengths)[0]
+        return self._encoder.encode(inputs, lengths)
 
     def distances(self, windows: Sequence[data.Window]) -> Optional[np.ndarray]:
         """Returns how far windows are from what the small latent can represent, relative to the training songs.
@@ -467,10 +472,10 @@ class TrainedModel:
         """
         return self._nats(self._encode_to_z(windows), DRAWS)
 
-    def _nats(self, z: np.ndarray, draws: int) -> np.ndarray:
+    def _nats(self, z: np.ndarray, draws: int, *, same_noise: bool = False) -> np.ndarray:
         broad = self._broad_part()
         log_prob = self.small.log_prob if broad is None else PersonalPrior(self.small, broad).log_prob
-        return log_prob(z, draws=draws) - base_model.log_standard_normal(z)
+        return log_prob(z, draws=draws, same_noise=same_noise) - base_model.log_standard_normal(z)
 
     def hear(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
         """Returns where windows are in the small latent, and what it leaves out of them.
@@ -724,46 +729,65 @@ class TrainedModel:
         Limits(1, MAX_BARS).check("num_bars", num_bars)
         Limits(1, MAX_OUTPUTS).check("n", n)
         seed = self._seed if seed is None else seed
-        made = [self._tune(num_bars, form, (seed, i), temperature) for i in range(n)]
+        made = []
+        for first in range(0, n, _TUNES_TOGETHER):
+            keys = [(seed, i) for i in range(first, min(first + _TUNES_TOGETHER, n))]
+            made += self._tunes(num_bars, form, keys, temperature)
         return Tunes([sequence for sequence, _ in made], [tune for _, tune in made])
 
-    def _tune(
-        self, num_bars: int, wanted: Optional[str], key: Tuple[int, int], temperature: float
-    ) -> Tuple[note_seq.NoteSequence, Tune]:
+    def _tunes(
+        self, num_bars: int, wanted: Optional[str], keys: Sequence[Tuple[int, int]], temperature: float
+    ) -> List[Tuple[note_seq.NoteSequence, Tune]]:
         window_bars = self.converter.bars_of(self.time_signature)
         phrase = max(1, forms.PHRASE_BARS // window_bars)
-        plan, name, said = self._plan(wanted, -(-num_bars // window_bars), phrase, key=key)
-        chosen = tunes.compose(plan, self._instrument(temperature), (*key, _COMPOSED))
-        parts = self._sequences(chosen.windows)
-        rest = note_seq.NoteSequence()
-        sequence = self.joined([parts[place] if place >= 0 else rest for place in plan.places], num_bars)
-        tune = Tune(
-            form=name,
-            places=plan.places,
-            letters=forms.letters_of(plan.places, phrase),
-            phrase_bars=phrase * window_bars,
-            rotation_key=chosen.rotation_key,
-            latents=chosen.points,
-            likeness=_at_places(plan.likeness, plan.places),
-            own_likeness=tunes.self_similarity(plan.places, self._onsets(chosen.windows)),
-            said=said,
-            copies=chosen.copies,
-        )
-        return sequence, tune
+        num_windows = -(-num_bars // window_bars)
+        planned = self._plans(wanted, num_windows, phrase, keys=keys)
+        instrument = self._instrument(temperature)
+        left = self.converter.bar_steps(self.time_signature) * (num_bars - window_bars * (num_windows - 1))
+        plans = [plan._replace(ends_early=left <= instrument.seam) for plan, _, _ in planned]
+        chosen = tunes.compose(plans, instrument, [(*key, _COMPOSED) for key in keys])
+        made = []
+        for (plan, name, said), one in zip(planned, chosen):
+            tune = Tune(
+                form=name,
+                places=plan.places,
+                letters=forms.letters_of(plan.places, phrase),
+                phrase_bars=phrase * window_bars,
+                rotation_key=one.rotation_key,
+                latents=one.points,
+                likeness=_at_places(plan.likeness, plan.places),
+                own_likeness=tunes.self_similarity(plan.places, self._onsets(one.windows)),
+                said=said,
+                copies=one.copies,
+            )
+            parts = [*self._sequences(one.windows), note_seq.NoteSequence()]  # the last is for rests
+            held = [pair in one.held for pair in zip(plan.places, plan.places[1:])]
+            made.append((self.joined([parts[place] for place in plan.places], num_bars, held=held), tune))
+        return made
 
-    def _plan(
-        self, wanted: Optional[str], num_windows: int, phrase: int, *, key: Tuple[int, int]
-    ) -> Tuple[tunes.Plan, str, str]:
-        """Returns the plan of a tune, the name of its form, and how this was cut or repeated."""
+    def _plans(
+        self, wanted: Optional[str], num_windows: int, phrase: int, *, keys: Sequence[Tuple[int, int]]
+    ) -> List[Tuple[tunes.Plan, str, str]]:
+        """Returns the plan of each tune, the name of its form, and how this was cut or repeated."""
         is_file = wanted is not None and os.path.exists(os.path.expanduser(wanted))
         if wanted is not None and forms.is_letters(wanted) and not is_file:
-            places, varied = forms.of_letters(wanted, num_windows)
-            size = max(places) + 1
-            path = points.samples([(i, 0) for i in range(size)], self.encoded_z_size, _mixed(*key, _PATH))
-            for new, old in varied.items():
-                path[new] = points.similar(path[old], 1, _VARIED, seed=_mixed(*key, _PATH), first=new)[0]
-            likeness = np.where(np.eye(size) > 0, 1.0, np.nan)
-            return tunes.Plan(places, path, likeness), wanted, ""
+            return [(self._plan_of_letters(wanted, num_windows, key), wanted, "") for key in keys]
+        drawn = [key if wanted is None else keys[0] for key in keys]  # all take the song that is wanted
+        found = {key: self._plan_of_song(wanted, num_windows, phrase, key=key) for key in dict.fromkeys(drawn)}
+        return [found[key] for key in drawn]
+
+    def _plan_of_letters(self, letters: str, num_windows: int, key: Tuple[int, int]) -> tunes.Plan:
+        places, varied = forms.of_letters(letters, num_windows)
+        size = max(places) + 1
+        path = points.samples([(i, 0) for i in range(size)], self.encoded_z_size, _mixed(*key, _PATH))
+        for new, old in varied.items():
+            path[new] = points.similar(path[old], 1, _VARIED, seed=_mixed(*key, _PATH), first=new)[0]
+        likeness = np.where(np.eye(size) > 0, 1.0, np.nan)
+        return tunes.Plan(places, [(2 * i, 2 * i + 1) for i in range(size)], path, likeness, homes=self._homes())
+
+    def _plan_of_song(
+        self, wanted: Optional[str], num_windows: int, phrase: int, *, key: Tuple[int, int]
+    ) -> Tuple[tunes.Plan, str, str]:
         song = song_forms.of_song(self.converter, song_forms.find(wanted, self._found.run_path, [*key, _FORM]))
         places, said = forms.fitted(song.places, num_windows, phrase)
         used = sorted(set(places) - {forms.REST})
@@ -773,28 +797,44 @@ class TrainedModel:
         means, _ = self.hear(windows)
         notes = [np.unique(onsets(window.notes)) for window in windows]
         placed = [place if place == forms.REST else used.index(place) for place in places]
-        return tunes.Plan(placed, means, tunes.dice(notes, notes), song.home()), song.name, said
+        halves, home = song_forms.halves(self.converter, windows), song.home()
+        homes = [] if home is None else [home]
+        seam = (
+            self.converter.seam(windows[0].time_signature) * data.TICKS_PER_QUARTER // self.converter.steps_per_quarter
+        )
+        near = song_forms.near(halves, windows, seam)
+        return tunes.Plan(placed, halves, means, tunes.dice(notes, notes), near, homes), song.name, said
+
+    def _homes(self) -> List[int]:
+        """Returns the pitch classes that the songs end on; none if the songs are not known, or have none."""
+        songs = self._run_songs()
+        return [] if songs is None or self.converter.reads != "melody" else song_forms.homes(songs.table)
 
     def _instrument(self, temperature: float) -> tunes.Instrument:
         """Returns what tunes are composed with."""
         broad = self._broad_part()
         songs = self._known_songs()
 
-        def decode(where: np.ndarray, keys: Sequence[Tuple[int, ...]]) -> np.ndarray:
+        def decode(where: np.ndarray, keys: np.ndarray) -> np.ndarray:
             z = self.small.decode(where)
             if broad is not None:
                 noise = np.stack([np.random.RandomState([*k, _LEANT]).standard_normal(z.shape[1] + 1) for k in keys])
                 z = base_model.leant(z, *broad.sample(noise), freedom=FREEDOM)
-            return self._decoder_for(len(z)).decode(z, temperature, np.array(keys))
+            # The decoder at hand will do: loading another takes longer than a few windows decoded for nothing.
+            return (self._decoder or self._decoder_for(len(z))).decode(z, temperature, keys)
 
-        def likelihood(tensors: Sequence[np.ndarray]) -> np.ndarray:
+        def hear(tensors: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
             inputs = [self.converter.as_input(one) for one in tensors]
             known = [(i, *one) for i, one in enumerate(inputs) if one is not None]
-            found = np.full(len(inputs), _UNHEARD)
+            nats, where = np.full(len(inputs), _UNHEARD), np.zeros([len(inputs), self.small.z_size])
             if known:
-                z = self._encode_inputs([one[1] for one in known], [one[2] for one in known])
-                found[[one[0] for one in known]] = self._nats(z, _LIKELIHOOD_DRAWS)
-            return found
+                numbers = [one[0] for one in known]
+                mean, scale = self._posterior([one[1] for one in known], [one[2] for one in known])
+                where[numbers] = mean
+                noise = np.random.RandomState(0).standard_normal([_Z_DRAWS, mean.shape[1]])  # the same for all
+                draws = np.concatenate([mean + scale * one for one in noise]).astype(np.float32)
+                nats[numbers] = self._nats(draws, _LIKELIHOOD_DRAWS, same_noise=True).reshape(_Z_DRAWS, -1).mean(0)
+            return nats, where
 
         def is_copy(tensors: Sequence[np.ndarray]) -> np.ndarray:
             heard = self.heard(self._sequences(np.stack(tensors)))
@@ -802,24 +842,33 @@ class TrainedModel:
                 return np.array([one is not None and one.similarity >= NEAR for one in songs.nearest(heard)])
             return np.zeros(len(heard), bool) if songs is None else songs.similarities(heard) >= NEAR
 
-        def across(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-            return self.converter.straddling(before, after, self.time_signature)
-
-        def ending(tensor: np.ndarray, home: int) -> np.ndarray:
-            return self.converter.ending_on(tensor, home, self.time_signature)
-
-        def last_pitch_class(tensor: np.ndarray) -> Optional[int]:
-            (notes,) = self.heard(self._sequences(tensor[np.newaxis]))
-            return int(notes[-1, 2]) % 12 if len(notes) else None
-
-        return tunes.Instrument(decode, likelihood, self._onsets, is_copy, across, ending, last_pitch_class)
+        signature = self.time_signature
+        return tunes.Instrument(
+            decode=decode,
+            hear=hear,
+            imagine=lambda z, keys: decode(self.small.encode(z)[0], keys),
+            onsets=self._onsets,
+            is_copy=is_copy,
+            end=lambda half, homes: self.converter.ended(half, homes, signature),
+            cut=self.converter.cut,
+            seam=self.converter.seam(signature),
+            last=self.converter.bar_steps(signature) * self.converter.bars_of(signature),
+        )
 
     def _onsets(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
         """Returns the onsets of decoded windows, each without repeats."""
         return [np.unique(onsets(notes)) for notes in self.heard(self._sequences(np.stack(tensors)))]
 
-    def joined(self, parts: Sequence[note_seq.NoteSequence], num_bars: int) -> note_seq.NoteSequence:
-        """Returns windows that this model made one after another, as one NoteSequence of so many bars."""
+    def joined(
+        self, parts: Sequence[note_seq.NoteSequence], num_bars: int, *, held: Sequence[bool] = ()
+    ) -> note_seq.NoteSequence:
+        """Returns windows that this model made one after another, as one NoteSequence of so many bars.
+
+        Args:
+            parts: The windows.
+            num_bars: Number of bars.
+            held: For each window but the last, whether a note that lasts to its end is held to the first of the next.
+        """
         bar = bar_quarters(*map(int, self.time_signature.split("/"))) * 60 / self.qpm
         length = bar * self.converter.bars_of(self.time_signature)
         whole = note_seq.NoteSequence()
@@ -827,6 +876,10 @@ class TrainedModel:
         del whole.notes[:]
         whole.total_time = num_bars * bar
         for i, part in enumerate(parts):
+            if any(held[i - 1 : i]) and part.notes and whole.notes:
+                last, first = whole.notes[-1], i * length + min(note.start_time for note in part.notes)
+                if math.isclose(last.end_time, i * length, abs_tol=_SAME):  # else a rest is held
+                    last.end_time = min(first, whole.total_time)
             for note in part.notes:
                 if note.start_time + i * length < whole.total_time:
                     added = whole.notes.add()

@@ -3,10 +3,12 @@
 import note_seq
 import numpy as np
 import pytest
-from helpers import generate, melody, one_line, tune, write_midi
+from helpers import drum_and_band, drum_beat, generate, layers, melody, one_line, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import data
+from lc_music_vae.models import tunes
+from lc_music_vae.music.style import bar_quarters
 from lc_music_vae.showing import index
 
 pytestmark = pytest.mark.slow
@@ -34,11 +36,11 @@ def test_equal_letters_are_equal_notes_and_a_variation_begins_the_same(trained):
 
 def test_a_tune_repeats_where_its_song_does_and_has_the_bars_asked_for(trained):
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
-        tunes = model.compose(15, 2)
-        nearest = model.nearest(model.decode(tunes.made[0].latents))
+        made_tunes = model.compose(15, 2)
+        nearest = model.nearest(model.decode(made_tunes.made[0].latents))
         bar = 4 * 60 / model.qpm
     assert nearest is not None
-    for sequence, made in zip(tunes, tunes.made):
+    for sequence, made in zip(made_tunes, made_tunes.made):
         assert sequence.total_time == pytest.approx(15 * bar)
         assert all(0 <= note.start_time < note.end_time <= 15 * bar + 1e-6 for note in sequence.notes)
         assert len(made.places) == 8
@@ -48,6 +50,22 @@ def test_a_tune_repeats_where_its_song_does_and_has_the_bars_asked_for(trained):
             for j, second in enumerate(made.places[:7]):
                 if first == second and i < 7:
                     assert bars_of(sequence, 2 * i, 2) == bars_of(sequence, 2 * j, 2)
+
+
+def test_a_tune_is_the_same_however_many_are_composed_with_it(trained):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        assert model.compose(16, 1, form="AABA")[0] == model.compose(16, 3, form="AABA")[0]
+
+
+def test_windows_are_joined_and_a_note_is_held_to_the_next(trained):
+    with lc_music_vae.TrainedModel(trained) as model:
+        long, short = (melody([(0, 6, 60), (6, end, 62)], qpm=model.qpm) for end in (8, 7))
+        second, silence = melody([(3, 8, 64)], qpm=model.qpm), note_seq.NoteSequence()
+        assert len(model.joined([long, silence, long], 6, held=[True, True]).notes) == 4
+        for first, held, end in ((long, (), 8), (long, [False], 8), (long, [True], 11), (short, [True], 7)):
+            joined = model.joined([first, second], 4, held=held)
+            quarters = [(n.start_time * model.qpm / 60, n.end_time * model.qpm / 60, n.pitch) for n in joined.notes]
+            np.testing.assert_allclose(quarters, [(0, 6, 60), (6, end, 62), (11, 16, 64)])
 
 
 def test_what_gives_no_form_is_named(trained):
@@ -76,10 +94,33 @@ def test_a_tune_whose_last_window_is_its_own_ends_on_the_songs_last_pitch_held_t
         song, path = melody(tune(16)), str(tmp_path / "song.mid")
         write_midi(song, path)
         home = max(song.notes, key=lambda note: note.start_time).pitch % 12
-        tunes = model.compose(16, 3, form=path)
-    ended = [(s, made) for s, made in zip(tunes, tunes.made) if list(made.places).count(made.places[-1]) == 1]
+        whole = model.compose(16, 3, form=path)
+        early = model.compose(15, 3, form=path)
+    ended = [(s, made) for s, made in zip(whole, whole.made) if list(made.places).count(made.places[-1]) == 1]
     assert ended
-    for sequence, _ in ended:
+    for sequence in [*early, *(sequence for sequence, _ in ended)]:
         last = max(sequence.notes, key=lambda note: note.start_time)
         assert last.pitch % 12 == home
         assert last.end_time == pytest.approx(sequence.total_time)
+
+
+@pytest.mark.parametrize(
+    ("music_vae", "song"),
+    [
+        ("cat-drums_2bar_small", drum_beat(8)),
+        ("hierdec-trio_16bar", drum_and_band(48)),
+        ("hier-mel_16bar", melody(tune(48), time_signature=(3, 4))),
+    ],
+)
+def test_every_kind_of_window_makes_tunes(cut_down, tmp_path, monkeypatch, music_vae, song):
+    monkeypatch.setattr(tunes, "_MAX_ROUNDS", 1)  # the others are the same again
+    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-other", lc_music_vae.Config(music_vae=music_vae))
+    path = write_midi(song, tmp_path / "song.mid")
+    run_dir = str(tmp_path / "run")
+    lc_music_vae.train("lc-other", path, run_dir, pretrained_path=cut_down[music_vae], num_steps=2, hparams=layers(8))
+    with lc_music_vae.TrainedModel(run_dir, seed=1) as model:
+        bar = bar_quarters(*map(int, model.time_signature.split("/"))) * 60 / model.qpm
+        (sequence,) = model.compose(32, form=path)
+    assert sequence.total_time == pytest.approx(32 * bar)
+    assert sequence.notes
+    assert all(note.end_time <= 32 * bar + 1e-6 for note in sequence.notes)

@@ -398,3 +398,37 @@ def test_written_window_read_back_is_the_window(path, tmp_path):
         song = next(examples.read(write_midi(sequence, tmp_path / "candidate.mid")))
         (again,) = converter.candidates(converter.score(song))
         assert np.array_equal(again.inputs[0], window.inputs[0])
+
+
+def pitches_at(half):
+    """(step, pitch) of each note of a decoded melody."""
+    events = half.argmax(1)
+    return [(step, event - 2 + 21) for step, event in enumerate(events) if event >= 2]
+
+
+def test_half_a_window_ends_on_a_long_note_of_the_key():
+    converter = data.WindowConverter(SMALL)
+    events = np.zeros(16, int)
+    events[[0, 4, 10, 14]] = np.array([60, 65, 67, 74]) - 21 + 2
+    half = np.eye(90, dtype=np.float32)[events]
+    assert pitches_at(converter.ended(half, [0], "4/4")) == [(0, 60), (4, 60)]
+    assert pitches_at(converter.ended(half, [0, 4], "4/4")) == [(0, 60), (4, 64)]
+    late = np.eye(90, dtype=np.float32)[np.where(np.arange(16) < 9, 0, events)]
+    assert pitches_at(converter.ended(late, [7], "4/4")) == [(8, 67)]
+    silent = np.eye(90, dtype=np.float32)[np.zeros(16, int)]
+    assert converter.ended(silent, [7], "4/4") is silent
+    assert converter.ended(half, [0], "4/4")[5:].argmax(1).max() == 0  # it is held to the end
+
+
+def test_no_note_is_held_into_a_half_that_begins_with_a_cut():
+    converter = data.WindowConverter(SMALL)
+    first, second = (np.eye(90, dtype=np.float32)[events] for events in ([50] + [0] * 15, [0] * 4 + [52] + [0] * 11))
+    for joined, end in ((second, 20), (converter.cut(second), 16)):
+        (sequence,) = converter.to_note_sequences([np.concatenate([first, joined])])
+        assert [(round(n.start_time * 8), round(n.end_time * 8)) for n in sequence.notes] == [(0, end), (20, 32)]
+    assert converter.cut(first) is first
+
+
+@pytest.mark.parametrize(("signature", "seam"), [("4/4", 16), ("6/8", 12), ("9/8", 9), ("5/8", 20), ("3/8", 18)])
+def test_the_second_half_of_a_window_begins_at_a_bar_or_in_the_middle_of_its_only_one(signature, seam):
+    assert data.WindowConverter(SMALL).seam(signature) == seam

@@ -1,13 +1,13 @@
-"""The form of tunes, turned paths, and the choice of windows that go together. No model is loaded."""
-
-import itertools
+"""The form of tunes, and turned paths. No model is loaded."""
 
 import numpy as np
-import pytest
-from helpers import one_line
+from helpers import melody, one_line
 
-from lc_music_vae.models import joins, rotation
+from lc_music_vae import data
+from lc_music_vae.encoding import latents, song_forms
+from lc_music_vae.models import rotation
 from lc_music_vae.music import form
+from lc_music_vae.music.source import Song
 
 
 def test_a_rotation_keeps_all_distances_and_repeats_and_is_the_same_for_a_key():
@@ -27,20 +27,6 @@ def test_a_rotation_keeps_all_distances_and_repeats_and_is_the_same_for_a_key():
 def test_random_rotations_favour_no_direction():
     images = np.stack([rotation.orthogonal(3, [0, i])[0] for i in range(2000)])
     np.testing.assert_allclose(images.T @ images / 2000, np.eye(3) / 3, atol=0.03)
-
-
-def test_the_choice_of_windows_is_the_best_of_all_choices():
-    rng = np.random.RandomState(1)
-    for _ in range(20):
-        alone = rng.standard_normal([4, 3])
-        pairs = {ab: 2 * rng.standard_normal([3, 3]) for ab in [(0, 1), (1, 2), (2, 0), (2, 2), (2, 3), (3, 1)]}
-
-        def worth(choice, alone=alone, pairs=pairs):
-            return alone[range(4), choice].sum() + sum(w[choice[a], choice[b]] for (a, b), w in pairs.items())
-
-        chosen, total = joins.best(alone, pairs, [0])
-        assert total == pytest.approx(worth(chosen))
-        assert total == pytest.approx(max(worth(list(c)) for c in itertools.product(range(3), repeat=4)))
 
 
 def test_equal_letters_are_equal_windows_and_variations_are_named():
@@ -68,3 +54,48 @@ def test_a_form_is_cut_or_repeated_at_a_phrase_and_ends_as_it_does():
 
 def test_phrases_get_the_letters_that_a_musician_gives_them():
     assert form.letters_of([0, 1, 0, 2, 0, 1, 0, 2, 3, 4, 3, 5, 0, 1, 0, 9], 4) == ["A", "A", "B", "A'"]
+
+
+def test_halves_of_a_form_are_the_same_where_the_song_repeats_them():
+    a, b, c, d = [(0, 4, 60)], [(0, 2, 62), (2, 4, 64)], [(0, 1, 65), (1, 4, 67)], [(0, 3, 69), (3, 4, 71)]
+    bars = [a, b, a, c, d, b, a, b]
+    notes = [(4 * i + start, 4 * i + end, pitch) for i, bar in enumerate(bars) for start, end, pitch in bar]
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    song = song_forms.of_song(converter, Song("song", melody(notes)))
+    assert song.places == [0, 1, 2, 0]
+    first, second, third = song_forms.halves(converter, song.windows)
+    assert first[0] == second[0]
+    assert first[1] == third[1]
+    assert len({*first, *second, *third}) == 4
+    assert song.home() == 64 % 12
+
+
+def test_halves_without_a_note_are_never_the_same():
+    notes = [(0, 4, 60), (8, 10, 62), (10, 12, 64), (16, 20, 65)]
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    song = song_forms.of_song(converter, Song("song", melody(notes)))
+    assert len({number for pair in song_forms.halves(converter, song.windows) for number in pair}) == 6
+
+
+def test_songs_end_on_the_last_notes_of_their_last_windows():
+    notes = np.array([[0, 24, 60], [24, 48, 64], [0, 24, 67], [0, 12, 50], [12, 24, 57]])
+    table = latents.Notes(
+        notes,
+        lengths=np.array([2, 1, 2]),
+        keys=np.array([0]),
+        in_key=np.ones([3, 1], bool),
+        songs=np.array([b"a", b"a", b"b"], object),
+        bars=np.array([[4, 5], [0, 1], [0, 1]]),
+    )
+    assert song_forms.homes(table) == [64 % 12, 57 % 12]
+
+
+def test_half_a_window_that_is_much_like_an_earlier_one_begins_as_that():
+    a, b = [(0, 1, 60), (1, 2, 62), (2, 4, 64)], [(0, 1, 60), (1, 2, 62), (2, 4, 67)]
+    c, d = [(0, 2, 70), (2, 4, 71)], [(0, 4, 50)]
+    bars = [a, c, b, d, d, a]
+    notes = [(4 * i + start, 4 * i + end, pitch) for i, bar in enumerate(bars) for start, end, pitch in bar]
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    song = song_forms.of_song(converter, Song("song", melody(notes)))
+    halves = song_forms.halves(converter, song.windows)
+    assert song_forms.near(halves, song.windows, 4 * data.TICKS_PER_QUARTER) == {halves[1][0]: halves[0][0]}

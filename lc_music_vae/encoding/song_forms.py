@@ -1,15 +1,19 @@
 """The form of a song: its consecutive windows, and which of them are the same."""
 
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir
+from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.errors import InputError
+from lc_music_vae.models import tunes
 from lc_music_vae.music import examples, form
 from lc_music_vae.music.source import Song
+
+MIN_NEAR = 0.5  # how much of a half's notes are those of another that is much like it
 
 
 class SongForm(NamedTuple):
@@ -54,6 +58,61 @@ def of_song(converter: data.WindowConverter, song: Song) -> SongForm:
     if not heard:
         raise InputError("--form=%s has no notes that %s reads; give another" % (song.name, converter.music_vae))
     return SongForm(song.name, places[heard[0] : heard[-1] + 1], windows)
+
+
+def halves(converter: data.WindowConverter, windows: Sequence[data.Window]) -> List[Tuple[int, int]]:
+    """Returns the numbers of the two halves of each window: equal first halves have the same number, so have second.
+
+    Halves in which no note starts are never the same: what a window rests there says nothing of another's rest.
+    """
+    numbers: Dict[Any, int] = {}
+    found = []
+    for i, window in enumerate(windows):
+        seam = converter.seam(window.time_signature)
+        end = converter.bar_steps(window.time_signature) * converter.bars_of(window.time_signature)
+        starts = window.notes[:, 0] * converter.steps_per_quarter // data.TICKS_PER_QUARTER
+        parts = (window.outputs[:seam], starts < seam), (window.outputs[seam:end], starts >= seam)
+        keys = [(side, rows.tobytes() if here.any() else i) for side, (rows, here) in enumerate(parts)]
+        first, second = (numbers.setdefault(key, len(numbers)) for key in keys)
+        found.append((first, second))
+    return found
+
+
+def near(halves: Sequence[Tuple[int, int]], windows: Sequence[data.Window], seam_ticks: int) -> Dict[int, int]:
+    """Returns, for halves that have half of their notes or more from an earlier one, the one that is most like them.
+
+    Args:
+        halves: What the function `halves` returned for the windows.
+        windows: The windows.
+        seam_ticks: Where their second halves begin, in ticks.
+    """
+    onsets: Dict[int, np.ndarray] = {}
+    sides: Dict[int, int] = {}
+    found = {}
+    for pair, window in zip(halves, windows):
+        is_second = window.notes[:, 0] >= seam_ticks
+        for side, number in enumerate(pair):
+            if number in onsets:
+                continue
+            own = np.unique(nearness.onsets(window.notes[is_second == bool(side)]))
+            others = [other for other in onsets if sides[other] == side]
+            alike = tunes.dice([own], [onsets[other] for other in others])[0] if others and len(own) else np.zeros(1)
+            if alike.max() >= MIN_NEAR:
+                found[number] = others[int(alike.argmax())]
+            onsets[number], sides[number] = own, side
+    return found
+
+
+def homes(table: latents.Notes) -> List[int]:
+    """Returns the pitch classes that songs end on, ascending: of the last notes of their last windows."""
+    ends = np.cumsum(table.lengths)
+    found = set()
+    for song in set(table.songs):
+        of_song = np.flatnonzero((table.songs == song) & (table.lengths > 0))
+        if len(of_song):
+            last = of_song[np.argmax(table.bars[of_song, 1])]
+            found.add(int(table.notes[ends[last] - 1, 2]) % 12)
+    return sorted(found)
 
 
 def find(wanted: Optional[str], run_path: Optional[str], key: Sequence[int]) -> Song:

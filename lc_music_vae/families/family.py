@@ -30,6 +30,8 @@ class Family:
         reads: What the windows are made of: 'melody', 'drums' or 'band'.
         first_pitch: Index of the lowest pitch in tensors that are one-hot over pitches. A window is then transposed by
             moving its pitches in the tensors. None if its notes must be converted again instead.
+        no_event: Index of what goes on in such tensors, a note or a rest.
+        note_off: Index of a note's end in such tensors.
         facts: What magenta says about the config.
     """
 
@@ -37,6 +39,8 @@ class Family:
     control_depth = 0
     reads = "band"
     first_pitch: Optional[int] = None
+    no_event = 0
+    note_off = 1
 
     def __init__(self, facts: Facts):
         self.facts = facts

@@ -56,13 +56,14 @@ class SmallVAE:
         self._check_usable(z)
         return z
 
-    def log_prob(self, z: np.ndarray, *, draws: int, seed: int = 0) -> np.ndarray:
+    def log_prob(self, z: np.ndarray, *, draws: int, seed: int = 0, same_noise: bool = False) -> np.ndarray:
         """Returns a lower bound of log p_sharp(z), float64 [n], for z of shape [n, z_size].
 
         Args:
             z: Points of MusicVAE's latent.
             draws: Number of draws from the small posterior; see `base_model.LatentVAE.log_prob`.
             seed: Seed of the draws.
+            same_noise: Whether all points have the same draws; then that of each does not depend on the others.
         """
         if self._likelihood is None:  # few need it, and building it takes as long as a batch of samples
             with self._session.graph.as_default():
@@ -74,7 +75,8 @@ class SmallVAE:
         parts = []
         for i in range(0, len(z), size):
             part = z[i : i + size]
-            noise = rng.standard_normal((draws, len(part), self.encoded_z_size))
+            rng = np.random.RandomState(seed) if same_noise else rng
+            noise = rng.standard_normal((draws, 1 if same_noise else len(part), self.encoded_z_size))
             parts.append(self._session.run(log_prob, {self._z: part, noise_in: noise}))
         found = np.concatenate(parts).astype(np.float64)
         if not np.isfinite(found).all():

@@ -1,27 +1,47 @@
-"""Whole tunes: a path of a song through the small latent, turned, decoded, and joined window by window.
+"""Whole tunes: the path of a form through the small latent, turned, decoded, and improved until all goes together.
 
-For each distinct window of a form there are several candidates: draws of the decoder at its turned point, each with
-noise of the broad part of the prior. Those are chosen that make, summed over the tune,
+A tune is a chain of halves of windows. Each two neighbours are a window to MusicVAE: those that were decoded together,
+and those to the left and the right of a seam. First every window is decoded at its turned point. Then, in rounds, two
+neighbours are replaced by what the small VAE makes of them, wherever that raises
 
-    log-likelihood of each window and of each window across a seam + ending - w (likeness of two windows - the form's)^2
+    log-likelihood of every two neighbours - w (likeness of two windows - likeness of the form's)^2
 
-the greatest. The likelihood is that of the posterior mean of z under the personal prior over MusicVAE's own prior, in
-nats; the likeness is Dice's coefficient of their notes, by start and pitch. Near-copies of the songs are left out.
+The likelihood is that under the personal prior over MusicVAE's own, in nats. The likeness is Dice's coefficient of
+notes, by start and pitch. Halves that are the same in the form are one half here, wherever they stand, so they stay the
+same. What would be nearly a copy of the songs is not taken. Needs only NumPy.
+
+What the small VAE makes of two neighbours is a draw from about where they are likely; to do so in turn for windows and
+for seams is Gibbs sampling in which only improvements are kept. Source of the sampler: Geman, Geman, "Stochastic
+Relaxation, Gibbs Distributions, and the Bayesian Restoration of Images" (1984).
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 import numpy as np
 
-from lc_music_vae.models import joins, rotation
+from lc_music_vae.models import rotation
 
-_CANDIDATES = 16  # of each distinct window
-_KEPT = 4  # of these, the likeliest: windows across seams are encoded for each two of them
-_FORM = 300.0  # nats: w, for each place of the tune
-_HOME = 15.0  # nats that a last note of the song's final pitch class is worth
-_FORBIDDEN = -1e6
-_MAX_BANS = 20  # choices of which a seam was a copy
-_SEARCH = 1  # the last number of the key of the search's starts
+_ROUNDS = 12
+_MAX_ROUNDS = 30  # of a tune in which there are near-copies
+_FORM = 300.0  # nats: w, for each place of a tune
+_COPY = 1000.0  # nats that a near-copy of the songs costs: more than anything is worth
+_ORDER = 1  # the last number of a key of noise: which neighbours are replaced
+_UNPLAYED = -1
+
+Pair = Tuple[int, int]
 
 
 class Plan(NamedTuple):
@@ -29,31 +49,39 @@ class Plan(NamedTuple):
 
     Attributes:
         places: Which distinct window stands at each place; -1 for a rest.
+        halves: The numbers of the two halves of each distinct window. Halves of a number are the same.
         path: The point of each distinct window before the path is turned, float [distinct, encoded_z_size].
         likeness: How alike each two distinct windows are to be, float [distinct, distinct]; NaN where it is open.
-        home: Pitch class of the last note, or None if it is open.
+        near: For some halves, an earlier one that is much like it: it begins as the same.
+        homes: Pitch classes that the last note may have; empty if they are open.
+        ends_early: Whether the tune ends with the first half of the last window.
     """
 
     places: Sequence[int]
+    halves: Sequence[Pair]
     path: np.ndarray
     likeness: np.ndarray
-    home: Optional[int] = None
+    near: Mapping[int, int] = {}
+    homes: Sequence[int] = ()
+    ends_early: bool = False
 
 
 class Chosen(NamedTuple):
     """The windows of a tune.
 
     Attributes:
-        windows: The decoded window of each distinct one, [distinct, time, output_depth].
-        points: Its point in the small latent, float [distinct, encoded_z_size].
+        windows: Each distinct window, [distinct, time, output_depth].
+        points: The point of the small latent that it was first decoded from, float [distinct, encoded_z_size].
         rotation_key: Key of the rotation that turned the path there.
-        copies: Number of places and seams that are near-copies of the songs all the same: no choice was without.
+        copies: Number of distinct windows, and of seams, that are near-copies of the songs all the same.
+        held: The distinct windows, two by two, between which a note is held over the seam.
     """
 
     windows: np.ndarray
     points: np.ndarray
     rotation_key: Tuple[int, ...]
     copies: int
+    held: FrozenSet[Pair]
 
 
 class Instrument(NamedTuple):
@@ -61,21 +89,25 @@ class Instrument(NamedTuple):
 
     Attributes:
         decode: Decodes points, [n, encoded_z_size], each with the noise of its key, to tensors.
-        likelihood: Returns the likelihood of tensors in nats, and very little of one without notes, float [n].
-        notes: Returns the onsets of tensors, as `nearness.onsets` numbers them.
+        hear: Returns the likelihood of tensors in nats, float [n], and where they are in MusicVAE's z, [n, z_size].
+        imagine: Decodes what the small VAE makes of points of z, each with the noise of its key.
+        onsets: Returns the onsets of tensors, each without repeats, as `nearness.onsets` numbers them.
         is_copy: Returns whether tensors are near-copies of the songs, in any key; bool [n].
-        across: Returns the window across the seam of two tensors.
-        ending: Returns a tensor that ends on a pitch class, where it can.
-        last_pitch_class: Returns the pitch class of a tensor's last note; None if it has no notes.
+        end: Returns a half that ends on one of some pitch classes.
+        cut: Returns a first half before which no note is held: one that begins with a rest says so.
+        seam: Where the second half of a window begins, in steps.
+        last: Where its bars end. What is left of a window is their beginning again.
     """
 
-    decode: Callable[[np.ndarray, Sequence[Tuple[int, ...]]], np.ndarray]
-    likelihood: Callable[[Sequence[np.ndarray]], np.ndarray]
-    notes: Callable[[Sequence[np.ndarray]], List[np.ndarray]]
+    decode: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    hear: Callable[[Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]]
+    imagine: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    onsets: Callable[[Sequence[np.ndarray]], List[np.ndarray]]
     is_copy: Callable[[Sequence[np.ndarray]], np.ndarray]
-    across: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    ending: Callable[[np.ndarray, int], np.ndarray]
-    last_pitch_class: Callable[[np.ndarray], Optional[int]]
+    end: Callable[[np.ndarray, Sequence[int]], np.ndarray]
+    cut: Callable[[np.ndarray], np.ndarray]
+    seam: int
+    last: int
 
 
 def dice(notes: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
@@ -91,80 +123,222 @@ def dice(notes: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarra
     return np.where(sizes > 0, 2 * (has[0] @ has[1].T) / np.maximum(sizes, 1), 1.0)
 
 
-def compose(plan: Plan, by: Instrument, key: Sequence[int]) -> Chosen:
-    """Composes a tune; it is a function of the plan, the instrument and the key."""
-    rotation_key = tuple(key)
-    points = rotation.turned(plan.path, rotation.orthogonal(plan.path.shape[1], rotation_key))
-    distinct, size = len(points), _CANDIDATES
-    # A candidate's noise is the same for all windows of a tune: so equal and near points give equal and near notes.
-    keys = [(*key, k) for _ in points for k in range(size)]
-    tensors = by.decode(np.repeat(points, size, 0), keys)
-    ends_well = np.zeros(len(tensors))
-    last = plan.places[-1]
-    if plan.home is not None and last >= 0:
-        for i in range(last * size, (last + 1) * size):
-            if list(plan.places).count(last) == 1:
-                tensors[i] = by.ending(tensors[i], plan.home)
-            ends_well[i] = by.last_pitch_class(tensors[i]) == plan.home
-    counts = np.bincount([place for place in plan.places if place >= 0], minlength=distinct)
-    alone = by.likelihood(tensors).reshape(distinct, size) * counts[:, np.newaxis]
-    alone += _HOME * ends_well.reshape(distinct, size)
-    alone[by.is_copy(tensors).reshape(distinct, size)] += _FORBIDDEN
-    kept = np.argsort(-alone, axis=1, kind="stable")[:, :_KEPT]
-    alone = np.take_along_axis(alone, kept, 1)
-    tensors = tensors[(kept + np.arange(distinct)[:, np.newaxis] * size).ravel()]
-    pairs = _alike(plan, by.notes(tensors), counts)
-    seams = _seams(plan.places)
-    _add_seams(pairs, seams, tensors, by)
-    for _ in range(_MAX_BANS):
-        chosen, _ = joins.best(alone, pairs, [*key, _SEARCH])
-        windows = tensors.reshape(distinct, _KEPT, *tensors.shape[1:])[np.arange(distinct), chosen]
-        copied = by.is_copy([by.across(windows[a], windows[b]) for a, b in seams]) if seams else np.zeros(0, bool)
-        if not copied.any():
+def _alike(some: FrozenSet[int], others: FrozenSet[int]) -> float:
+    """Returns `dice` of two windows."""
+    size = len(some) + len(others)
+    return 2 * len(some & others) / size if size else 1.0
+
+
+class _Ear:
+    """What is known of windows, each heard once."""
+
+    def __init__(self, by: Instrument):
+        self.by = by
+        self._nats: Dict[bytes, float] = {}
+        self._z: Dict[bytes, np.ndarray] = {}
+        self._onsets: Dict[bytes, FrozenSet[int]] = {}
+        self._copies: Dict[bytes, bool] = {}
+
+    def listen(self, windows: Sequence[np.ndarray]) -> None:
+        """Hears all of these that were not heard before, together."""
+        new = {window.tobytes(): window for window in windows}
+        new = {key: window for key, window in new.items() if key not in self._nats}
+        if new:
+            nats, z = self.by.hear(list(new.values()))
+            self._nats.update(zip(new, nats.tolist()))
+            self._z.update(zip(new, z))
+
+    def nats(self, window: np.ndarray) -> float:
+        """Returns the likelihood of a window that was heard."""
+        return self._nats[window.tobytes()]
+
+    def z(self, window: np.ndarray) -> np.ndarray:
+        """Returns where it is in MusicVAE's latent."""
+        return self._z[window.tobytes()]
+
+    def onsets(self, windows: Sequence[np.ndarray]) -> List[FrozenSet[int]]:
+        """Returns the onsets of windows."""
+        new = {window.tobytes(): window for window in windows if window.tobytes() not in self._onsets}
+        if new:
+            found = self.by.onsets(list(new.values()))
+            self._onsets.update((key, frozenset(some.tolist())) for key, some in zip(new, found))
+        return [self._onsets[window.tobytes()] for window in windows]
+
+    def copies(self, windows: Sequence[np.ndarray]) -> int:
+        """Returns how many of the windows are near-copies."""
+        new = {window.tobytes(): window for window in windows if window.tobytes() not in self._copies}
+        if new:
+            self._copies.update(zip(new, self.by.is_copy(list(new.values())).tolist()))
+        return sum(self._copies[window.tobytes()] for window in windows)
+
+
+class _Draft:
+    """A tune while it is improved: its halves, and what they are worth beside each other."""
+
+    def __init__(self, plan: Plan, ear: _Ear, windows: np.ndarray):
+        self._plan, self._by, self._ear = plan, ear.by, ear
+        self.halves: Dict[int, np.ndarray] = {}
+        last = plan.places[-1]
+        self._last = plan.halves[last][0 if plan.ends_early else 1] if last >= 0 else _UNPLAYED
+        for numbers, window in zip(plan.halves, windows):
+            for number, half in zip(numbers, (window[: self._by.seam], window[self._by.seam : self._by.last])):
+                self.halves.setdefault(number, self.halves.get(plan.near.get(number, _UNPLAYED), half))
+        self._again = np.arange(windows.shape[1]) % self._by.last  # what is left of a window is its beginning again
+        self.halves = self._ended(self.halves)
+        self.pairs = _neighbours(plan)
+        self._windows = set(plan.halves)
+        self._beside: Dict[int, Set[Pair]] = {number: set() for number in self.halves}
+        for pair in self.pairs:
+            for number in pair:
+                self._beside[number].add(pair)
+        played = [place for place in plan.places if place >= 0]
+        counts = np.bincount(played, minlength=len(plan.halves))
+        self._weights = np.where(np.isnan(plan.likeness), 0, _FORM * np.outer(counts, counts) / len(played)).tolist()
+        self._likeness = np.nan_to_num(plan.likeness).tolist()
+        self._onsets = self._onsets_with({})
+
+    def _ended(self, halves: Dict[int, np.ndarray]) -> Dict[int, np.ndarray]:
+        """Returns these halves; the last of the tune, if it is one of them, so that it ends."""
+        if self._last not in halves or not self._plan.homes:
+            return halves
+        return {**halves, self._last: self._by.end(halves[self._last], self._plan.homes)}
+
+    def window(self, pair: Pair, new: Optional[Dict[int, np.ndarray]] = None) -> np.ndarray:
+        """Returns the window of two neighbours, with new halves in place of some."""
+        first, second = ((new or {}).get(number, self.halves[number]) for number in pair)
+        return self._joined(first, second if pair in self._windows else self._by.cut(second))
+
+    def _joined(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.concatenate([first, second])[self._again]
+
+    def replacements(self, pair: Pair, window: np.ndarray) -> List[Dict[int, np.ndarray]]:
+        """Returns the halves that a window gives in place of two neighbours: of both, and of each alone."""
+        seam = len(self.halves[pair[0]])
+        first, second = {pair[0]: window[:seam]}, {pair[1]: window[seam : self._by.last]}
+        return [self._ended(new) for new in ({**first, **second}, first, second)]
+
+    def beside(self, numbers: Iterable[int]) -> Set[Pair]:
+        """Returns the pairs of neighbours that hold one of these halves."""
+        return set().union(*(self._beside[number] for number in numbers))
+
+    def disjoint(self, random: np.random.RandomState) -> List[Pair]:
+        """Draws pairs of neighbours none of which changes what another is worth."""
+        every = list(self.pairs)
+        taken: Set[Pair] = set()
+        found = []
+        for i in random.permutation(len(every)):
+            beside = self.beside(every[i])
+            if not taken & beside:
+                taken |= beside
+                found.append(every[i])
+        return found
+
+    def take(self, pair: Pair, window: np.ndarray) -> None:
+        """Replaces two neighbours, or one of them, by the halves of a window, as far as that is worth more."""
+        worth = [(self._gain(new), i, new) for i, new in enumerate(self.replacements(pair, window))]
+        gain, _, new = max(worth, key=lambda one: one[:2])
+        if gain > 0:
+            self.halves.update(new)
+            self._onsets = self._onsets_with(new)
+
+    def _gain(self, new: Dict[int, np.ndarray]) -> float:
+        """Returns by how many nats the tune is better with these halves."""
+        beside = sorted(self.beside(new))
+        before, after = [self.window(one) for one in beside], [self.window(one, new) for one in beside]
+        gain = sum(self.pairs[p] * (self._ear.nats(b) - self._ear.nats(a)) for p, a, b in zip(beside, before, after))
+        gain += self._nearer_to_form(new) + _COPY * self._ear.copies(before)
+        return gain - _COPY * self._ear.copies(after) if gain > 0 else gain  # looking for copies takes time
+
+    def _onsets_with(self, new: Dict[int, np.ndarray]) -> List[FrozenSet[int]]:
+        """Returns the onsets of each distinct window with these halves."""
+        changed = [i for i, pair in enumerate(self._plan.halves) if not new or not new.keys().isdisjoint(pair)]
+        found = self._ear.onsets([self.window(self._plan.halves[i], new) for i in changed])
+        onsets = list(self._onsets) if new else [frozenset()] * len(self._plan.halves)
+        for i, some in zip(changed, found):
+            onsets[i] = some
+        return onsets
+
+    def _nearer_to_form(self, new: Dict[int, np.ndarray]) -> float:
+        """Returns by how many nats windows are as alike as the form's, with these halves, more than without."""
+        before, after = self._onsets, self._onsets_with(new)
+        changed = [i for i in range(len(after)) if after[i] is not before[i]]
+        gain = 0.0
+        for i in changed:
+            for j, wanted in enumerate(self._likeness[i]):
+                if j not in changed or j > i:
+                    was, now = (_alike(onsets[i], onsets[j]) for onsets in (before, after))
+                    gain += self._weights[i][j] * ((was - wanted) ** 2 - (now - wanted) ** 2)
+        return gain
+
+    def held(self) -> Iterator[Tuple[Pair, np.ndarray]]:
+        """Yields the seams over which a note can be held, and what is there then."""
+        for first, second in self.pairs:
+            window = self._joined(self.halves[first], self.halves[second])
+            if not np.array_equal(window, self.window((first, second))):
+                yield (first, second), window
+
+    def chosen(self, points: np.ndarray, key: Sequence[int]) -> Chosen:
+        """Returns the tune as it is; the windows with held notes must have been heard."""
+        longer = {p for p, window in self.held() if self._ear.nats(window) > self._ear.nats(self.window(p))}
+        seams = [(a, b) for a, b in zip(self._plan.places, self._plan.places[1:]) if min(a, b) >= 0]
+        held = [(a, b) for a, b in seams if (self._plan.halves[a][1], self._plan.halves[b][0]) in longer]
+        windows = np.stack([self.window(pair) for pair in self._plan.halves])
+        return Chosen(windows, points, tuple(key), self.copies(), frozenset(held))
+
+    def copies(self) -> int:
+        """Returns how many pairs of neighbours are near-copies."""
+        return self._ear.copies([self.window(pair) for pair in self.pairs])
+
+
+def _neighbours(plan: Plan) -> Dict[Pair, int]:
+    """Returns how often each two halves follow each other; what is beside a rest has no neighbour there."""
+    found: Dict[Pair, int] = {}
+    before = _UNPLAYED
+    for place in plan.places:
+        here = plan.halves[place] if place >= 0 else (_UNPLAYED, _UNPLAYED)
+        for pair in ((before, here[0]), here):
+            if _UNPLAYED not in pair:
+                found[pair] = found.get(pair, 0) + 1
+        before = here[1]
+    return found
+
+
+def compose(plans: Sequence[Plan], by: Instrument, keys: Sequence[Sequence[int]]) -> List[Chosen]:
+    """Composes tunes, each a function of its plan and key; together, as batches of windows are faster than windows.
+
+    Args:
+        plans: What each is to be like.
+        by: What they are composed with.
+        keys: A key of noise for each: whole numbers from 0 to 2^32 - 1.
+    """
+    paths = [rotation.turned(plan.path, rotation.orthogonal(plan.path.shape[1], key)) for plan, key in zip(plans, keys)]
+    # The noise is the same for all windows of a tune: equal and near points give equal and near notes.
+    noise = [[*key, 0, 0] for path, key in zip(paths, keys) for _ in path]
+    edges = np.cumsum([len(path) for path in paths])[:-1]
+    drafts = np.split(by.decode(np.concatenate(paths), np.array(noise)), edges)
+    ear = _Ear(by)
+    made = [_Draft(plan, ear, windows) for plan, windows in zip(plans, drafts)]
+    ear.listen([draft.window(pair) for draft in made for pair in draft.pairs])
+    orders = [np.random.RandomState([*key, _ORDER]) for key in keys]
+    for number in range(1, _MAX_ROUNDS + 1):
+        going_on = [i for i, draft in enumerate(made) if number <= _ROUNDS or draft.copies()]
+        chosen = [(i, pair) for i in going_on for pair in made[i].disjoint(orders[i])]
+        if not chosen:
             break
-        for (a, b), is_copy in zip(seams, copied):
-            pairs[a, b][chosen[a], chosen[b]] += _FORBIDDEN * is_copy
-    bad = int((alone[np.arange(distinct), chosen] < _FORBIDDEN / 2).sum() + copied.sum())
-    return Chosen(windows, points, rotation_key, bad)
+        z = np.stack([ear.z(made[i].window(pair)) for i, pair in chosen])
+        imagined = by.imagine(z, np.array([[*keys[i], number, pair[0]] for i, pair in chosen]))
+        ear.listen(list(_after(made, chosen, imagined)))
+        for (i, pair), window in zip(chosen, imagined):
+            made[i].take(pair, window)
+    ear.listen([window for draft in made for _, window in draft.held()])
+    return [draft.chosen(path, key) for draft, path, key in zip(made, paths, keys)]
 
 
-def _seams(places: Sequence[int]) -> Dict[Tuple[int, int], int]:
-    """Returns how often each distinct window is followed by each other; what is beside a rest is no seam."""
-    found: Dict[Tuple[int, int], int] = {}
-    for a, b in zip(places, places[1:]):
-        if a >= 0 and b >= 0:
-            found[a, b] = found.get((a, b), 0) + 1
-    return found
-
-
-def _alike(plan: Plan, notes: Sequence[np.ndarray], counts: np.ndarray) -> joins.Pairs:
-    """Returns what candidates are worth as they are as alike as the form's windows."""
-    distinct = len(counts)
-    size = len(notes) // distinct
-    found: joins.Pairs = {}
-    for a in range(distinct):
-        for b in range(a + 1, distinct):
-            if not np.isnan(plan.likeness[a, b]):
-                alike = dice(notes[a * size : (a + 1) * size], notes[b * size : (b + 1) * size])
-                weight = _FORM * counts[a] * counts[b] / counts.sum()
-                found[a, b] = -weight * (alike - plan.likeness[a, b]) ** 2
-    return found
-
-
-def _add_seams(pairs: joins.Pairs, seams: Dict[Tuple[int, int], int], tensors: np.ndarray, by: Instrument) -> None:
-    """Adds what candidates are worth beside each other; the windows across all seams are encoded together."""
-    size = _KEPT
-    across = [
-        by.across(tensors[a * size + k], tensors[b * size + m])
-        for a, b in seams
-        for k in range(size)
-        for m in range(size)
-    ]
-    if not across:
-        return
-    worth = by.likelihood(across).reshape(-1, size, size)
-    for ((a, b), count), nats in zip(seams.items(), worth):
-        pairs[a, b] = pairs.get((a, b), np.zeros([size, size])) + count * nats
+def _after(made: Sequence[_Draft], chosen: Sequence[Tuple[int, Pair]], imagined: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields every two neighbours as they would be with what was imagined."""
+    for (i, pair), window in zip(chosen, imagined):
+        for new in made[i].replacements(pair, window):
+            yield from (made[i].window(one, new) for one in made[i].beside(new))
 
 
 def self_similarity(places: Sequence[int], notes: Sequence[np.ndarray]) -> np.ndarray:
