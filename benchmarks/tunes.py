@@ -78,7 +78,7 @@ def gains(model, windows):
 def alike(notes):
     """Returns how alike each two windows are, [n, n]."""
     from lc_music_vae.encoding.nearness import onsets
-    from lc_music_vae.models.tunes import dice
+    from lc_music_vae.music.likeness import dice
 
     found = [np.unique(onsets(one)) for one in notes]
     return dice(found, found)

@@ -16,7 +16,7 @@ from lc_music_vae import families
 from lc_music_vae.music import metre as metres
 from lc_music_vae.music.score import Note, Score, Track, normalise
 from lc_music_vae.music.source import STRICT, Song
-from lc_music_vae.music.style import COMMON, QUARTERS_PER_BAR, Style, bar_quarters
+from lc_music_vae.music.style import COMMON, QUARTERS_PER_BAR, Style, bar_of
 from lc_music_vae.music.tempo import QPM
 from lc_music_vae.options import WHOLE, Reading
 
@@ -421,12 +421,12 @@ class WindowConverter:
 
     def bar_steps(self, time_signature: str) -> int:
         """Returns the length of a bar of a time signature in steps; of one longer than a window, the window's."""
-        bar = bar_quarters(*map(int, time_signature.split("/")))
+        bar = bar_of(time_signature)
         return self._step(min(bar, self.quarters))
 
     def bars_of(self, time_signature: str) -> int:
         """Returns how many whole bars of a time signature a decoded window has."""
-        return max(1, self._step(self.quarters) // self.bar_steps(time_signature))
+        return metres.bars_held(bar_of(time_signature), self.quarters)
 
     def seam(self, time_signature: str) -> int:
         """Returns where the second half of a window begins, in steps: at a bar, or in the middle of a single one."""
@@ -489,7 +489,7 @@ class WindowConverter:
 
     def _cut(self, sequence: note_seq.NoteSequence, time_signature: str) -> None:
         """Cuts a sequence at magenta's tempo to whole bars of a time signature, if one fits."""
-        bar = bar_quarters(*map(int, time_signature.split("/")))
+        bar = bar_of(time_signature)
         end = float(metres.whole_bars(bar, self.quarters)) * _SECONDS_PER_QUARTER
         notes = [note for note in sequence.notes if note.start_time < end]
         for note in notes:

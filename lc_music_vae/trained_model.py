@@ -24,8 +24,9 @@ from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music import form as forms
+from lc_music_vae.music.likeness import dice
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
-from lc_music_vae.music.style import Style, bar_quarters
+from lc_music_vae.music.style import Style, bar_of
 from lc_music_vae.options import (
     ALLOW,
     FREEDOM,
@@ -57,14 +58,7 @@ _SAME = 1e-6  # seconds: times that differ by less are the same
 _TUNES_TOGETHER = 16  # composed in the same batches
 _VARIED = 0.8  # similarity of a variation of a letter
 _UNHEARD = -100.0  # nats of a window without notes
-_SAMPLED, _DECODED, _LEANT, _FORM, _PATH, _COMPOSED = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-)  # the last number of a key of noise: what the noise is for
+_SAMPLED, _DECODED, _LEANT, _FORM, _PATH, _COMPOSED = range(1, 7)  # the last of a key of noise: what it is for
 
 
 def even_batch(n: int, most: int) -> int:
@@ -125,7 +119,6 @@ class Tune(NamedTuple):
         rotation_key: Key of `rotation.orthogonal`, which turned the form's path.
         latents: The point of each distinct window, float [distinct, encoded_z_size].
         likeness: How alike the form's windows are, float [places, places]; NaN where letters leave it open.
-        own_likeness: How alike the tune's are.
         said: How the form was cut or repeated; "" if it was not.
         copies: Number of its windows, seams included, that are near-copies of the songs.
     """
@@ -137,7 +130,6 @@ class Tune(NamedTuple):
     rotation_key: Sequence[int]
     latents: np.ndarray
     likeness: np.ndarray
-    own_likeness: np.ndarray
     said: str
     copies: int
 
@@ -552,7 +544,7 @@ class TrainedModel:
         if songs is None:
             raise InputError("%s says nothing of its songs' bars; give --run_dir" % self._name)
         if self._song_bars is None:
-            bar = bar_quarters(*map(int, self.time_signature.split("/")))
+            bar = bar_of(self.time_signature)
             self._song_bars = SongBars(songs.table, round(bar * data.TICKS_PER_QUARTER))
         return self._song_bars.in_outputs(self.heard(sequences))
 
@@ -697,8 +689,8 @@ class TrainedModel:
         sequences = self._sequences(self._decode(way, temperature, residual, same_noise=True))
         if times > 1 and num_steps > 1:
             heard = self.heard(sequences)
-            apart = np.array([[1 - f1([(one, other)]) for other in heard] for one in heard])
-            chosen = points.smoothest(apart, num_steps)
+            starts = [np.unique(onsets(notes)) for notes in heard]
+            chosen = points.smoothest(1 - dice(starts, starts), num_steps)
             t, way, sequences = t[chosen], way[chosen], [sequences[i] for i in chosen]
         return Music(sequences, way, self.nearest), t
 
@@ -756,7 +748,6 @@ class TrainedModel:
                 rotation_key=one.rotation_key,
                 latents=one.points,
                 likeness=_at_places(plan.likeness, plan.places),
-                own_likeness=tunes.self_similarity(plan.places, self._onsets(one.windows)),
                 said=said,
                 copies=one.copies,
             )
@@ -803,7 +794,7 @@ class TrainedModel:
             self.converter.seam(windows[0].time_signature) * data.TICKS_PER_QUARTER // self.converter.steps_per_quarter
         )
         near = song_forms.near(halves, windows, seam)
-        return tunes.Plan(placed, halves, means, tunes.dice(notes, notes), near, homes), song.name, said
+        return tunes.Plan(placed, halves, means, dice(notes, notes), near, homes), song.name, said
 
     def _homes(self) -> List[int]:
         """Returns the pitch classes that the songs end on; none if the songs are not known, or have none."""
@@ -869,7 +860,7 @@ class TrainedModel:
             num_bars: Number of bars.
             held: For each window but the last, whether a note that lasts to its end is held to the first of the next.
         """
-        bar = bar_quarters(*map(int, self.time_signature.split("/"))) * 60 / self.qpm
+        bar = bar_of(self.time_signature) * 60 / self.qpm
         length = bar * self.converter.bars_of(self.time_signature)
         whole = note_seq.NoteSequence()
         whole.CopyFrom(next((part for part in parts if part.notes), parts[0]))

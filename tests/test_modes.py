@@ -137,6 +137,7 @@ def test_a_walk_along_a_knob_stays_where_it_is_in_the_small_latent():
     np.testing.assert_array_equal(model.decoded[0][0], np.tile(model.center, (5, 1)))
     np.testing.assert_allclose(model.residual, [[0, 2 * x, 0, 0, 0] for x in (-2, -1, 0, 1, 2)])
     assert [output.title for output in made][::4] == ["register: -2.00", "register: +2.00"]
+    assert {output.place() for output in made} == {""}  # all are at one point
 
 
 def test_samples_get_the_knobs_that_are_written(monkeypatch):

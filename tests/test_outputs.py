@@ -37,8 +37,12 @@ def index_of(folder):
         return json.load(f)
 
 
-def test_an_output_may_be_no_point_and_near_to_nothing():
-    assert outputs.Output("x", None) == ("x", None, None, None, (), (), False, None, None)
+def test_the_point_of_an_output_is_given_where_it_alone_gives_the_music_again():
+    at = outputs.Output("x", None, np.array([0.5, -1]))
+    assert at.place() == "--latent=0.50,-1.00"
+    assert at._replace(detail=[0.0]).place() == "--latent=0.50,-1.00"
+    for other in (at._replace(detail=[0.3]), at._replace(is_turned=True), outputs.Output("x", None)):
+        assert other.place() == ""
 
 
 def test_the_index_lists_every_run_and_finds_each_latent_again(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from lc_music_vae.models import tunes
 from lc_music_vae.models.tunes import Instrument, Plan
+from lc_music_vae.music.likeness import dice
 
 STEPS, PITCHES, HOME = 6, 12, 7  # two halves of two steps, which are followed by their beginning again
 BANNED = 5  # windows of this pitch alone are copies
@@ -109,7 +110,7 @@ def test_windows_are_held_to_the_likeness_of_the_form():
 
 def matrix(tune):
     notes = Toy().instrument().onsets(tune.windows)
-    return tunes.dice(notes, notes)
+    return dice(notes, notes)
 
 
 def test_near_copies_are_improved_away_and_counted_where_they_are_not(monkeypatch):
@@ -152,6 +153,6 @@ def test_a_note_is_held_over_a_seam_where_that_is_likelier(monkeypatch):
 def test_likeness_is_dices_coefficient():
     notes = [np.array([1, 2, 3]), np.array([2, 3, 4, 5]), np.zeros(0, int)]
     expected = [[1, 4 / 7, 0], [4 / 7, 1, 0], [0, 0, 1]]
-    np.testing.assert_allclose(tunes.dice(notes, notes), expected, rtol=1e-6)
+    np.testing.assert_allclose(dice(notes, notes), expected, rtol=1e-6)
     sets = [frozenset(some.tolist()) for some in notes]
     assert [[tunes._alike(a, b) for b in sets] for a in sets] == [pytest.approx(row) for row in expected]

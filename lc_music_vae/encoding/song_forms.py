@@ -9,8 +9,8 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints import run_dir
 from lc_music_vae.encoding import latents, nearness
 from lc_music_vae.errors import InputError
-from lc_music_vae.models import tunes
 from lc_music_vae.music import examples, form
+from lc_music_vae.music.likeness import dice
 from lc_music_vae.music.source import Song
 
 MIN_NEAR = 0.5  # how much of a half's notes are those of another that is much like it
@@ -96,7 +96,7 @@ def near(halves: Sequence[Tuple[int, int]], windows: Sequence[data.Window], seam
                 continue
             own = np.unique(nearness.onsets(window.notes[is_second == bool(side)]))
             others = [other for other in onsets if sides[other] == side]
-            alike = tunes.dice([own], [onsets[other] for other in others])[0] if others and len(own) else np.zeros(1)
+            alike = dice([own], [onsets[other] for other in others])[0] if others and len(own) else np.zeros(1)
             if alike.max() >= MIN_NEAR:
                 found[number] = others[int(alike.argmax())]
             onsets[number], sides[number] = own, side

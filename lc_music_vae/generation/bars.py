@@ -10,6 +10,7 @@ from lc_music_vae.encoding import nearness
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation.inputs import Bars, Given, Input
 from lc_music_vae.music import examples
+from lc_music_vae.music.likeness import dice
 from lc_music_vae.options import Reading
 from lc_music_vae.showing import outputs
 from lc_music_vae.showing.outputs import Output
@@ -64,13 +65,8 @@ def most_typical(windows: Sequence[data.Window]) -> int:
 
     What two windows have in common is counted as in `nearness`: notes of the same start and pitch.
     """
-    owners = np.repeat(np.arange(len(windows)), [len(window.notes) for window in windows])
-    onsets, columns = np.unique(np.concatenate([nearness.onsets(w.notes) for w in windows]), return_inverse=True)
-    has = np.zeros([len(windows), len(onsets)], np.float32)
-    has[owners, columns] = 1
-    sizes = has.sum(1)
-    alike = 2 * (has @ has.T) / (sizes[:, np.newaxis] + sizes)
-    return int(np.argmax(np.round(alike @ [window.repeats for window in windows], 6)))
+    onsets = [np.unique(nearness.onsets(window.notes)) for window in windows]
+    return int(np.argmax(np.round(dice(onsets, onsets) @ [window.repeats for window in windows], 6)))
 
 
 def pick(converter: data.WindowConverter, song: examples.Song, given: Input) -> data.Window:

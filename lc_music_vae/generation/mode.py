@@ -123,15 +123,15 @@ class Mode:
         num_outputs = self.num_outputs(request)
         places, residuals = ends(model, given)
         where, titles = self.points(model, places, num_outputs=num_outputs, request=request, seed=seed)
+        turn = self.turn(model, num_outputs, request)
         detail = self.detail(num_outputs, request) if given.windows else None
-        added = [part for part in (self.turn(model, num_outputs, request),) if part is not None]
-        if detail is not None:
-            added.append(detail @ residuals)
+        added = [part for part in (turn, None if detail is None else detail @ residuals) if part is not None]
         sequences = model.decode(where, temperature, residual=sum(added) if added else None)
-        made = [Output(*parts) for parts in zip(titles, sequences, where)]
-        if detail is None:
-            return made
-        return [output._replace(detail=kept) for output, kept in zip(made, detail.tolist())]
+        kept = [()] * len(titles) if detail is None else detail.tolist()
+        return [
+            Output(title, sequence, point, detail=share, is_turned=turn is not None)
+            for title, sequence, point, share in zip(titles, sequences, where, kept)
+        ]
 
     def sheet(self, made: Sequence[Output], given: Given, *, request: Request) -> Sheet:
         """Returns the contents of the sheet.

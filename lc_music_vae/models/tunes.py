@@ -110,19 +110,6 @@ class Instrument(NamedTuple):
     last: int
 
 
-def dice(notes: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns how alike windows are, from 0 to 1, float [n, m]; two without notes are alike.
-
-    Args:
-        notes: Onsets of n windows, each without repeats.
-        others: Onsets of m windows.
-    """
-    every = np.unique(np.concatenate([*notes, *others, [0]]))
-    has = [np.stack([np.isin(every, one) for one in some]).astype(np.float32) for some in (notes, others)]
-    sizes = has[0].sum(1)[:, np.newaxis] + has[1].sum(1)
-    return np.where(sizes > 0, 2 * (has[0] @ has[1].T) / np.maximum(sizes, 1), 1.0)
-
-
 def _alike(some: FrozenSet[int], others: FrozenSet[int]) -> float:
     """Returns `dice` of two windows."""
     size = len(some) + len(others)
@@ -339,9 +326,3 @@ def _after(made: Sequence[_Draft], chosen: Sequence[Tuple[int, Pair]], imagined:
     for (i, pair), window in zip(chosen, imagined):
         for new in made[i].replacements(pair, window):
             yield from (made[i].window(one, new) for one in made[i].beside(new))
-
-
-def self_similarity(places: Sequence[int], notes: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns how alike the windows at each two places are, float [places, places]; rests are alike."""
-    alike = dice([*notes, np.zeros(0, int)], [*notes, np.zeros(0, int)])
-    return alike[np.ix_(places, places)]

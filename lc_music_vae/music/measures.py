@@ -14,7 +14,7 @@ from typing import Callable, Dict, NamedTuple, Tuple
 import numpy as np
 
 from lc_music_vae.music.metre import whole_bars
-from lc_music_vae.music.style import COMMON, bar_quarters
+from lc_music_vae.music.style import COMMON, bar_of
 
 _DRUMS = 128  # pitches from here on are drums
 _PITCHES = 1 << 10  # more than all pitches: a start and a pitch make one number
@@ -37,7 +37,7 @@ class Grid(NamedTuple):
     @property
     def bar(self) -> int:
         """The length of a bar in ticks."""
-        return round(bar_quarters(*map(int, self.time_signature.split("/"))) * self.ticks_per_quarter)
+        return round(bar_of(self.time_signature) * self.ticks_per_quarter)
 
     def levels(self) -> Tuple[int, ...]:
         """Returns the lengths in ticks of the levels of the metre, from a bar down to sixteenths.
@@ -54,7 +54,7 @@ class Grid(NamedTuple):
 
 def grid_of(window: float, ticks_per_quarter: int, time_signature: str) -> Grid:
     """Returns the time of the whole bars that a window of `window` quarters holds."""
-    bar = bar_quarters(*map(int, time_signature.split("/")))
+    bar = bar_of(time_signature)
     length = float(whole_bars(bar, window))
     return Grid(round(length * ticks_per_quarter), ticks_per_quarter, time_signature)
 

@@ -22,10 +22,16 @@ def bar_quarters(numerator: int, denominator: int) -> float:
     return float(QUARTERS_PER_BAR)
 
 
+def bar_of(signature: str) -> float:
+    """Returns `bar_quarters` of a time signature such as "6/8"."""
+    numerator, denominator = map(int, signature.split("/"))
+    return bar_quarters(numerator, denominator)
+
+
 def is_written(signature: str) -> bool:
     """Returns whether music is written in this time signature: 4/4, or one whose bars have another length."""
     match = re.match(r"(\d{1,3})/(\d{1,2})\Z", signature)
-    return signature == COMMON or match is not None and bar_quarters(*map(int, match.groups())) != QUARTERS_PER_BAR
+    return signature == COMMON or match is not None and bar_of(signature) != QUARTERS_PER_BAR
 
 
 class Style(NamedTuple):

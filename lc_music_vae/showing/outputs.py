@@ -34,6 +34,7 @@ class Output(NamedTuple):
         as_given: Whether it is nearly the bars of an input.
         flag: The flag that takes these bars, if they are bars to choose from.
         tune: How it was composed, if it is a whole tune, as the index has it.
+        is_turned: Whether a knob was turned for it.
     """
 
     title: str
@@ -45,10 +46,11 @@ class Output(NamedTuple):
     as_given: bool = False
     flag: Optional[str] = None
     tune: Optional[Dict[str, Any]] = None
+    is_turned: bool = False
 
     def place(self) -> str:
-        """Returns the flag that gives its music again; "" if its point alone does not, because it has detail."""
-        if self.latent is None or any(self.detail):
+        """Returns the flag that gives its music again; "" if its point alone does not, for its detail or a knob."""
+        if self.latent is None or self.is_turned or any(self.detail):
             return ""
         return "--latent=" + ",".join("%.2f" % x for x in self.latent)
 

@@ -105,7 +105,7 @@ def write(folder: str, played: Optional[Dict[str, Any]] = None) -> str:
     parts = {
         "LEFT": said if left else "",
         "RUNS": in_script([run for run in shown if run["outputs"]]),
-        "CODE": source("play", "voices.js") + source("play", "files.js"),
+        "CODE": "".join(source("play", name) for name in ("elements.js", "voices.js", "files.js")),
     }
     path = os.path.join(folder, PAGE)
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:

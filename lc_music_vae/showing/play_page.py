@@ -19,7 +19,7 @@ from lc_music_vae.families import magenta_facts
 from lc_music_vae.models import points
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import metre
-from lc_music_vae.music.style import QUARTERS_PER_BAR, Style, bar_quarters
+from lc_music_vae.music.style import QUARTERS_PER_BAR, Style, bar_of
 from lc_music_vae.options import FREEDOM, MAX_PAGE_MB
 from lc_music_vae.showing import page, play_model
 from lc_music_vae.system import files
@@ -129,7 +129,7 @@ def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_pa
         "MODEL": page.in_script(content),
         "WEIGHTS": packed,
         "WORKER": _source("decoder.js") + _source("worker.js"),
-        "SCRIPT": "".join(map(_source, ("decoder.js", "voices.js", "files.js", "loop.js", "play.js"))),
+        "SCRIPT": "".join(map(_source, ("elements.js", "decoder.js", "voices.js", "files.js", "loop.js", "play.js"))),
     }
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write(page.filled(_source("play.html"), parts))
@@ -174,7 +174,7 @@ def _facts(model: Playable) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """Returns what the decoder's events mean, and how they sound at first."""
     style = model.style
     of = magenta_facts.facts_of(model.music_vae)
-    bar = bar_quarters(*map(int, style.time_signature.split("/")))
+    bar = bar_of(style.time_signature)
     quarters = QUARTERS_PER_BAR * of.bars
     lowest = of.pitch_range[0] - 12 * style.octaves if of.pitch_range else 0
     facts = {

@@ -34,7 +34,8 @@ class Sample(Mode):
         knobs = parse_knobs(request.knobs) if request.knobs else None
         n, how = self.num_outputs(request), {"copies": request.copies, "freedom": request.freedom, "knobs": knobs}
         music = model.sample(n, temperature, **how)
-        return [Output(*parts) for parts in zip(numbered(len(music)), music, music.latents)]
+        parts = zip(numbered(len(music)), music, music.latents)
+        return [Output(*part, is_turned=bool(knobs)) for part in parts]
 
     def settings(self, request):
         """Returns whether copies of the songs were drawn again, and how far samples lean; not at a given point."""

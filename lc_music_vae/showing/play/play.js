@@ -28,14 +28,6 @@ let context = null;
 let loop = null;
 const liked = [];
 
-function make(name, attributes = {}, ...children) {
-  const drawn = ["svg", "rect", "line", "circle"].includes(name);
-  const made = drawn ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 // What a link keeps, so that it brings back exactly this.
 const rounded = (point) => Array.from(point, (x) =>
