@@ -1,5 +1,6 @@
 """What is kept between commands: made once, whole or not there, never removed while it is read."""
 
+import errno
 import fcntl
 import gc
 import os
@@ -350,6 +351,21 @@ def test_weights_hold_their_copy_as_long_as_they_are(small_checkpoints, tmp_path
     assert len(os.listdir("/proc/self/fd")) == len(before)
     cache.forget(place)
     assert not os.path.exists(place)
+
+
+@pytest.mark.parametrize("error", [errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT])
+def test_a_folder_that_another_process_changes_meanwhile_is_tried_again(folder, monkeypatch, error):
+    errors, make = [OSError(error, "changed", "entry")] * 2, cache._make
+
+    def disturbed(*arguments):
+        if errors:
+            raise errors.pop()
+        make(*arguments)
+
+    monkeypatch.setattr(cache, "_make", disturbed)
+    place, descriptor = cache.hold("entry", "1", whole="a", make=making())
+    os.close(descriptor)
+    assert os.path.isfile(os.path.join(place, "a"))
 
 
 def test_what_never_gets_whole_or_cannot_be_found_is_given_up(folder):

@@ -67,6 +67,20 @@ def test_windows_are_joined_and_a_note_is_held_to_the_next(trained):
             np.testing.assert_allclose(quarters, [(0, 6, 60), (6, end, 62), (11, 16, 64)])
 
 
+def test_notes_are_held_where_the_tune_that_was_composed_says_so(trained, monkeypatch):
+    compose, joins = tunes.compose, []
+
+    def all_held(*arguments):
+        return [one._replace(held=frozenset({(0, 1)})) for one in compose(*arguments)]
+
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        monkeypatch.setattr(tunes, "compose", all_held)
+        monkeypatch.setattr(model, "joined", lambda parts, num_bars, held: joins.append(held))
+        (tune,) = model.compose(16, form="AABA").made
+    assert tune.places == [0, 1, 0, 1, 2, 3, 0, 1]
+    assert joins == [[True, False, True, False, False, False, True]]
+
+
 def test_what_gives_no_form_is_named(trained):
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         assert "form=nowhere.mid is no music file" in one_line(model.compose, 32, form="nowhere.mid")

@@ -52,6 +52,7 @@ def test_no_shorter_move_turns_one_knob_alone(knobs):
 def test_a_knob_that_outputs_follow_by_half_is_turned_twice_as_far():
     weak = Knobs([a_knob("density", SLOPES[0], effect=0.5)], SIZE)
     np.testing.assert_allclose(weak.shift({"density": 1}), 2 * np.array(SLOPES[0]) / np.sum(SLOPES[0] ** 2))
+    np.testing.assert_allclose(weak.read(weak.set(np.zeros([2, SIZE]), {"density": 1})), 2)
 
 
 def test_what_cannot_be_turned_is_one_line(knobs):
@@ -90,6 +91,22 @@ def test_knobs_are_found_where_measures_rise():
     knobs = Knobs(list(found.values()), SIZE)
     turned = made(knobs.set(RNG.standard_normal((64, SIZE)), {"register": 1.5}))[:, 1]
     np.testing.assert_allclose((turned - register.mean) / register.scale, 1.5, atol=0.3)
+
+
+def test_what_hardly_fits_or_does_not_follow_is_no_knob():
+    z = RNG.standard_normal((256, SIZE))
+    noise = 3 * np.linalg.norm(SLOPES[0]) * np.random.RandomState(1).standard_normal(len(z))
+
+    def noisy(z):
+        return (z @ SLOPES[0] + noise[: len(z)])[:, np.newaxis]
+
+    assert np.corrcoef(noisy(z)[:, 0], z @ SLOPES[0])[0, 1] > 0.2  # it does rise, and turning it would work
+    assert training.fit(("density",), z, z[:16], measured=noisy) == []
+
+    def unmoved(z):
+        return (z @ SLOPES[0] if len(z) == 256 else np.zeros(len(z)))[:, np.newaxis]
+
+    assert training.fit(("density",), z, z[:16], measured=unmoved) == []
 
 
 def test_models_whose_samples_are_all_alike_have_no_knobs():

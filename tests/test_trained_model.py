@@ -22,6 +22,7 @@ from lc_music_vae.models import points
 from lc_music_vae.music import examples, source
 from lc_music_vae.options import ModelSource, Reading, Sound
 from lc_music_vae.system import files
+from lc_music_vae.training import drawing
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +150,7 @@ def test_variations_go_from_the_bars_given_by_as_much_as_a_knob_says(trained):
     assert pitches[2] - pitches[0] > scale
 
 
-def test_a_run_from_before_there_were_knobs_says_so_and_the_same_training_adds_them(trained, tmp_path):
+def test_a_run_from_before_there_were_knobs_says_so_and_the_same_training_adds_them(trained, tmp_path, monkeypatch):
     run_dir = shutil.copytree(trained, str(tmp_path / "run"))
     path = os.path.join(run_dir, "run.json")
     with open(path, encoding="utf-8") as f:
@@ -163,9 +164,16 @@ def test_a_run_from_before_there_were_knobs_says_so_and_the_same_training_adds_t
             "knobs: .* was trained before there were knobs; give its command of training again",
             one_line(model.sample, 1, knobs={"density": 1}),
         )
+    drawn = []
+    monkeypatch.setattr(drawing, "training", lambda *_, coloring, **__: drawn.append(coloring))
+    monkeypatch.setattr(drawing, "save", lambda sheet, path: open(path, "w").close())
     lc_music_vae.train("lc-cat-mel_2bar_small", EXAMPLE, run_dir, num_steps=500)
     with open(path, encoding="utf-8") as f:
         assert json.load(f)["knobs"] == kept
+    assert drawn[0].name == kept[0]["name"]  # the map is coloured by the best
+    heights = drawn[0].values
+    assert np.ptp(heights) > 0
+    assert abs(np.mean(heights) - kept[0]["mean"]) < 4 * kept[0]["scale"]
 
 
 def test_samples_lean_from_what_the_songs_do_to_what_they_might_do(trained, tmp_path):
@@ -385,9 +393,10 @@ def test_interpolation_begins_and_ends_with_the_decoded_ends(model):
 
 def test_steps_of_an_interpolation_differ_by_where_they_are_alone(model):
     """They share the decoder's noise: from bars to the same bars nothing changes, even where notes are drawn boldly."""
-    sequence = windows_as_sequences(model)[0]
-    same = [notes_of(step) for step in model.interpolate(sequence, sequence, 5, temperature=1.5)]
-    assert same == same[:1] * 5
+    n = model._max_batch_size  # so many that the way is decoded at no more points, and nothing is chosen
+    made, _ = model.between(np.zeros([2, 4]), None, n, temperature=1.5)
+    same = [notes_of(step) for step in made]
+    assert same == same[:1] * n
     drawn = model.decode(np.zeros([5, 4]), temperature=1.5)
     assert len({str(notes_of(step)) for step in drawn}) > 1
 
