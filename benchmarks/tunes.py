@@ -148,13 +148,17 @@ def measure(model, sequence, song, likeness):
 
 def rows(model, path, num_bars, num_tunes):
     """Returns the figures of the song, of independent samples and of tunes, by name."""
+    from lc_music_vae.composer import joined
     from lc_music_vae.music import examples
+    from lc_music_vae.music.style import bar_of
 
     song = Heard(model, examples.read_one(path).note_sequence, num_bars, is_song=True)
     made = model.compose(num_bars, num_tunes, form=path, seed=1)
     likeness = made.made[0].likeness
     found = {"the song": [dict(measure(model, song, song, likeness), form=1.0)]}
-    samples = [model.joined(model.sample(len(likeness)), num_bars) for _ in range(num_tunes)]
+    bar = 60 / model.qpm * bar_of(model.time_signature)
+    window = bar * model.converter.bars_of(model.time_signature)
+    samples = [joined(model.sample(len(likeness)), window, num_bars * bar) for _ in range(num_tunes)]
     for name, sequences in (("samples", samples), ("tunes", made)):
         found[name] = [measure(model, sequence, song, likeness) for sequence in sequences]
     means = {}

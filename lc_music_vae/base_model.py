@@ -192,6 +192,7 @@ class BroadPart:
         n = of.windows
         self._means: List[np.ndarray] = []
         self._factors: List[np.ndarray] = []  # lower Cholesky factors of the covariances
+        self._whiten: List[np.ndarray] = []  # their inverses, once they are needed
         for for_mean, for_covariance in PSEUDO_WINDOWS:
             mean = n * of.mean / (n + for_mean)
             away = of.mean - mean
@@ -202,11 +203,13 @@ class BroadPart:
 
     def log_prob(self, z: np.ndarray) -> np.ndarray:
         """Returns log p_broad(z), float64 [n], for z of shape [n, z_size]."""
+        if not self._whiten:
+            self._whiten = [np.linalg.inv(factor) for factor in self._factors]
         parts = []
-        for mean, factor in zip(self._means, self._factors):
-            white = np.linalg.solve(factor, (z - mean).T)
-            log_volume = np.log(np.diag(factor)).sum() + len(mean) * _LOG_2_PI / 2
-            parts.append(-np.sum(white**2, 0) / 2 - log_volume)
+        for mean, whiten in zip(self._means, self._whiten):
+            white = (z - mean) @ whiten.T
+            log_volume = len(mean) * _LOG_2_PI / 2 - np.log(np.diag(whiten)).sum()
+            parts.append(-np.sum(white**2, 1) / 2 - log_volume)
         return np.logaddexp.reduce(parts, 0) - math.log(len(parts))
 
     def sample(self, noise: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

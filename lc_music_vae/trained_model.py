@@ -1,9 +1,8 @@
 """The class for notebooks: a trained small VAE between the encoder and the decoder of its MusicVAE."""
 
 import logging
-import math
 import os
-from typing import Any, Callable, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
@@ -12,18 +11,18 @@ from lc_music_vae import base_model, data
 from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import broad_part, song_forms
+from lc_music_vae.composer import Composer, Means, Tunes
+from lc_music_vae.encoding import broad_part
 from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, f1, onsets
 from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import knobs as knobs_lib
-from lc_music_vae.models import music_vae, points, redraw, tunes
+from lc_music_vae.models import music_vae, points, redraw
 from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
-from lc_music_vae.music import form as forms
 from lc_music_vae.music.likeness import dice
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style, bar_of
@@ -52,13 +51,7 @@ _Lean = Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]  # moves z^ o
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
 _MAX_FINER = 4  # points that are decoded for each of an interpolation
-# Draws of z, and of the small posterior at each, for the likelihood of the many windows that a tune is chosen from.
-_Z_DRAWS, _LIKELIHOOD_DRAWS = 2, 8
-_SAME = 1e-6  # seconds: times that differ by less are the same
-_TUNES_TOGETHER = 16  # composed in the same batches
-_VARIED = 0.8  # similarity of a variation of a letter
-_UNHEARD = -100.0  # nats of a window without notes
-_SAMPLED, _DECODED, _LEANT, _FORM, _PATH, _COMPOSED = range(1, 7)  # the last of a key of noise: what it is for
+_SAMPLED, _DECODED, _LEANT = range(1, 4)  # the last of a key of noise: what it is for; the composer has others
 
 
 def even_batch(n: int, most: int) -> int:
@@ -106,40 +99,6 @@ class Music(list):
         if self._nearest is None:
             self._nearest = self._find_nearest(self) or [None] * len(self)
         return self._nearest
-
-
-class Tune(NamedTuple):
-    """How a tune was made: with the form, all that is needed to make it again.
-
-    Attributes:
-        form: Name of the song or the letters that gave the form.
-        places: Which distinct window stands at each place of the tune; -1 for a rest.
-        letters: The letter of each phrase.
-        phrase_bars: Length of a phrase in bars.
-        rotation_key: Key of `rotation.orthogonal`, which turned the form's path.
-        latents: The point of each distinct window, float [distinct, encoded_z_size].
-        likeness: How alike the form's windows are, float [places, places]; NaN where letters leave it open.
-        said: How the form was cut or repeated; "" if it was not.
-        copies: Number of its windows, seams included, that are near-copies of the songs.
-    """
-
-    form: str
-    places: Sequence[int]
-    letters: Sequence[str]
-    phrase_bars: int
-    rotation_key: Sequence[int]
-    latents: np.ndarray
-    likeness: np.ndarray
-    said: str
-    copies: int
-
-
-class Tunes(list):
-    """NoteSequences of whole tunes; `made` has a `Tune` for each."""
-
-    def __init__(self, sequences: Iterable[note_seq.NoteSequence], made: Sequence[Tune]):
-        super().__init__(sequences)
-        self.made = list(made)
 
 
 class TrainedModel:
@@ -598,8 +557,10 @@ class TrainedModel:
 
     def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
         """Returns decoded windows as NoteSequences that sound like the songs."""
-        style = Style(self.qpm, self.program, self.octaves, self.time_signature)
-        return self.converter.to_note_sequences(tensors, style)
+        return self.converter.to_note_sequences(tensors, self._style())
+
+    def _style(self) -> Style:
+        return Style(self.qpm, self.program, self.octaves, self.time_signature)
 
     def similar(
         self,
@@ -720,164 +681,26 @@ class TrainedModel:
         Sampling(temperature=temperature)  # checks it
         Limits(1, MAX_BARS).check("num_bars", num_bars)
         Limits(1, MAX_OUTPUTS).check("n", n)
-        seed = self._seed if seed is None else seed
-        made = []
-        for first in range(0, n, _TUNES_TOGETHER):
-            keys = [(seed, i) for i in range(first, min(first + _TUNES_TOGETHER, n))]
-            made += self._tunes(num_bars, form, keys, temperature)
-        return Tunes([sequence for sequence, _ in made], [tune for _, tune in made])
+        composer = Composer(self._means(), temperature)
+        return composer.compose(num_bars, n, form=form, seed=self._seed if seed is None else seed)
 
-    def _tunes(
-        self, num_bars: int, wanted: Optional[str], keys: Sequence[Tuple[int, int]], temperature: float
-    ) -> List[Tuple[note_seq.NoteSequence, Tune]]:
-        window_bars = self.converter.bars_of(self.time_signature)
-        phrase = max(1, forms.PHRASE_BARS // window_bars)
-        num_windows = -(-num_bars // window_bars)
-        planned = self._plans(wanted, num_windows, phrase, keys=keys)
-        instrument = self._instrument(temperature)
-        left = self.converter.bar_steps(self.time_signature) * (num_bars - window_bars * (num_windows - 1))
-        plans = [plan._replace(ends_early=left <= instrument.seam) for plan, _, _ in planned]
-        chosen = tunes.compose(plans, instrument, [(*key, _COMPOSED) for key in keys])
-        made = []
-        for (plan, name, said), one in zip(planned, chosen):
-            tune = Tune(
-                form=name,
-                places=plan.places,
-                letters=forms.letters_of(plan.places, phrase),
-                phrase_bars=phrase * window_bars,
-                rotation_key=one.rotation_key,
-                latents=one.points,
-                likeness=_at_places(plan.likeness, plan.places),
-                said=said,
-                copies=one.copies,
-            )
-            parts = [*self._sequences(one.windows), note_seq.NoteSequence()]  # the last is for rests
-            held = [pair in one.held for pair in zip(plan.places, plan.places[1:])]
-            made.append((self.joined([parts[place] for place in plan.places], num_bars, held=held), tune))
-        return made
+    def _means(self) -> Means:
+        """Returns what the model composes with."""
 
-    def _plans(
-        self, wanted: Optional[str], num_windows: int, phrase: int, *, keys: Sequence[Tuple[int, int]]
-    ) -> List[Tuple[tunes.Plan, str, str]]:
-        """Returns the plan of each tune, the name of its form, and how this was cut or repeated."""
-        is_file = wanted is not None and os.path.exists(os.path.expanduser(wanted))
-        if wanted is not None and forms.is_letters(wanted) and not is_file:
-            return [(self._plan_of_letters(wanted, num_windows, key), wanted, "") for key in keys]
-        drawn = [key if wanted is None else keys[0] for key in keys]  # all take the song that is wanted
-        found = {key: self._plan_of_song(wanted, num_windows, phrase, key=key) for key in dict.fromkeys(drawn)}
-        return [found[key] for key in drawn]
-
-    def _plan_of_letters(self, letters: str, num_windows: int, key: Tuple[int, int]) -> tunes.Plan:
-        places, varied = forms.of_letters(letters, num_windows)
-        size = max(places) + 1
-        path = points.samples([(i, 0) for i in range(size)], self.encoded_z_size, _mixed(*key, _PATH))
-        for new, old in varied.items():
-            path[new] = points.similar(path[old], 1, _VARIED, seed=_mixed(*key, _PATH), first=new)[0]
-        likeness = np.where(np.eye(size) > 0, 1.0, np.nan)
-        return tunes.Plan(places, [(2 * i, 2 * i + 1) for i in range(size)], path, likeness, homes=self._homes())
-
-    def _plan_of_song(
-        self, wanted: Optional[str], num_windows: int, phrase: int, *, key: Tuple[int, int]
-    ) -> Tuple[tunes.Plan, str, str]:
-        song = song_forms.of_song(self.converter, song_forms.find(wanted, self._found.run_path, [*key, _FORM]))
-        places, said = forms.fitted(song.places, num_windows, phrase)
-        used = sorted(set(places) - {forms.REST})
-        if not used:
-            raise InputError("--form=%s: its first %d windows are rests; ask for more bars" % (song.name, num_windows))
-        windows = [song.windows[i] for i in used]
-        means, _ = self.hear(windows)
-        notes = [np.unique(onsets(window.notes)) for window in windows]
-        placed = [place if place == forms.REST else used.index(place) for place in places]
-        halves, home = song_forms.halves(self.converter, windows), song.home()
-        homes = [] if home is None else [home]
-        seam = (
-            self.converter.seam(windows[0].time_signature) * data.TICKS_PER_QUARTER // self.converter.steps_per_quarter
-        )
-        near = song_forms.near(halves, windows, seam)
-        return tunes.Plan(placed, halves, means, dice(notes, notes), near, homes), song.name, said
-
-    def _homes(self) -> List[int]:
-        """Returns the pitch classes that the songs end on; none if the songs are not known, or have none."""
-        songs = self._run_songs()
-        return [] if songs is None or self.converter.reads != "melody" else song_forms.homes(songs.table)
-
-    def _instrument(self, temperature: float) -> tunes.Instrument:
-        """Returns what tunes are composed with."""
-        broad = self._broad_part()
-        songs = self._known_songs()
-
-        def decode(where: np.ndarray, keys: np.ndarray) -> np.ndarray:
-            z = self.small.decode(where)
-            if broad is not None:
-                noise = np.stack([np.random.RandomState([*k, _LEANT]).standard_normal(z.shape[1] + 1) for k in keys])
-                z = base_model.leant(z, *broad.sample(noise), freedom=FREEDOM)
+        def decode(z: np.ndarray, temperature: float, keys: np.ndarray) -> np.ndarray:
             # The decoder at hand will do: loading another takes longer than a few windows decoded for nothing.
             return (self._decoder or self._decoder_for(len(z))).decode(z, temperature, keys)
 
-        def hear(tensors: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
-            inputs = [self.converter.as_input(one) for one in tensors]
-            known = [(i, *one) for i, one in enumerate(inputs) if one is not None]
-            nats, where = np.full(len(inputs), _UNHEARD), np.zeros([len(inputs), self.small.z_size])
-            if known:
-                numbers = [one[0] for one in known]
-                mean, scale = self._posterior([one[1] for one in known], [one[2] for one in known])
-                where[numbers] = mean
-                noise = np.random.RandomState(0).standard_normal([_Z_DRAWS, mean.shape[1]])  # the same for all
-                draws = np.concatenate([mean + scale * one for one in noise]).astype(np.float32)
-                nats[numbers] = self._nats(draws, _LIKELIHOOD_DRAWS, same_noise=True).reshape(_Z_DRAWS, -1).mean(0)
-            return nats, where
-
-        def is_copy(tensors: Sequence[np.ndarray]) -> np.ndarray:
-            heard = self.heard(self._sequences(np.stack(tensors)))
-            if isinstance(songs, Songs):
-                return np.array([one is not None and one.similarity >= NEAR for one in songs.nearest(heard)])
-            return np.zeros(len(heard), bool) if songs is None else songs.similarities(heard) >= NEAR
-
-        signature = self.time_signature
-        return tunes.Instrument(
+        return Means(
+            converter=self.converter,
+            small=self.small,
+            broad=self._broad_part(),
+            songs=self._known_songs(),
+            run_path=self._found.run_path,
+            style=self._style(),
+            posterior=self._posterior,
             decode=decode,
-            hear=hear,
-            imagine=lambda z, keys: decode(self.small.encode(z)[0], keys),
-            onsets=self._onsets,
-            is_copy=is_copy,
-            end=lambda half, homes: self.converter.ended(half, homes, signature),
-            cut=self.converter.cut,
-            seam=self.converter.seam(signature),
-            last=self.converter.bar_steps(signature) * self.converter.bars_of(signature),
         )
-
-    def _onsets(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
-        """Returns the onsets of decoded windows, each without repeats."""
-        return [np.unique(onsets(notes)) for notes in self.heard(self._sequences(np.stack(tensors)))]
-
-    def joined(
-        self, parts: Sequence[note_seq.NoteSequence], num_bars: int, *, held: Sequence[bool] = ()
-    ) -> note_seq.NoteSequence:
-        """Returns windows that this model made one after another, as one NoteSequence of so many bars.
-
-        Args:
-            parts: The windows.
-            num_bars: Number of bars.
-            held: For each window but the last, whether a note that lasts to its end is held to the first of the next.
-        """
-        bar = bar_of(self.time_signature) * 60 / self.qpm
-        length = bar * self.converter.bars_of(self.time_signature)
-        whole = note_seq.NoteSequence()
-        whole.CopyFrom(next((part for part in parts if part.notes), parts[0]))
-        del whole.notes[:]
-        whole.total_time = num_bars * bar
-        for i, part in enumerate(parts):
-            if any(held[i - 1 : i]) and part.notes and whole.notes:
-                last, first = whole.notes[-1], i * length + min(note.start_time for note in part.notes)
-                if math.isclose(last.end_time, i * length, abs_tol=_SAME):  # else a rest is held
-                    last.end_time = min(first, whole.total_time)
-            for note in part.notes:
-                if note.start_time + i * length < whole.total_time:
-                    added = whole.notes.add()
-                    added.CopyFrom(note)
-                    added.start_time += i * length
-                    added.end_time = min(note.end_time + i * length, whole.total_time)
-        return whole
 
     def reconstruct(
         self,
@@ -935,18 +758,6 @@ class TrainedModel:
                 % (number, len(candidates), " of " + candidates[0].length_in_words() if candidates else "")
             )
         return candidates[0]
-
-
-def _at_places(likeness: np.ndarray, places: Sequence[int]) -> np.ndarray:
-    """Returns how alike the windows at each two places are, from that of the distinct windows; a rest is like rests."""
-    with_rest = np.pad(likeness, (0, 1), "constant")
-    with_rest[-1, -1] = 1
-    return with_rest[np.ix_(places, places)]
-
-
-def _mixed(*key: int) -> int:
-    """Returns one seed for several numbers."""
-    return int(np.random.RandomState(list(key)).randint(2**31))
 
 
 def _added(residual: Any, shape: Tuple[int, ...]) -> np.ndarray:

@@ -25,6 +25,7 @@ FLOORS = (
     ("checkpoints",),
     ("models",),
     ("encoding",),
+    ("composer",),
     ("trained_model",),
     ("showing",),
     ("generation", "training"),

@@ -6,7 +6,8 @@ import pytest
 from helpers import drum_and_band, drum_beat, generate, layers, melody, one_line, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae import data
+from lc_music_vae import composer, data
+from lc_music_vae.composer import joined
 from lc_music_vae.models import tunes
 from lc_music_vae.music.style import bar_quarters
 from lc_music_vae.showing import index
@@ -56,26 +57,30 @@ def test_a_tune_is_the_same_however_many_are_composed_with_it(trained):
         assert model.compose(16, 1, form="AABA")[0] == model.compose(16, 3, form="AABA")[0]
 
 
-def test_windows_are_joined_and_a_note_is_held_to_the_next(trained):
-    with lc_music_vae.TrainedModel(trained) as model:
-        long, short = (melody([(0, 6, 60), (6, end, 62)], qpm=model.qpm) for end in (8, 7))
-        second, silence = melody([(3, 8, 64)], qpm=model.qpm), note_seq.NoteSequence()
-        assert len(model.joined([long, silence, long], 6, held=[True, True]).notes) == 4
-        for first, held, end in ((long, (), 8), (long, [False], 8), (long, [True], 11), (short, [True], 7)):
-            joined = model.joined([first, second], 4, held=held)
-            quarters = [(n.start_time * model.qpm / 60, n.end_time * model.qpm / 60, n.pitch) for n in joined.notes]
-            np.testing.assert_allclose(quarters, [(0, 6, 60), (6, end, 62), (11, 16, 64)])
+def test_windows_are_joined_and_a_note_is_held_to_the_next():
+    long, short = (melody([(0, 6, 60), (6, end, 62)], qpm=120) for end in (8, 7))
+    second, silence = melody([(3, 8, 64)], qpm=120), note_seq.NoteSequence()
+    assert len(joined([long, silence, long], 4, 12, held=[True, True]).notes) == 4
+    for first, held, end in ((long, (), 8), (long, [False], 8), (long, [True], 11), (short, [True], 7)):
+        whole = joined([first, second], 4, 7.5, held=held)
+        quarters = [(2 * n.start_time, 2 * n.end_time, n.pitch) for n in whole.notes]
+        np.testing.assert_allclose(quarters, [(0, 6, 60), (6, end, 62), (11, 15, 64)])
+        assert whole.total_time == 7.5
 
 
 def test_notes_are_held_where_the_tune_that_was_composed_says_so(trained, monkeypatch):
     compose, joins = tunes.compose, []
+
+    def join(*arguments, held):
+        joins.append(held)
+        return note_seq.NoteSequence()
 
     def all_held(*arguments):
         return [one._replace(held=frozenset({(0, 1)})) for one in compose(*arguments)]
 
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         monkeypatch.setattr(tunes, "compose", all_held)
-        monkeypatch.setattr(model, "joined", lambda parts, num_bars, held: joins.append(held))
+        monkeypatch.setattr(composer, "joined", join)
         (tune,) = model.compose(16, form="AABA").made
     assert tune.places == [0, 1, 0, 1, 2, 3, 0, 1]
     assert joins == [[True, False, True, False, False, False, True]]

@@ -432,3 +432,14 @@ def test_no_note_is_held_into_a_half_that_begins_with_a_cut():
 @pytest.mark.parametrize(("signature", "seam"), [("4/4", 16), ("6/8", 12), ("9/8", 9), ("5/8", 20), ("3/8", 18)])
 def test_the_second_half_of_a_window_begins_at_a_bar_or_in_the_middle_of_its_only_one(signature, seam):
     assert data.WindowConverter(SMALL).seam(signature) == seam
+
+
+def test_what_starts_in_a_decoded_melody_is_what_its_notes_start_with():
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    score = converter.score(Song("tune", melody(tune(8))))
+    windows = converter.windows(score)
+    assert len(windows) > 2
+    for window, sequence in zip(windows, converter.heard(windows)):
+        expected = data.notes_of(sequence)
+        np.testing.assert_array_equal(converter.started(window.outputs)[:, [0, 2]], expected[:, [0, 2]])
+    assert data.WindowConverter("cat-drums_2bar_small").started(np.eye(16, 512)) is None

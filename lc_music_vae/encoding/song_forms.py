@@ -115,6 +115,11 @@ def homes(table: latents.Notes) -> List[int]:
     return sorted(found)
 
 
+def is_file(form: str) -> bool:
+    """Returns whether a form is given by a file that is there."""
+    return os.path.exists(os.path.expanduser(form))
+
+
 def find(wanted: Optional[str], run_path: Optional[str], key: Sequence[int]) -> Song:
     """Returns the song that gives the form: a music file, a training song by its name, or one that is drawn.
 
@@ -126,7 +131,7 @@ def find(wanted: Optional[str], run_path: Optional[str], key: Sequence[int]) -> 
     Raises:
         InputError: There is no such song.
     """
-    if wanted is not None and os.path.exists(os.path.expanduser(wanted)):
+    if wanted is not None and is_file(wanted):
         return examples.read_one(os.path.abspath(os.path.expanduser(wanted)))
     paths = [path for path in _training_songs(run_path) if os.path.exists(path)]
     if wanted is None:

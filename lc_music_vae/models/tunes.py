@@ -6,9 +6,9 @@ neighbours are replaced by what the small VAE makes of them, wherever that raise
 
     log-likelihood of every two neighbours - w (likeness of two windows - likeness of the form's)^2
 
-The likelihood is that under the personal prior over MusicVAE's own, in nats. The likeness is Dice's coefficient of
-notes, by start and pitch. Halves that are the same in the form are one half here, wherever they stand, so they stay the
-same. What would be nearly a copy of the songs is not taken. Needs only NumPy.
+The likelihood is that under the personal prior over MusicVAE's own, in nats; that of seams counts more. The likeness is
+Dice's coefficient of notes, by start and pitch. Halves that are the same in the form are one half here, wherever they
+stand, so they stay the same. What would be nearly a copy of the songs is not taken. Needs only NumPy.
 
 What the small VAE makes of two neighbours is a draw from about where they are likely; to do so in turn for windows and
 for seams is Gibbs sampling in which only improvements are kept. Source of the sampler: Geman, Geman, "Stochastic
@@ -35,13 +35,17 @@ import numpy as np
 from lc_music_vae.models import rotation
 
 _ROUNDS = 12
+_IMAGINED = 2  # windows for each two neighbours that are to be replaced
+_TRIED = 3  # of what they give, those nearest to the form: encoding what is tried takes most of the time
 _MAX_ROUNDS = 30  # of a tune in which there are near-copies
 _FORM = 300.0  # nats: w, for each place of a tune
+_SEAM = 3.0  # what a nat of a seam is worth, in nats of a window: what lies across seams gives a tune away
 _COPY = 1000.0  # nats that a near-copy of the songs costs: more than anything is worth
 _ORDER = 1  # the last number of a key of noise: which neighbours are replaced
 _UNPLAYED = -1
 
 Pair = Tuple[int, int]
+Halves = Dict[int, np.ndarray]  # by their numbers
 
 
 class Plan(NamedTuple):
@@ -164,7 +168,7 @@ class _Draft:
 
     def __init__(self, plan: Plan, ear: _Ear, windows: np.ndarray):
         self._plan, self._by, self._ear = plan, ear.by, ear
-        self.halves: Dict[int, np.ndarray] = {}
+        self.halves: Halves = {}
         last = plan.places[-1]
         self._last = plan.halves[last][0 if plan.ends_early else 1] if last >= 0 else _UNPLAYED
         for numbers, window in zip(plan.halves, windows):
@@ -172,8 +176,8 @@ class _Draft:
                 self.halves.setdefault(number, self.halves.get(plan.near.get(number, _UNPLAYED), half))
         self._again = np.arange(windows.shape[1]) % self._by.last  # what is left of a window is its beginning again
         self.halves = self._ended(self.halves)
-        self.pairs = _neighbours(plan)
         self._windows = set(plan.halves)
+        self.pairs = {p: n * (1 if p in self._windows else _SEAM) for p, n in _neighbours(plan).items()}
         self._beside: Dict[int, Set[Pair]] = {number: set() for number in self.halves}
         for pair in self.pairs:
             for number in pair:
@@ -184,13 +188,13 @@ class _Draft:
         self._likeness = np.nan_to_num(plan.likeness).tolist()
         self._onsets = self._onsets_with({})
 
-    def _ended(self, halves: Dict[int, np.ndarray]) -> Dict[int, np.ndarray]:
+    def _ended(self, halves: Halves) -> Halves:
         """Returns these halves; the last of the tune, if it is one of them, so that it ends."""
         if self._last not in halves or not self._plan.homes:
             return halves
         return {**halves, self._last: self._by.end(halves[self._last], self._plan.homes)}
 
-    def window(self, pair: Pair, new: Optional[Dict[int, np.ndarray]] = None) -> np.ndarray:
+    def window(self, pair: Pair, new: Optional[Halves] = None) -> np.ndarray:
         """Returns the window of two neighbours, with new halves in place of some."""
         first, second = ((new or {}).get(number, self.halves[number]) for number in pair)
         return self._joined(first, second if pair in self._windows else self._by.cut(second))
@@ -198,11 +202,17 @@ class _Draft:
     def _joined(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.concatenate([first, second])[self._again]
 
-    def replacements(self, pair: Pair, window: np.ndarray) -> List[Dict[int, np.ndarray]]:
-        """Returns the halves that a window gives in place of two neighbours: of both, and of each alone."""
+    def replacements(self, pair: Pair, windows: Sequence[np.ndarray]) -> List[Halves]:
+        """Returns what is to be tried in place of two neighbours: of what windows give, that nearest to the form.
+
+        A window gives both halves, and each alone.
+        """
         seam = len(self.halves[pair[0]])
-        first, second = {pair[0]: window[:seam]}, {pair[1]: window[seam : self._by.last]}
-        return [self._ended(new) for new in ({**first, **second}, first, second)]
+        every = []
+        for window in windows:
+            first, second = {pair[0]: window[:seam]}, {pair[1]: window[seam : self._by.last]}
+            every += [self._ended(new) for new in ({**first, **second}, first, second)]
+        return sorted(every, key=self._nearer_to_form, reverse=True)[:_TRIED]
 
     def beside(self, numbers: Iterable[int]) -> Set[Pair]:
         """Returns the pairs of neighbours that hold one of these halves."""
@@ -220,15 +230,19 @@ class _Draft:
                 found.append(every[i])
         return found
 
-    def take(self, pair: Pair, window: np.ndarray) -> None:
-        """Replaces two neighbours, or one of them, by the halves of a window, as far as that is worth more."""
-        worth = [(self._gain(new), i, new) for i, new in enumerate(self.replacements(pair, window))]
+    def after(self, new: Halves) -> List[np.ndarray]:
+        """Returns the windows that new halves change, with them."""
+        return [self.window(one, new) for one in sorted(self.beside(new))]
+
+    def take(self, every: Sequence[Halves]) -> None:
+        """Takes those of some new halves that make the tune best, if any makes it better."""
+        worth = [(self._gain(new), i, new) for i, new in enumerate(every)]
         gain, _, new = max(worth, key=lambda one: one[:2])
         if gain > 0:
             self.halves.update(new)
             self._onsets = self._onsets_with(new)
 
-    def _gain(self, new: Dict[int, np.ndarray]) -> float:
+    def _gain(self, new: Halves) -> float:
         """Returns by how many nats the tune is better with these halves."""
         beside = sorted(self.beside(new))
         before, after = [self.window(one) for one in beside], [self.window(one, new) for one in beside]
@@ -236,7 +250,7 @@ class _Draft:
         gain += self._nearer_to_form(new) + _COPY * self._ear.copies(before)
         return gain - _COPY * self._ear.copies(after) if gain > 0 else gain  # looking for copies takes time
 
-    def _onsets_with(self, new: Dict[int, np.ndarray]) -> List[FrozenSet[int]]:
+    def _onsets_with(self, new: Halves) -> List[FrozenSet[int]]:
         """Returns the onsets of each distinct window with these halves."""
         changed = [i for i, pair in enumerate(self._plan.halves) if not new or not new.keys().isdisjoint(pair)]
         found = self._ear.onsets([self.window(self._plan.halves[i], new) for i in changed])
@@ -245,7 +259,7 @@ class _Draft:
             onsets[i] = some
         return onsets
 
-    def _nearer_to_form(self, new: Dict[int, np.ndarray]) -> float:
+    def _nearer_to_form(self, new: Halves) -> float:
         """Returns by how many nats windows are as alike as the form's, with these halves, more than without."""
         before, after = self._onsets, self._onsets_with(new)
         changed = [i for i in range(len(after)) if after[i] is not before[i]]
@@ -312,17 +326,12 @@ def compose(plans: Sequence[Plan], by: Instrument, keys: Sequence[Sequence[int]]
         chosen = [(i, pair) for i in going_on for pair in made[i].disjoint(orders[i])]
         if not chosen:
             break
-        z = np.stack([ear.z(made[i].window(pair)) for i, pair in chosen])
-        imagined = by.imagine(z, np.array([[*keys[i], number, pair[0]] for i, pair in chosen]))
-        ear.listen(list(_after(made, chosen, imagined)))
-        for (i, pair), window in zip(chosen, imagined):
-            made[i].take(pair, window)
+        z = np.repeat([ear.z(made[i].window(pair)) for i, pair in chosen], _IMAGINED, 0)
+        noise = [[*keys[i], number, pair[0], draw] for i, pair in chosen for draw in range(_IMAGINED)]
+        imagined = np.split(by.imagine(z, np.array(noise)), len(chosen))
+        tried = [(made[i], made[i].replacements(pair, windows)) for (i, pair), windows in zip(chosen, imagined)]
+        ear.listen([window for draft, every in tried for new in every for window in draft.after(new)])
+        for draft, every in tried:
+            draft.take(every)
     ear.listen([window for draft in made for _, window in draft.held()])
     return [draft.chosen(path, key) for draft, path, key in zip(made, paths, keys)]
-
-
-def _after(made: Sequence[_Draft], chosen: Sequence[Tuple[int, Pair]], imagined: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields every two neighbours as they would be with what was imagined."""
-    for (i, pair), window in zip(chosen, imagined):
-        for new in made[i].replacements(pair, window):
-            yield from (made[i].window(one, new) for one in made[i].beside(new))

@@ -244,7 +244,7 @@ class OutputRecord(NamedTuple):
         detail: How much of what the small latent leaves out of each of the run's inputs is in it; None if nothing is.
         same_bars: Its bars that are bars of songs, note for note: number of the bar, the song, and its bar there.
         flag: The flag that takes these bars, if they are bars to choose from.
-        tune: How it was composed, if it is a whole tune: see `trained_model.Tune`.
+        tune: How it was composed, if it is a whole tune: see `composer.Tune`.
     """
 
     file: str

@@ -1,0 +1,289 @@
+"""Composes whole tunes with a trained model: where their form comes from, what they are improved with, how they end."""
+
+import math
+from typing import Callable, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import note_seq
+import numpy as np
+
+from lc_music_vae import base_model, data
+from lc_music_vae.encoding import song_forms
+from lc_music_vae.encoding.nearness import NEAR, Songs, onsets
+from lc_music_vae.encoding.song_hashes import HashedSongs
+from lc_music_vae.errors import InputError
+from lc_music_vae.models import points, tunes
+from lc_music_vae.models.prior import PersonalPrior
+from lc_music_vae.models.small_vae import SmallVAE
+from lc_music_vae.music import form as forms
+from lc_music_vae.music.likeness import dice
+from lc_music_vae.music.style import Style, bar_of
+from lc_music_vae.options import FREEDOM
+
+# Draws of z, and of the small posterior at each, for the likelihood of the many windows that a tune is chosen from.
+_Z_DRAWS, _LIKELIHOOD_DRAWS = 2, 8
+_SAME = 1e-6  # seconds: times that differ by less are the same
+_TOGETHER = 16  # tunes that are composed in the same batches
+_VARIED = 0.8  # similarity of a variation of a letter
+_UNHEARD = -100.0  # nats of a window without notes
+_COLDER = 0.4  # temperature of what is imagined for neighbours, of that of a tune's first draft
+_LEANT, _FORM, _PATH, _COMPOSED = range(3, 7)  # the last of a key of noise: what it is for
+
+Key = Tuple[int, int]  # the seed, and the tune's number
+
+
+class Tune(NamedTuple):
+    """How a tune was made: with the form, all that is needed to make it again.
+
+    Attributes:
+        form: Name of the song or the letters that gave the form.
+        places: Which distinct window stands at each place of the tune; -1 for a rest.
+        letters: The letter of each phrase.
+        phrase_bars: Length of a phrase in bars.
+        rotation_key: Key of `rotation.orthogonal`, which turned the form's path.
+        latents: The point of each distinct window, float [distinct, encoded_z_size].
+        likeness: How alike the form's windows are, float [places, places]; NaN where letters leave it open.
+        said: How the form was cut or repeated; "" if it was not.
+        copies: Number of its windows, seams included, that are near-copies of the songs.
+    """
+
+    form: str
+    places: Sequence[int]
+    letters: Sequence[str]
+    phrase_bars: int
+    rotation_key: Sequence[int]
+    latents: np.ndarray
+    likeness: np.ndarray
+    said: str
+    copies: int
+
+
+class Tunes(list):
+    """NoteSequences of whole tunes; `made` says how each was made."""
+
+    def __init__(self, sequences: Iterable[note_seq.NoteSequence], made: Sequence[Tune]):
+        super().__init__(sequences)
+        self.made = made
+
+
+class Means(NamedTuple):
+    """What a model composes with.
+
+    Attributes:
+        converter: Converts windows.
+        small: The small VAE.
+        broad: The broad part of the personal prior, if the model has one.
+        songs: The songs that it learned from, as far as they are known.
+        run_path: The run's folder, if it is known.
+        style: How its music sounds.
+        posterior: Returns mean and scale of q(z|x) of encoder inputs and their lengths, [n, z_size] each.
+        decode: Decodes points of z at a temperature, each with the noise of its key, to tensors.
+    """
+
+    converter: data.WindowConverter
+    small: SmallVAE
+    broad: Optional[base_model.BroadPart]
+    songs: Union[Songs, HashedSongs, None]
+    run_path: Optional[str]
+    style: Style
+    posterior: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]]
+    decode: Callable[[np.ndarray, float, np.ndarray], np.ndarray]
+
+
+class _Planned(NamedTuple):
+    """A plan, the name of its form, and how this was cut or repeated."""
+
+    plan: tunes.Plan
+    name: str
+    said: str
+
+
+class Composer:
+    """Composes with a model's means; see `models.tunes`."""
+
+    def __init__(self, means: Means, temperature: float):
+        self._by = means
+        self._converter = means.converter
+        self._signature = means.style.time_signature
+        self._temperature = temperature
+
+    def compose(self, num_bars: int, n: int, *, form: Optional[str], seed: int) -> Tunes:
+        """Returns n tunes of so many bars, each a function of the seed and its number; see `TrainedModel.compose`."""
+        made: List[Tuple[note_seq.NoteSequence, Tune]] = []
+        for first in range(0, n, _TOGETHER):
+            made += self._together(num_bars, form, [(seed, i) for i in range(first, min(first + _TOGETHER, n))])
+        return Tunes([sequence for sequence, _ in made], [tune for _, tune in made])
+
+    def _together(
+        self, num_bars: int, form: Optional[str], keys: Sequence[Key]
+    ) -> List[Tuple[note_seq.NoteSequence, Tune]]:
+        window_bars = self._converter.bars_of(self._signature)
+        phrase = max(1, forms.PHRASE_BARS // window_bars)
+        num_windows = -(-num_bars // window_bars)
+        planned = self._plans(form, num_windows, phrase, keys=keys)
+        instrument = self._instrument()
+        left = self._converter.bar_steps(self._signature) * (num_bars - window_bars * (num_windows - 1))
+        plans = [one.plan._replace(ends_early=left <= instrument.seam) for one in planned]
+        chosen = tunes.compose(plans, instrument, [(*key, _COMPOSED) for key in keys])
+        made = []
+        for (plan, name, said), one in zip(planned, chosen):
+            tune = Tune(
+                form=name,
+                places=plan.places,
+                letters=forms.letters_of(plan.places, phrase),
+                phrase_bars=phrase * window_bars,
+                rotation_key=one.rotation_key,
+                latents=one.points,
+                likeness=_at_places(plan.likeness, plan.places),
+                said=said,
+                copies=one.copies,
+            )
+            made.append((self._joined(one, plan.places, num_bars), tune))
+        return made
+
+    def _joined(self, chosen: tunes.Chosen, places: Sequence[int], num_bars: int) -> note_seq.NoteSequence:
+        parts = [*self._sequences(chosen.windows), note_seq.NoteSequence()]  # the last is for rests
+        held = [pair in chosen.held for pair in zip(places, places[1:])]
+        bar = bar_of(self._signature) * 60 / self._by.style.qpm
+        window = bar * self._converter.bars_of(self._signature)
+        return joined([parts[place] for place in places], window, num_bars * bar, held=held)
+
+    def _plans(self, form: Optional[str], num_windows: int, phrase: int, *, keys: Sequence[Key]) -> List[_Planned]:
+        """Returns the plan of each tune."""
+        if form is not None and forms.is_letters(form) and not song_forms.is_file(form):
+            return [self._plan_of_letters(form, num_windows, key) for key in keys]
+        drawn = [key if form is None else keys[0] for key in keys]  # all take the song that is wanted
+        found = {key: self._plan_of_song(form, num_windows, phrase, key=key) for key in dict.fromkeys(drawn)}
+        return [found[key] for key in drawn]
+
+    def _plan_of_letters(self, letters: str, num_windows: int, key: Key) -> _Planned:
+        places, varied = forms.of_letters(letters, num_windows)
+        size = max(places) + 1
+        path = points.samples([(i, 0) for i in range(size)], self._by.small.encoded_z_size, _mixed(*key, _PATH))
+        for new, old in varied.items():
+            path[new] = points.similar(path[old], 1, _VARIED, seed=_mixed(*key, _PATH), first=new)[0]
+        likeness = np.where(np.eye(size) > 0, 1.0, np.nan)
+        halves = [(2 * i, 2 * i + 1) for i in range(size)]
+        return _Planned(tunes.Plan(places, halves, path, likeness, homes=self._homes()), letters, "")
+
+    def _plan_of_song(self, form: Optional[str], num_windows: int, phrase: int, *, key: Key) -> _Planned:
+        song = song_forms.of_song(self._converter, song_forms.find(form, self._by.run_path, [*key, _FORM]))
+        places, said = forms.fitted(song.places, num_windows, phrase)
+        used = sorted(set(places) - {forms.REST})
+        if not used:
+            raise InputError("--form=%s: its first %d windows are rests; ask for more bars" % (song.name, num_windows))
+        windows = [song.windows[i] for i in used]
+        z, _ = self._by.posterior([w.inputs[0] for w in windows], [w.length for w in windows])
+        path, _ = self._by.small.encode(z)
+        notes = [np.unique(onsets(window.notes)) for window in windows]
+        placed = [place if place == forms.REST else used.index(place) for place in places]
+        halves, home = song_forms.halves(self._converter, windows), song.home()
+        steps = self._converter.seam(windows[0].time_signature)
+        near = song_forms.near(halves, windows, steps * data.TICKS_PER_QUARTER // self._converter.steps_per_quarter)
+        homes = [] if home is None else [home]
+        return _Planned(tunes.Plan(placed, halves, path, dice(notes, notes), near, homes), song.name, said)
+
+    def _homes(self) -> List[int]:
+        """Returns the pitch classes that the songs end on; none if the songs are not known, or have none."""
+        is_known = isinstance(self._by.songs, Songs) and self._converter.reads == "melody"
+        return song_forms.homes(self._by.songs.table) if is_known else []  # type: ignore[union-attr]
+
+    def _instrument(self) -> tunes.Instrument:
+        return tunes.Instrument(
+            decode=lambda where, keys: self._decode(where, keys, self._temperature),
+            hear=self._hear,
+            imagine=lambda z, keys: self._decode(self._by.small.encode(z)[0], keys, _COLDER * self._temperature),
+            onsets=self._onsets,
+            is_copy=self._is_copy,
+            end=lambda half, homes: self._converter.ended(half, homes, self._signature),
+            cut=self._converter.cut,
+            seam=self._converter.seam(self._signature),
+            last=self._converter.bar_steps(self._signature) * self._converter.bars_of(self._signature),
+        )
+
+    def _decode(self, where: np.ndarray, keys: np.ndarray, temperature: float) -> np.ndarray:
+        """Decodes points of the small latent as samples are decoded, each with the noise of its key."""
+        z = self._by.small.decode(where)
+        if self._by.broad is not None:
+            noise = np.stack([np.random.RandomState([*key, _LEANT]).standard_normal(z.shape[1] + 1) for key in keys])
+            z = base_model.leant(z, *self._by.broad.sample(noise), freedom=FREEDOM)
+        return self._by.decode(z, temperature, keys)
+
+    def _hear(self, tensors: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns how much likelier windows are under the personal prior than under MusicVAE's, and where they are."""
+        small = self._by.small
+        inputs = [self._converter.as_input(one) for one in tensors]
+        known = [(i, *one) for i, one in enumerate(inputs) if one is not None]
+        nats, where = np.full(len(inputs), _UNHEARD), np.zeros([len(inputs), small.z_size])
+        if known:
+            numbers = [one[0] for one in known]
+            mean, scale = self._by.posterior([one[1] for one in known], [one[2] for one in known])
+            where[numbers] = mean
+            noise = np.random.RandomState(0).standard_normal([_Z_DRAWS, mean.shape[1]])  # the same for all
+            draws = np.concatenate([mean + scale * one for one in noise]).astype(np.float32)
+            log_prob = small.log_prob if self._by.broad is None else PersonalPrior(small, self._by.broad).log_prob
+            found = log_prob(draws, draws=_LIKELIHOOD_DRAWS, same_noise=True) - base_model.log_standard_normal(draws)
+            nats[numbers] = found.reshape(_Z_DRAWS, -1).mean(0)
+        return nats, where
+
+    def _is_copy(self, tensors: Sequence[np.ndarray]) -> np.ndarray:
+        heard = self._heard(tensors)
+        if isinstance(self._by.songs, Songs):
+            return np.array([one is not None and one.similarity >= NEAR for one in self._by.songs.nearest(heard)])
+        if self._by.songs is None:
+            return np.zeros(len(heard), bool)
+        return self._by.songs.similarities(heard) >= NEAR
+
+    def _onsets(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Returns the onsets of decoded windows, each without repeats."""
+        started = [self._converter.started(one) for one in tensors]
+        heard = self._heard(tensors) if any(one is None for one in started) else started
+        return [np.unique(onsets(notes)) for notes in heard]
+
+    def _heard(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Returns the notes of decoded windows at MusicVAE's own pitches."""
+        octaves = 12 * self._by.style.octaves
+        return [data.notes_of(sequence) + [0, 0, octaves] for sequence in self._sequences(np.stack(tensors))]
+
+    def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
+        return self._converter.to_note_sequences(tensors, self._by.style)
+
+
+def joined(
+    parts: Sequence[note_seq.NoteSequence], window: float, total: float, *, held: Sequence[bool] = ()
+) -> note_seq.NoteSequence:
+    """Returns windows of one model, one after another, as one NoteSequence.
+
+    Args:
+        parts: The windows.
+        window: Length of a window in seconds.
+        total: Length of all in seconds.
+        held: For each window but the last, whether a note that lasts to its end is held to the first of the next.
+    """
+    whole = note_seq.NoteSequence()
+    whole.CopyFrom(next((part for part in parts if part.notes), parts[0]))
+    del whole.notes[:]
+    whole.total_time = total
+    for i, part in enumerate(parts):
+        if any(held[i - 1 : i]) and part.notes and whole.notes:
+            last, first = whole.notes[-1], i * window + min(note.start_time for note in part.notes)
+            if math.isclose(last.end_time, i * window, abs_tol=_SAME):  # else a rest is held
+                last.end_time = min(first, total)
+        for note in part.notes:
+            if note.start_time + i * window < total:
+                added = whole.notes.add()
+                added.CopyFrom(note)
+                added.start_time += i * window
+                added.end_time = min(note.end_time + i * window, total)
+    return whole
+
+
+def _at_places(likeness: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """Returns how alike the windows at each two places are, from that of the distinct windows; a rest is like rests."""
+    with_rest = np.pad(likeness, (0, 1), "constant")
+    with_rest[-1, -1] = 1
+    return with_rest[np.ix_(places, places)]
+
+
+def _mixed(*key: int) -> int:
+    """Returns one seed for several numbers."""
+    return int(np.random.RandomState(list(key)).randint(2**31))
