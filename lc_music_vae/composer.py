@@ -44,6 +44,8 @@ class Tune(NamedTuple):
         likeness: How alike the form's windows are, float [places, places]; NaN where letters leave it open.
         said: How the form was cut or repeated; "" if it was not.
         copies: Number of its windows, seams included, that are near-copies of the songs.
+        song: What of the song gave the form, bar by bar, as the model's music sounds; None if letters did, or if its
+            bars are of another length.
     """
 
     form: str
@@ -55,6 +57,7 @@ class Tune(NamedTuple):
     likeness: np.ndarray
     said: str
     copies: int
+    song: Optional[note_seq.NoteSequence] = None
 
 
 class Tunes(list):
@@ -90,11 +93,12 @@ class Means(NamedTuple):
 
 
 class _Planned(NamedTuple):
-    """A plan, the name of its form, and how this was cut or repeated."""
+    """A plan, the name of its form, how this was cut or repeated, and the song's windows if a song gave it."""
 
     plan: tunes.Plan
     name: str
-    said: str
+    said: str = ""
+    windows: Sequence[data.Window] = ()
 
 
 class Composer:
@@ -125,7 +129,7 @@ class Composer:
         plans = [one.plan._replace(ends_early=left <= instrument.seam) for one in planned]
         chosen = tunes.compose(plans, instrument, [(*key, _COMPOSED) for key in keys])
         made = []
-        for (plan, name, said), one in zip(planned, chosen):
+        for (plan, name, said, windows), one in zip(planned, chosen):
             tune = Tune(
                 form=name,
                 places=plan.places,
@@ -136,16 +140,27 @@ class Composer:
                 likeness=_at_places(plan.likeness, plan.places),
                 said=said,
                 copies=one.copies,
+                song=self._song(windows, plan.places, num_bars),
             )
-            made.append((self._joined(one, plan.places, num_bars), tune))
+            held = [pair in one.held for pair in zip(plan.places, plan.places[1:])]
+            made.append((self._joined(one.windows, plan.places, num_bars, held=held), tune))
         return made
 
-    def _joined(self, chosen: tunes.Chosen, places: Sequence[int], num_bars: int) -> note_seq.NoteSequence:
-        parts = [*self._sequences(chosen.windows), note_seq.NoteSequence()]  # the last is for rests
-        held = [pair in chosen.held for pair in zip(places, places[1:])]
+    def _joined(
+        self, windows: np.ndarray, places: Sequence[int], num_bars: int, *, held: Sequence[bool] = ()
+    ) -> note_seq.NoteSequence:
+        parts = [*self._sequences(windows), note_seq.NoteSequence()]  # the last is for rests
         bar = bar_of(self._signature) * 60 / self._by.style.qpm
         window = bar * self._converter.bars_of(self._signature)
         return joined([parts[place] for place in places], window, num_bars * bar, held=held)
+
+    def _song(
+        self, windows: Sequence[data.Window], places: Sequence[int], num_bars: int
+    ) -> Optional[note_seq.NoteSequence]:
+        """Returns `Tune.song` of a song's distinct windows."""
+        if not windows or any(window.time_signature != self._signature for window in windows):
+            return None
+        return self._joined(np.stack([window.outputs for window in windows]), places, num_bars)
 
     def _plans(self, form: Optional[str], num_windows: int, phrase: int, *, keys: Sequence[Key]) -> List[_Planned]:
         """Returns the plan of each tune."""
@@ -163,7 +178,7 @@ class Composer:
             path[new] = points.similar(path[old], 1, _VARIED, seed=_mixed(*key, _PATH), first=new)[0]
         likeness = np.where(np.eye(size) > 0, 1.0, np.nan)
         halves = [(2 * i, 2 * i + 1) for i in range(size)]
-        return _Planned(tunes.Plan(places, halves, path, likeness, homes=self._homes()), letters, "")
+        return _Planned(tunes.Plan(places, halves, path, likeness, homes=self._homes()), letters)
 
     def _plan_of_song(self, form: Optional[str], num_windows: int, phrase: int, *, key: Key) -> _Planned:
         song = song_forms.of_song(self._converter, song_forms.find(form, self._by.run_path, [*key, _FORM]))
@@ -180,7 +195,7 @@ class Composer:
         steps = self._converter.seam(windows[0].time_signature)
         near = song_forms.near(halves, windows, steps * data.TICKS_PER_QUARTER // self._converter.steps_per_quarter)
         homes = [] if home is None else [home]
-        return _Planned(tunes.Plan(placed, halves, path, dice(notes, notes), near, homes), song.name, said)
+        return _Planned(tunes.Plan(placed, halves, path, dice(notes, notes), near, homes), song.name, said, windows)
 
     def _homes(self) -> List[int]:
         """Returns the pitch classes that the songs end on; none if the songs are not known, or have none."""

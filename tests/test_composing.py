@@ -86,6 +86,19 @@ def test_notes_are_held_where_the_tune_that_was_composed_says_so(trained, monkey
     assert joins == [[True, False, True, False, False, False, True]]
 
 
+def test_the_song_that_gave_the_form_is_shown_bar_by_bar(trained, tmp_path):
+    song = melody(tune(8), qpm=90)
+    path = write_midi(song, tmp_path / "song.mid")
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        (made,) = model.compose(16, form=path).made
+        assert model.compose(8, form="AABA").made[0].song is None
+        waltz = write_midi(melody(tune(8), time_signature=(3, 4)), tmp_path / "waltz.mid")
+        assert model.compose(4, form=waltz).made[0].song is None  # its bars are no bars of the tune
+        assert made.song.total_time == pytest.approx(16 * 4 * 60 / model.qpm)
+    given = [bars_of(song, 2 * i, 2) for i in range(4)]
+    assert [bars_of(made.song, 2 * i, 2) for i in range(8)] == [given[i] for i in (0, 1, 2, 3, 0, 1, 2, 3)]
+
+
 def test_what_gives_no_form_is_named(trained):
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         assert "form=nowhere.mid is no music file" in one_line(model.compose, 32, form="nowhere.mid")

@@ -52,6 +52,19 @@ def test_lines_stand_at_bars_and_quarters():
     assert (dark, light) == ([4], [1, 2, 3, 5, 6, 7])
 
 
+def test_letters_stand_above_the_bars_where_their_phrases_begin():
+    plain = np.array(piano_rolls.draw([melody(NOTES)] * 2, ["x", "y"], columns=1)).astype(int)
+    sheet = piano_rolls.draw([melody(NOTES)] * 2, ["x", "y"], columns=1, letters=[[(0, "A"), (1, "B")], []])
+    first, second = placed([NOTES] * 2, columns=1)
+    changed = np.abs(np.array(sheet).astype(int) - plain).sum(2) > 0
+    assert not changed[second.top :].any()
+    for quarter in (0, 4):  # a line at the bar, and a letter to the right of it
+        assert changed[first.top : second.top - 30, first.x(quarter)].mean() > 0.9
+        assert changed[first.top : first.top + 16, first.x(quarter) + 3 : first.x(quarter) + 16].any()
+    assert not changed[:, first.x(0) + 20 : first.x(4) - 1].any()
+    assert not changed[:, first.x(4) + 20 :].any()
+
+
 def is_written(sheet, left, top, right, bottom):
     return bool((np.array(sheet.convert("L"))[top:bottom, left:right] < 128).any())
 

@@ -93,7 +93,7 @@ def generate(
         **({"knobs": request.knobs} if request.knobs else {}),
         **mode.settings(request),
     }
-    run = outputs.Run(found.config, mode.name, settings, given.bars)
+    run = outputs.Run(found.config, mode.name, settings, mode.bars(made, given))
     return _write(folder, run, made, sheet=mode.sheet(made, given, request=request), formats=formats)
 
 
@@ -185,9 +185,9 @@ def _draw(sheet: Sheet) -> Any:
 
     if sheet.is_score:
         return piano_rolls.draw_score(sheet.sequences, sheet.titles)
-    pairs = list(zip(sheet.sequences, sheet.titles))
-    if len(pairs) > _MAX_DRAWN:
-        logger.info("the sheet shows the first %d of %d, and the last", _MAX_DRAWN - 1, len(pairs))
-        pairs = pairs[: _MAX_DRAWN - 1] + pairs[-1:]
-    sequences, titles = zip(*pairs)
-    return piano_rolls.draw(sequences, titles, sheet.columns or piano_rolls.COLUMNS)
+    rows = list(zip(sheet.sequences, sheet.titles, sheet.letters or [()] * len(sheet.titles)))
+    if len(rows) > _MAX_DRAWN:
+        logger.info("the sheet shows the first %d of %d, and the last", _MAX_DRAWN - 1, len(rows))
+        rows = rows[: _MAX_DRAWN - 1] + rows[-1:]
+    sequences, titles, letters = zip(*rows)
+    return piano_rolls.draw(sequences, titles, columns=sheet.columns or piano_rolls.COLUMNS, letters=letters)

@@ -6,7 +6,7 @@ from typing import Any, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation.inputs import Given, parse_knobs
 from lc_music_vae.options import Request
-from lc_music_vae.showing.outputs import Output
+from lc_music_vae.showing.outputs import Bars, Output
 
 logger = logging.getLogger(__name__)
 
@@ -15,12 +15,17 @@ _DEFAULT_OUTPUTS = 8
 
 
 class Sheet(NamedTuple):
-    """The sheet, the picture of a run: sequences and their titles, in rows of `columns` or as the parts of a score."""
+    """The sheet, the picture of a run: sequences and their titles, in rows of `columns` or as the parts of a score.
+
+    `letters` are the phrases of each sequence, if they are known: the number of each one's first bar, from 0, and its
+    letter.
+    """
 
     sequences: Sequence[Any]
     titles: Sequence[str]
     columns: Optional[int] = None
     is_score: bool = False
+    letters: Sequence[Sequence[Tuple[int, str]]] = ()
 
     @classmethod
     def of(cls, made: Sequence[Output]) -> "Sheet":
@@ -143,6 +148,11 @@ class Mode:
         """
         del given, request
         return Sheet.of(made)
+
+    def bars(self, made: Sequence[Output], given: Given) -> Sequence[Bars]:
+        """Returns the bars that the page shows before the outputs, or after them: those that were given."""
+        del made
+        return given.bars
 
     def settings(self, request: Request) -> dict:
         """Returns the settings of this mode that the index records in addition to those of all modes."""

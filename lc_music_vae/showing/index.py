@@ -169,7 +169,7 @@ _RUN = {
     "temperature": _Field(_is_number, "a number", None),
     "outputs": _Field(lambda value: isinstance(value, list), "a list"),
     "inputs": _Field(_is_list(_MAX_INPUTS, _is_text), "names", ()),
-    "given": _Field(_is_list(_MAX_INPUTS, _is_given), "titles, numbers, notes and bars", ()),
+    "given": _Field(_is_list(_MAX_DIMENSIONS, _is_given), "titles, numbers, notes and bars", ()),
     "similarity": _Field(_is_share, "a number from 0 to 1", None),
     "detail": _Field(_is_share, "a number from 0 to 1", None),
     "freedom": _Field(_is_share, "a number from 0 to 1", None),

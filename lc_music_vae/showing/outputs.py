@@ -35,6 +35,7 @@ class Output(NamedTuple):
         flag: The flag that takes these bars, if they are bars to choose from.
         tune: How it was composed, if it is a whole tune, as the index has it.
         is_turned: Whether a knob was turned for it.
+        form: The bars that gave it its form, if it is a tune and a song did.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Output(NamedTuple):
     flag: Optional[str] = None
     tune: Optional[Dict[str, Any]] = None
     is_turned: bool = False
+    form: Optional["Bars"] = None
 
     def place(self) -> str:
         """Returns the flag that gives its music again; "" if its point alone does not, for its detail or a knob."""
@@ -72,11 +74,11 @@ class Run(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """Bars that a run was given.
+    """Bars that a run was given, or that gave it a form.
 
     Attributes:
         title: What they are, such as "bars 5-6 of song.mid".
-        number: Which input they are, from 1.
+        number: Which input they are, from 1; a form is before all outputs, too.
         note_sequence: Their notes.
     """
 

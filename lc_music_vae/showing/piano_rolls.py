@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = 4
 NOTE = "#2a6f97"
-_GRID, _BAR, _TEXT = "#e3e3e3", "#8c8c8c", "black"
+_GRID, _BAR, _TEXT, _LETTER = "#e3e3e3", "#8c8c8c", "black", "#c8480b"
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARGIN = 2  # semitones above and below the notes
 # Pixels.
@@ -139,18 +139,32 @@ def _range(rolls: Sequence[Roll]) -> Tuple[int, int]:
     return min(pitches) - _MARGIN, max(pitches) + _MARGIN
 
 
-def draw(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str], columns: int = COLUMNS) -> Image.Image:
+def draw(
+    sequences: Sequence[note_seq.NoteSequence],
+    titles: Sequence[str],
+    *,
+    columns: int = COLUMNS,
+    letters: Sequence[Sequence[Tuple[int, str]]] = (),
+) -> Image.Image:
     """Draws NoteSequences as piano rolls on one sheet, row by row, all at the same scale.
 
     Args:
         sequences: The NoteSequences to draw, at least one.
         titles: One title per sequence.
         columns: Number of rolls in a row.
+        letters: For each sequence, the letters that stand above its bars, and the numbers of these, from 0.
     """
     rolls = rolls_of(sequences)
     placed = panels(rolls, columns)
     lowest = {panel.left: panel for panel in placed}  # per column: the last panel remains
-    return _draw(list(zip(placed, rolls, titles)), numbered=list(lowest.values()))
+    sheet = _draw(list(zip(placed, rolls, titles)), numbered=list(lowest.values()))
+    pen, font = ImageDraw.Draw(sheet), _font(_TITLE_SIZE)
+    for panel, roll, marks in zip(placed, rolls, letters):
+        for bar, letter in marks:
+            at = panel.x(roll.bars[bar])
+            pen.line((at, panel.top, at, panel.top + _HEIGHT), fill=_LETTER)
+            pen.text((at + 4, panel.top + 3), letter, fill=_LETTER, font=font, anchor="lt")
+    return sheet
 
 
 def draw_score(sequences: Sequence[note_seq.NoteSequence], titles: Sequence[str]) -> Image.Image:

@@ -14,6 +14,9 @@ from helpers import AWKWARD, EXAMPLE, REPO, generate, loudest_hertz, read_wav
 from PIL import Image
 
 import lc_music_vae
+from lc_music_vae import data
+from lc_music_vae.encoding import nearness
+from lc_music_vae.music.likeness import dice
 from lc_music_vae.showing import page
 from lc_music_vae.system import files
 
@@ -39,6 +42,14 @@ def generated(tmp_path_factory):
     generate("interpolate", run_dir, num_outputs=3, seed=1, **ends)
     generate("sample", run_dir, num_outputs=3, seed=1, audio=True)
     return os.path.join(run_dir, "generated")
+
+
+@pytest.fixture(scope="module")
+def composed(generated):
+    """A folder with two tunes, a song gave the form of which."""
+    folder = os.path.join(os.path.dirname(generated), "tunes")
+    generate("compose", os.path.dirname(generated), folder, form=EXAMPLE, num_bars=16, num_outputs=2, seed=1)
+    return folder
 
 
 def at(folder):
@@ -284,3 +295,28 @@ def test_it_looks_like_something(name, width, dark, opened, generated):
     note = (0x6F, 0xB3, 0xDA) if dark else (0x2A, 0x6F, 0x97)
     assert colors[note] > 5000  # notes and buttons
     opened.check_clean()
+
+
+def test_tunes_have_letters_and_beside_them_which_windows_of_form_and_tune_are_alike(opened, composed):
+    opened.open(at(composed))
+    opened.check_clean()
+    (run,) = files.read_json(os.path.join(composed, page.INDEX))["runs"]
+    assert [one["title"] for one in run["given"]] == ["ode_to_joy.mid, the form"]
+    for i, output in enumerate(run["outputs"], 1):
+        item = "outputs[%d].item" % i
+        assert (
+            opened.run("[...%s.querySelectorAll('.letters span')].map((e) => e.textContent)" % item)
+            == (output["tune"]["letters"])
+        )
+        square = opened.run(
+            "(() => { const of = %s.querySelectorAll('canvas')[1]; return Array.from(of.getContext('2d')"
+            ".getImageData(0, 0, of.width, of.height).data).filter((_, i) => i %% 4 === 3); })()" % item
+        )
+        notes = data.notes_of(note_seq.midi_file_to_note_sequence(os.path.join(composed, output["file"])))
+        ticks = 8 * data.TICKS_PER_QUARTER
+        windows = [np.unique(nearness.onsets(notes[notes[:, 0] // ticks == k] - [k * ticks, 0, 0])) for k in range(8)]
+        np.testing.assert_allclose(np.array(square).reshape(8, 8) / 255, dice(windows, windows), atol=0.01)
+    places = run["outputs"][0]["tune"]["places"]
+    assert len(set(places)) < len(places)  # it repeats, so its square is dark off the diagonal, too
+    os.makedirs(SHOTS, exist_ok=True)
+    opened.screenshot(os.path.join(SHOTS, "tunes.png"))

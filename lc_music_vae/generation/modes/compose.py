@@ -2,11 +2,12 @@
 
 import logging
 import os
+from typing import Any, Dict, List, Tuple
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation.mode import Mode, Sheet
 from lc_music_vae.music import form as forms
-from lc_music_vae.showing.outputs import Output
+from lc_music_vae.showing.outputs import Bars, Output
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +43,25 @@ class Compose(Mode):
                     "%03d: %d of its windows are nearly bars of the songs; try another --seed", i, tune.copies
                 )
             title = "%03d: %s, form of %s" % (i, " ".join(tune.letters), os.path.basename(tune.form))
-            made.append(Output(title, sequence, tune=_record(tune)))
+            form = None if tune.song is None else Bars(os.path.basename(tune.form) + ", the form", 1, tune.song)
+            made.append(Output(title, sequence, tune=_record(tune), form=form))
         return made
 
     def sheet(self, made, given, *, request):
-        """Returns the tunes, each whole and on a line of its own."""
+        """Returns the tunes, each whole and on a line of its own, and before them what gave them their form."""
         del given, request
-        return Sheet([one.note_sequence for one in made], [one.title for one in made], columns=1)
+        shown: List[Any] = []
+        for one in made:
+            if one.form is not None and one.form.title not in [other.title for other in shown]:
+                shown.append(Output(one.form.title, one.form.note_sequence, tune=one.tune))
+            shown.append(one)
+        letters = [_phrases(one.tune) for one in shown]
+        return Sheet.of(shown)._replace(columns=1, letters=letters)
+
+    def bars(self, made, given):
+        """Returns the songs that gave a form, each once."""
+        del given
+        return list({one.form.title: one.form for one in made if one.form is not None}.values())
 
     def settings(self, request):
         """Returns the length and the form that was asked for: with the seed, they give the same tunes again."""
@@ -58,6 +71,11 @@ class Compose(Mode):
 
 def _num_bars(request) -> int:
     return _NUM_BARS if request.num_bars is None else request.num_bars
+
+
+def _phrases(tune: Dict[str, Any]) -> List[Tuple[int, str]]:
+    """Returns the first bar of each phrase of a tune, from 0, and its letter."""
+    return [(i * tune["phrase_bars"], letter) for i, letter in enumerate(tune["letters"])]
 
 
 def _record(tune) -> dict:
