@@ -1,7 +1,7 @@
 """Composes whole tunes with a trained model: where their form comes from, what they are improved with, how they end."""
 
 import math
-from typing import Callable, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import note_seq
 import numpy as np
@@ -11,7 +11,7 @@ from lc_music_vae.encoding import song_forms
 from lc_music_vae.encoding.nearness import NEAR, Songs, onsets
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
-from lc_music_vae.models import points, tunes
+from lc_music_vae.models import points, rotation, tunes
 from lc_music_vae.models.prior import PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import form as forms
@@ -26,7 +26,8 @@ _TOGETHER = 16  # tunes that are composed in the same batches
 _VARIED = 0.8  # similarity of a variation of a letter
 _UNHEARD = -100.0  # nats of a window without notes
 _COLDER = 0.4  # temperature of what is imagined for neighbours, of that of a tune's first draft
-_LEANT, _FORM, _PATH, _COMPOSED = range(3, 7)  # the last of a key of noise: what it is for
+_SONGS = 16  # training songs that are looked through for a way on
+_LEANT, _FORM, _PATH, _COMPOSED, _VARIATION = range(3, 8)  # the last of a key of noise: what it is for
 
 Key = Tuple[int, int]  # the seed, and the tune's number
 
@@ -101,6 +102,22 @@ class _Planned(NamedTuple):
     windows: Sequence[data.Window] = ()
 
 
+class _Stretch(NamedTuple):
+    """Where a song goes on from what is much like some given bars.
+
+    Attributes:
+        song: The song.
+        path: The point of each of its distinct windows, float [distinct, encoded_z_size].
+        at: The place that is like the last window given.
+        far: Mean squared distance of its windows up to there from those given.
+    """
+
+    song: song_forms.SongForm
+    path: np.ndarray
+    at: int
+    far: float
+
+
 class Composer:
     """Composes with a model's means; see `models.tunes`."""
 
@@ -113,28 +130,90 @@ class Composer:
     def compose(self, num_bars: int, n: int, *, form: Optional[str], seed: int) -> Tunes:
         """Returns n tunes of so many bars, each a function of the seed and its number; see `TrainedModel.compose`."""
         made: List[Tuple[note_seq.NoteSequence, Tune]] = []
-        for first in range(0, n, _TOGETHER):
-            made += self._together(num_bars, form, [(seed, i) for i in range(first, min(first + _TOGETHER, n))])
-        return Tunes([sequence for sequence, _ in made], [tune for _, tune in made])
+        for keys in _batches(n, seed):
+            made += self._made(self._plans(form, self._windows_of(num_bars), keys=keys), num_bars, keys)
+        return _tunes(made)
 
-    def _together(
-        self, num_bars: int, form: Optional[str], keys: Sequence[Key]
+    def go_on(
+        self, given: song_forms.SongForm, num_bars: int, n: int, *, form: Optional[str], homes: Sequence[int], seed: int
+    ) -> Tunes:
+        """Returns n tunes that begin with given windows and go on for so many bars; see `TrainedModel.go_on`.
+
+        Args:
+            given: The windows, each at one place.
+            num_bars: Number of bars after them.
+            n: Number of tunes.
+            form: The song whose way is gone on; None to look through training songs for that which is nearest.
+            homes: Pitch classes to end on.
+            seed: Seed of everything random.
+        """
+        if form is not None and forms.is_letters(form) and not song_forms.is_file(form):
+            raise InputError("--form=%s: what goes on takes its form from a song; give a music file" % form)
+        at, _ = self._hear_windows(given.windows)
+        songs = song_forms.some(form, self._by.run_path, [seed, 0, _FORM], most=_SONGS)
+        num_windows = self._windows_of(num_bars)
+        stretches = [self._nearest(song_forms.of_song(self._converter, song), given, at, num_windows) for song in songs]
+        stretch = min(stretches, key=lambda one: one.far)
+        made: List[Tuple[note_seq.NoteSequence, Tune]] = []
+        for keys in _batches(n, seed):
+            planned = [self._plan_on(given, at, stretch, num_windows, key=key) for key in keys]
+            planned = [one._replace(plan=one.plan._replace(homes=homes)) for one in planned]
+            made += self._made(planned, num_bars, keys, given=len(given.places))
+        return _tunes(made)
+
+    def vary(
+        self, given: song_forms.SongForm, num_bars: int, n: int, *, similarity: float, seed: int
+    ) -> List[note_seq.NoteSequence]:
+        """Returns n variations of the first bars of a tune: the same path, all of it moved by one draw each.
+
+        Args:
+            given: The tune.
+            num_bars: Number of its bars.
+            n: Number of variations.
+            similarity: How near they stay to it; see `TrainedModel.similar`.
+            seed: Seed of everything random.
+        """
+        places = given.places[: self._windows_of(num_bars)]
+        means, residuals = self._hear_windows(given.windows)
+        kept = points.kept(similarity)
+        made = []
+        for i in range(n):
+            noise = points.prior_samples(1, means.shape[1], _mixed(seed, _VARIATION), first=i)
+            z = self._by.small.decode(kept * means + (1 - similarity) * noise) + kept * residuals
+            # The noise of the decoder is the same for all windows of a tune: those that are alike stay so.
+            keys = np.array([[seed, i, _VARIATION]] * len(z))
+            windows = self._by.decode(z, self._temperature, keys)
+            made.append(self._joined(windows, places, min(num_bars, self._bars_of(len(places)))))
+        return made
+
+    def _windows_of(self, num_bars: int) -> int:
+        return -(-num_bars // self._bars_of(1))
+
+    def _bars_of(self, num_windows: int) -> int:
+        return num_windows * self._converter.bars_of(self._signature)
+
+    @property
+    def _phrase(self) -> int:
+        """The length of a phrase in windows."""
+        return max(1, forms.PHRASE_BARS // self._bars_of(1))
+
+    def _made(
+        self, planned: Sequence[_Planned], num_bars: int, keys: Sequence[Key], *, given: int = 0
     ) -> List[Tuple[note_seq.NoteSequence, Tune]]:
-        window_bars = self._converter.bars_of(self._signature)
-        phrase = max(1, forms.PHRASE_BARS // window_bars)
-        num_windows = -(-num_bars // window_bars)
-        planned = self._plans(form, num_windows, phrase, keys=keys)
+        """Returns the tunes of plans: so many bars, after some windows that are given."""
         instrument = self._instrument()
-        left = self._converter.bar_steps(self._signature) * (num_bars - window_bars * (num_windows - 1))
-        plans = [one.plan._replace(ends_early=left <= instrument.seam) for one in planned]
+        left = num_bars - self._bars_of(self._windows_of(num_bars) - 1)
+        ends_early = left * self._converter.bar_steps(self._signature) <= instrument.seam
+        plans = [one.plan._replace(ends_early=ends_early) for one in planned]
         chosen = tunes.compose(plans, instrument, [(*key, _COMPOSED) for key in keys])
+        num_bars += self._bars_of(given)
         made = []
         for (plan, name, said, windows), one in zip(planned, chosen):
             tune = Tune(
                 form=name,
                 places=plan.places,
-                letters=forms.letters_of(plan.places, phrase),
-                phrase_bars=phrase * window_bars,
+                letters=forms.letters_of(plan.places, self._phrase),
+                phrase_bars=self._bars_of(self._phrase),
                 rotation_key=one.rotation_key,
                 latents=one.points,
                 likeness=_at_places(plan.likeness, plan.places),
@@ -162,12 +241,90 @@ class Composer:
             return None
         return self._joined(np.stack([window.outputs for window in windows]), places, num_bars)
 
-    def _plans(self, form: Optional[str], num_windows: int, phrase: int, *, keys: Sequence[Key]) -> List[_Planned]:
+    def _hear_windows(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns where windows are in the small latent, and what it leaves out of them."""
+        z, _ = self._by.posterior([w.inputs[0] for w in windows], [w.length for w in windows])
+        means, _ = self._by.small.encode(z)
+        return means, z - self._by.small.decode(means)
+
+    def _nearest(
+        self, song: song_forms.SongForm, given: song_forms.SongForm, at: np.ndarray, num_windows: int
+    ) -> _Stretch:
+        """Returns up to where a song is most like given windows, of the places after which enough follows.
+
+        Args:
+            song: The song.
+            given: The windows.
+            at: Their points.
+            num_windows: How many are to follow; half of the song's are enough.
+        """
+        path, _ = self._hear_windows(song.windows)
+        follow = max(1, min(num_windows, len(song.places) // 2))
+        found = []
+        for place in range(max(1, len(song.places) - follow)):
+            pairs = song.aligned(place, given)
+            if song.places[place] != forms.REST and pairs:
+                far = np.mean([np.sum((path[theirs] - at[own]) ** 2) for theirs, own in pairs])
+                found.append(_Stretch(song, path, place, float(far)))
+        return min(found, key=lambda one: one.far)
+
+    def _plan_on(
+        self, given: song_forms.SongForm, at: np.ndarray, stretch: _Stretch, num_windows: int, *, key: Key
+    ) -> _Planned:
+        """Returns the plan of a tune that begins with given windows, which stay, and goes on as a song does.
+
+        Where the song comes back to what stands beside given windows, the tune comes back to these.
+        """
+        song, count = stretch.song, len(given.windows)
+        rests = given.rests_at_end()
+        after = song.places[stretch.at + 1 + rests :] or song.places
+        after, said = forms.fitted(after, num_windows, self._phrase)
+        beside: Dict[int, int] = {}
+        for window, own in song.aligned(stretch.at, given):
+            beside.setdefault(window, own)
+        new = sorted(set(after) - {forms.REST, *beside})
+        number = {**beside, **{window: count + i for i, window in enumerate(new)}}
+        theirs = [song.windows[i] for i in (*beside, *new)]
+        numbers = [number[i] for i in (*beside, *new)]
+
+        # Halves that the song's windows share with those beside given ones are halves of these.
+        halves = [(2 * i, 2 * i + 1) for i in range(count)]
+        of_song = song_forms.halves(self._converter, theirs)
+        known: Dict[int, int] = {}
+        for own, pair in zip(beside.values(), of_song):
+            for half, mine in zip(pair, halves[own]):
+                known.setdefault(half, mine)
+        for pair in of_song[len(beside) :]:
+            for half in pair:
+                known.setdefault(half, 2 * count + half)
+            halves.append((known[pair[0]], known[pair[1]]))
+        near = song_forms.near(of_song, theirs, self._seam_ticks(theirs))
+        notes = [np.unique(onsets(window.notes)) for window in theirs]
+        likeness = np.full([len(halves)] * 2, np.nan)
+        likeness[np.ix_(numbers, numbers)] = dice(notes, notes)
+        turn = rotation.leading(stretch.path[song.places[stretch.at]], at[song.aligned(stretch.at, given)[0][1]], key)
+        plan = tunes.Plan(
+            places=[*given.places, *(place if place == forms.REST else number[place] for place in after)],
+            halves=halves,
+            path=np.concatenate([at, stretch.path[new] @ turn]),
+            likeness=likeness,
+            near={known[half]: known[other] for half, other in near.items() if known[half] >= 2 * count},
+            given=[window.outputs for window in given.windows],
+            is_turned=True,
+        )
+        return _Planned(plan, song.name, said)
+
+    def _seam_ticks(self, windows: Sequence[data.Window]) -> int:
+        """Returns where the second halves of windows begin, in ticks."""
+        steps = self._converter.seam(windows[0].time_signature)
+        return steps * data.TICKS_PER_QUARTER // self._converter.steps_per_quarter
+
+    def _plans(self, form: Optional[str], num_windows: int, *, keys: Sequence[Key]) -> List[_Planned]:
         """Returns the plan of each tune."""
         if form is not None and forms.is_letters(form) and not song_forms.is_file(form):
             return [self._plan_of_letters(form, num_windows, key) for key in keys]
         drawn = [key if form is None else keys[0] for key in keys]  # all take the song that is wanted
-        found = {key: self._plan_of_song(form, num_windows, phrase, key=key) for key in dict.fromkeys(drawn)}
+        found = {key: self._plan_of_song(form, num_windows, key) for key in dict.fromkeys(drawn)}
         return [found[key] for key in drawn]
 
     def _plan_of_letters(self, letters: str, num_windows: int, key: Key) -> _Planned:
@@ -180,22 +337,26 @@ class Composer:
         halves = [(2 * i, 2 * i + 1) for i in range(size)]
         return _Planned(tunes.Plan(places, halves, path, likeness, homes=self._homes()), letters)
 
-    def _plan_of_song(self, form: Optional[str], num_windows: int, phrase: int, *, key: Key) -> _Planned:
+    def _plan_of_song(self, form: Optional[str], num_windows: int, key: Key) -> _Planned:
         song = song_forms.of_song(self._converter, song_forms.find(form, self._by.run_path, [*key, _FORM]))
-        places, said = forms.fitted(song.places, num_windows, phrase)
+        places, said = forms.fitted(song.places, num_windows, self._phrase)
         used = sorted(set(places) - {forms.REST})
         if not used:
             raise InputError("--form=%s: its first %d windows are rests; ask for more bars" % (song.name, num_windows))
         windows = [song.windows[i] for i in used]
-        z, _ = self._by.posterior([w.inputs[0] for w in windows], [w.length for w in windows])
-        path, _ = self._by.small.encode(z)
+        path, _ = self._hear_windows(windows)
         notes = [np.unique(onsets(window.notes)) for window in windows]
-        placed = [place if place == forms.REST else used.index(place) for place in places]
-        halves, home = song_forms.halves(self._converter, windows), song.home()
-        steps = self._converter.seam(windows[0].time_signature)
-        near = song_forms.near(halves, windows, steps * data.TICKS_PER_QUARTER // self._converter.steps_per_quarter)
-        homes = [] if home is None else [home]
-        return _Planned(tunes.Plan(placed, halves, path, dice(notes, notes), near, homes), song.name, said, windows)
+        home = song.home()
+        halves = song_forms.halves(self._converter, windows)
+        plan = tunes.Plan(
+            places=[place if place == forms.REST else used.index(place) for place in places],
+            halves=halves,
+            path=path,
+            likeness=dice(notes, notes),
+            near=song_forms.near(halves, windows, self._seam_ticks(windows)),
+            homes=[] if home is None else [home],
+        )
+        return _Planned(plan, song.name, said, windows)
 
     def _homes(self) -> List[int]:
         """Returns the pitch classes that the songs end on; none if the songs are not known, or have none."""
@@ -261,6 +422,16 @@ class Composer:
 
     def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
         return self._converter.to_note_sequences(tensors, self._by.style)
+
+
+def _batches(n: int, seed: int) -> Iterator[List[Key]]:
+    """Yields the keys of n tunes, as many as are composed together."""
+    for first in range(0, n, _TOGETHER):
+        yield [(seed, i) for i in range(first, min(first + _TOGETHER, n))]
+
+
+def _tunes(made: Sequence[Tuple[note_seq.NoteSequence, Tune]]) -> Tunes:
+    return Tunes([sequence for sequence, _ in made], [tune for _, tune in made])
 
 
 def joined(

@@ -225,11 +225,13 @@ class Request(Options):
 
     mode: str = option("sample", "")
     input_midi_1: Optional[str] = option(
-        None, "Start of an interpolation, the bars to vary, or the song to reconstruct."
+        None, "Start of an interpolation, the bars to vary or to go on from, or the song to reconstruct."
     )
     input_midi_2: Optional[str] = option(None, "End of an interpolation.")
     input_bars_1: Optional[str] = option(
-        None, "Bars of --input_midi_1 to take, from 1, such as 5-6. Left out, those that are most like its others."
+        None,
+        "Bars of --input_midi_1 to take, from 1, such as 5-6. Left out, those that are most like its others; to go on "
+        "from, its last eight.",
     )
     input_bars_2: Optional[str] = option(None, "Bars of --input_midi_2 to take, from 1, such as 5-6.")
     list_bars: bool = option(
@@ -254,11 +256,17 @@ class Request(Options):
         "Dimensions of the small latent to walk along, from 1, such as 2,1, or all. Left out, those that change "
         "something, in order of their effect.",
     )
-    num_bars: Optional[int] = option(None, "Length of a tune, in bars. Left out, 32.", Limits(1, MAX_BARS))
+    num_bars: Optional[int] = option(
+        None,
+        "Length of a tune, in bars (left out, 32), or of what comes after given bars (16). In mode similar, so many "
+        "bars of a whole tune are varied.",
+        Limits(1, MAX_BARS),
+    )
     form: Optional[str] = option(
         None,
         "What gives a tune its form: a music file, the name of a training song, or letters such as AABA, of which A' "
-        "varies A. Left out, one of the training songs is drawn for each tune.",
+        "varies A. Left out, one of the training songs is drawn for each tune, and given bars go on as the one that is "
+        "nearest to them.",
     )
     num_outputs: Optional[int] = option(
         None,

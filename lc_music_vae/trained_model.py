@@ -12,7 +12,7 @@ from lc_music_vae.checkpoints import model_files, run_dir, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.composer import Composer, Means, Tunes
-from lc_music_vae.encoding import broad_part
+from lc_music_vae.encoding import broad_part, song_forms
 from lc_music_vae.encoding.nearness import NEAR, Nearest, Songs, f1, onsets
 from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
@@ -23,6 +23,7 @@ from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
+from lc_music_vae.music import form as forms
 from lc_music_vae.music.likeness import dice
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style, bar_of
@@ -162,6 +163,7 @@ class TrainedModel:
         self._seed = seed
         self._drawn = 0  # number of points drawn so far
         self._decoded = 0  # number of points decoded so far with noise of their own
+        self._sound = sound
         self._name = "%s=%s" % (found.small.flag, found.small.path)
         self.qpm = _believed(found.style.qpm, self._name) if sound.qpm is None else sound.qpm
         self.program = found.style.program if sound.program is None else sound.program
@@ -677,12 +679,76 @@ class TrainedModel:
         Raises:
             InputError: A value is not usable, or there is no such song.
         """
+        self._check_whole(num_bars, n, temperature)
+        composer = Composer(self._means(), temperature)
+        return composer.compose(num_bars, n, form=form, seed=self._seed if seed is None else seed)
+
+    def go_on(
+        self,
+        song: Song,
+        num_bars: int,
+        n: int = 1,
+        *,
+        bars: Optional[Tuple[int, int]] = None,
+        form: Optional[str] = None,
+        temperature: float = 0.5,
+    ) -> Tunes:
+        """Returns n tunes that begin with given bars and go on for so many more, in the tempo and program of these.
+
+        They go on as a song does from where it is most like the given bars: its path from there is turned so that it
+        begins where these end. Where that song comes back to what was beside the given bars, the tune comes back to
+        these.
+
+        Args:
+            song: The song with the bars.
+            num_bars: Number of bars after them.
+            n: Number of tunes.
+            bars: First and last bar to go on from, from 1; None for the song's last eight.
+            form: The song to go on as: a music file, or the name of a training song. None looks through up to 16
+                training songs.
+            temperature: Softmax temperature of the decoder, above 0.
+
+        Raises:
+            InputError: A value is not usable, or there are no such bars or songs.
+        """
+        self._check_whole(num_bars, n, temperature)
+        most = max(1, forms.PHRASE_BARS // self.converter.bars_of(self.time_signature))
+        given = song_forms.ending(self.converter, song, bars=bars, most=most)
+        means = self._means_for(song, given)
+        home = given.home()
+        homes = [] if home is None else [home]
+        composer = Composer(means, temperature)
+        return composer.go_on(given, num_bars, n, form=form, homes=homes, seed=self._seed)
+
+    def vary(
+        self, song: Song, num_bars: int, n: int = 1, *, similarity: float = 0.8, temperature: float = 0.5
+    ) -> List[note_seq.NoteSequence]:
+        """Returns n variations of the first bars of a whole tune, in its tempo and program.
+
+        Its path through the small latent stays what it is, and is moved as a whole, by one draw for each variation: so
+        windows that are the same stay the same, and those that are alike stay alike.
+
+        Args:
+            song: The tune.
+            num_bars: How many of its bars to vary, from the first in which a note starts.
+            n: Number of variations.
+            similarity: How near they stay to it; see `similar`.
+            temperature: Softmax temperature of the decoder, above 0.
+
+        Raises:
+            InputError: A value is not usable, or the song has no notes that the config reads.
+        """
+        self._check_whole(num_bars, n, temperature)
+        Request(similarity=similarity)  # checks it
+        given = song_forms.of_song(self.converter, song, "--input_midi_1")
+        means = self._means_for(song, given)
+        return Composer(means, temperature).vary(given, num_bars, n, similarity=similarity, seed=self._seed)
+
+    def _check_whole(self, num_bars: int, n: int, temperature: float) -> None:
         self._check_open()
         Sampling(temperature=temperature)  # checks it
         Limits(1, MAX_BARS).check("num_bars", num_bars)
         Limits(1, MAX_OUTPUTS).check("n", n)
-        composer = Composer(self._means(), temperature)
-        return composer.compose(num_bars, n, form=form, seed=self._seed if seed is None else seed)
 
     def _means(self) -> Means:
         """Returns what the model composes with."""
@@ -701,6 +767,22 @@ class TrainedModel:
             posterior=self._posterior,
             decode=decode,
         )
+
+    def _means_for(self, song: Song, given: song_forms.SongForm) -> Means:
+        """Returns what the model composes with for a song that goes on, or is varied: it sounds as the song does."""
+        signatures = sorted({window.time_signature for window in given.windows})
+        if len(signatures) > 1:
+            found = song.name, " and ".join(signatures)
+            raise InputError("--input_midi_1=%s: its bars are of %s; give a song, or bars, of one" % found)
+        score = self.converter.score(song)
+        track = score.tracks[0]
+        style = Style(
+            qpm=score.tempo_map.main_qpm(track.notes[-1].end) if self._sound.qpm is None else self._sound.qpm,
+            program=track.program if self._sound.program is None else self._sound.program,
+            octaves=track.octaves,
+            time_signature=signatures[0],
+        )
+        return self._means()._replace(style=style)
 
     def reconstruct(
         self,

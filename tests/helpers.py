@@ -334,3 +334,8 @@ def check_two_notes(path, engine, cents=1.0):
         heard = loudest_hertz(note, below=1.5 * expected)  # a piano's second partial may be the louder one
         assert abs(1200 * np.log2(heard / expected)) < cents, (heard, expected)
     return sound
+
+
+def midi_in(folder):
+    """Paths of the MIDI files in a folder, in order."""
+    return sorted(os.path.join(str(folder), name) for name in os.listdir(str(folder)) if name.endswith(".mid"))

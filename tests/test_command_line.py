@@ -17,17 +17,13 @@ import time
 
 import note_seq
 import pytest
-from helpers import EXAMPLE, REPO, SMALL, drum_beat, layers, melody, run_process, tune, write_midi
+from helpers import EXAMPLE, REPO, SMALL, drum_beat, layers, melody, midi_in, run_process, tune, write_midi
 
 from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.system import files
 
 NAME = r"%s_%s_\d{4}-\d\d-\d\d_\d{6}-%03d-of-%03d\.mid$"
-
-
-def midi_in(folder):
-    return sorted(os.path.join(str(folder), name) for name in os.listdir(str(folder)) if name.endswith(".mid"))
 
 
 def sha(folder):

@@ -1,14 +1,17 @@
 """Whole tunes: repeats are repeats, the length and the ending are right, nothing is copied, a seed gives them again."""
 
+import re
+
 import note_seq
 import numpy as np
 import pytest
-from helpers import drum_and_band, drum_beat, generate, layers, melody, one_line, tune, write_midi
+from helpers import EXAMPLE, drum_and_band, drum_beat, generate, layers, melody, midi_in, one_line, tune, write_midi
 
 import lc_music_vae
 from lc_music_vae import composer, data
 from lc_music_vae.composer import joined
 from lc_music_vae.models import tunes
+from lc_music_vae.music import examples
 from lc_music_vae.music.style import bar_quarters
 from lc_music_vae.showing import index
 
@@ -97,6 +100,69 @@ def test_the_song_that_gave_the_form_is_shown_bar_by_bar(trained, tmp_path):
         assert made.song.total_time == pytest.approx(16 * 4 * 60 / model.qpm)
     given = [bars_of(song, 2 * i, 2) for i in range(4)]
     assert [bars_of(made.song, 2 * i, 2) for i in range(8)] == [given[i] for i in (0, 1, 2, 3, 0, 1, 2, 3)]
+
+
+def test_given_bars_stay_and_what_comes_after_them_sounds_as_they_do_and_differs(trained, tmp_path):
+    song = melody([(s, e, p - 12) for s, e, p in tune(16, seed=5)], qpm=95, program=40)
+    path = write_midi(song, tmp_path / "song.mid")
+    given, first, second = (str(tmp_path / name) for name in ("given", "first", "second"))
+    generate("continue", trained, given, input_midi_1=path, num_bars=8, num_outputs=2, seed=1)
+    made = [note_seq.midi_file_to_note_sequence(name) for name in midi_in(given)]
+    for one in made:
+        assert bars_of(one, 0, 8) == bars_of(song, 8, 8)
+        assert bars_of(one, 8, 8) != []
+        assert max(note.end_time for note in one.notes) <= 16 * 4 * 60 / 95 + 1e-6
+        assert {note.program for note in one.notes} == {40}
+        assert one.tempos[0].qpm == pytest.approx(95, rel=1e-4)
+        assert abs(np.mean([n.pitch for n in one.notes]) - np.mean([n.pitch for n in song.notes])) < 12
+    assert bars_of(made[0], 8, 8) != bars_of(made[1], 8, 8)
+    generate("continue", trained, first, input_midi_1=path, input_bars_1="3-6", num_bars=5, num_outputs=1, seed=1)
+    (one,) = [note_seq.midi_file_to_note_sequence(name) for name in midi_in(first)]
+    assert bars_of(one, 0, 4) == bars_of(song, 2, 4)
+    assert max(note.end_time for note in one.notes) <= 9 * 4 * 60 / 95 + 1e-6
+    generate("continue", trained, second, input_midi_1=path, num_bars=8, num_outputs=1, seed=1, form=EXAMPLE)
+    (record,) = index.read(second)[0][0].outputs
+    assert record.tune["form"] == "ode_to_joy.mid"
+    assert record.tune["places"][:4] == [0, 1, 2, 3]
+
+
+def test_what_goes_on_comes_back_to_the_given_bars_where_the_song_does(trained, tmp_path):
+    """The song is a b c d a b c d; given a b c d, it goes on with these again, whatever else is drawn."""
+    notes = tune(8, seed=2)
+    path = write_midi(melody(notes + [(s + 32, e + 32, p) for s, e, p in notes]), tmp_path / "twice.mid")
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        song = examples.read_one(path)
+        (one,) = model.go_on(song, 8, bars=(1, 8), form=path)
+    assert bars_of(one, 0, 8) == bars_of(one, 8, 8) == bars_of(song.note_sequence, 0, 8)
+
+
+def test_a_tune_is_varied_as_a_whole_and_its_repeats_stay_repeats(trained, tmp_path):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        (sequence,) = model.compose(16, form="AABA")
+        path = write_midi(sequence, tmp_path / "tune.mid")
+        song = examples.read_one(path)
+        sets = {s: model.vary(song, 16, 4, similarity=s) for s in (1.0, 0.5, 0.0)}
+        again = model.vary(song, 16, 4, similarity=0.5)
+    assert again == sets[0.5]
+    whole = {tuple(x) for x in bars_of(sequence, 0, 16)}
+    alike = {}
+    for similarity, made in sets.items():
+        found = [{tuple(x) for x in bars_of(one, 0, 16)} for one in made]
+        alike[similarity] = np.mean([2 * len(whole & x) / (len(whole) + len(x)) for x in found])
+        for one in made:
+            assert bars_of(one, 0, 4) == bars_of(one, 4, 4) != []
+    assert alike[0.0] < alike[0.5] < alike[1.0]
+    assert alike[1.0] > 0.8
+
+
+def test_what_cannot_be_gone_on_from_or_varied_is_one_line(trained, tmp_path):
+    both = write_midi(melody([(0, 3, 60), (3, 6, 62)], time_signature=(3, 4)), tmp_path / "short.mid")
+    out = str(tmp_path / "out")
+    assert "takes its form from a song" in one_line(generate, "continue", trained, out, input_midi_1=both, form="AABA")
+    error = one_line(generate, "similar", trained, out, input_midi_1=both, num_bars=8, input_bars_1="1-2")
+    assert error == "num_bars varies a whole tune; leave out input_bars_1=1-2"
+    error = one_line(generate, "continue", trained, out, input_midi_1=both, input_bars_1="1-9")
+    assert re.match("input_bars_1=1-9: .*short.mid has 2 bars$", error)
 
 
 def test_what_gives_no_form_is_named(trained):

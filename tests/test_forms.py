@@ -24,6 +24,21 @@ def test_a_rotation_keeps_all_distances_and_repeats_and_is_the_same_for_a_key():
     np.testing.assert_allclose(*apart, atol=1e-5)
 
 
+def test_a_rotation_leads_one_direction_to_another_and_leaves_the_rest_to_chance():
+    start, to = np.random.RandomState(0).standard_normal([2, 4])
+    q = rotation.leading(start, to, [3, 1])
+    np.testing.assert_allclose(q @ q.T, np.eye(4), atol=1e-12)
+    np.testing.assert_allclose(start @ q / np.linalg.norm(start), to / np.linalg.norm(to), atol=1e-12)
+    np.testing.assert_array_equal(q, rotation.leading(start, to, [3, 1]))
+    across = np.linalg.svd(start[None])[2][1:]  # an orthonormal base of all that is at right angles to the start
+    images = np.stack([across[0] @ rotation.leading(start, to, [0, i]) for i in range(2000)])
+    np.testing.assert_allclose(images @ to, 0, atol=1e-9)
+    left = np.eye(4) - np.outer(to, to) / (to @ to)
+    np.testing.assert_allclose(images.T @ images / 2000, left / 3, atol=0.03)
+    q = rotation.leading(np.zeros(4), to, [0])
+    np.testing.assert_allclose(q @ q.T, np.eye(4), atol=1e-12)
+
+
 def test_random_rotations_favour_no_direction():
     images = np.stack([rotation.orthogonal(3, [0, i])[0] for i in range(2000)])
     np.testing.assert_allclose(images.T @ images / 2000, np.eye(3) / 3, atol=0.03)
@@ -99,3 +114,30 @@ def test_half_a_window_that_is_much_like_an_earlier_one_begins_as_that():
     song = song_forms.of_song(converter, Song("song", melody(notes)))
     halves = song_forms.halves(converter, song.windows)
     assert song_forms.near(halves, song.windows, 4 * data.TICKS_PER_QUARTER) == {halves[1][0]: halves[0][0]}
+
+
+def test_forms_are_aligned_from_their_ends_and_rests_are_no_pairs():
+    song = song_forms.SongForm("song", [0, 1, form.REST, 2, 1, 3], [])
+    given = song_forms.SongForm("given", [0, 1, 2, 3, form.REST], [])
+    assert given.rests_at_end() == 1
+    assert song.aligned(4, given) == [(1, 3), (2, 2), (1, 0)]
+    assert song.aligned(0, given) == [(0, 3)]
+
+
+def test_the_end_of_a_song_is_its_last_windows_or_those_of_the_bars_given():
+    converter = data.WindowConverter("cat-mel_2bar_small")
+    notes = [(4 * bar, 4 * bar + 2, 60 + bar) for bar in range(11) if bar not in (6, 7)]
+    song = Song("song.mid", melody(notes))
+
+    def ended(bars, most=4):
+        found = song_forms.ending(converter, song, bars=bars, most=most)
+        return [-1 if place < 0 else found.windows[place].first_bar + 1 for place in found.places]
+
+    assert ended(None) == [4, 6, 8, 10]
+    assert ended(None, 2) == ended(None)[-2:]
+    assert ended((2, 5)) == [2, 4]
+    assert ended((1, 5)) == [2, 4]  # the first bar is no whole window
+    assert ended((5, 8)) == [5, -1]
+    assert "no whole window" in one_line(song_forms.ending, converter, song, bars=(7, 8))
+    assert "no whole window" in one_line(song_forms.ending, converter, song, bars=(3, 3))
+    assert "input_bars_1=3-30: song.mid has 11 bars" in one_line(song_forms.ending, converter, song, bars=(3, 30))

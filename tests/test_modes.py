@@ -6,7 +6,7 @@ from helpers import EXAMPLE, generate, melody, one_line, tune
 
 from lc_music_vae.checkpoints import run_json
 from lc_music_vae.generation.inputs import Given, Input
-from lc_music_vae.generation.mode import Mode
+from lc_music_vae.generation.mode import Mode, Sheet
 from lc_music_vae.generation.modes import MODES, get_mode
 from lc_music_vae.models import knobs, points
 from lc_music_vae.music import examples
@@ -43,10 +43,12 @@ TAKEN = {
     "interpolate": (_DECODED | _READ)
     | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2", "list_bars"},
     "reconstruct": _READ | {"input_midi_1", "detail"},
-    "similar": _DECODED | _READ | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars", "knobs"},
+    "similar": (_DECODED | _READ)
+    | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars", "knobs", "num_bars"},
     "walk": _DECODED | {"latent", "dimensions", "along"},
     "play": {"qpm", "program", "max_page_mb"},
     "compose": _DECODED | {"num_bars", "form"},
+    "continue": _DECODED | _READ | {"input_midi_1", "input_bars_1", "num_bars", "form"},
 }
 
 
@@ -171,7 +173,7 @@ def test_the_defaults_and_sound_are_for_every_mode(name, tmp_path):
 
 
 def test_an_unknown_mode():
-    names = "sample, interpolate, reconstruct, similar, walk, compose, play"
+    names = "sample, interpolate, reconstruct, similar, walk, compose, continue, play"
     assert one_line(get_mode, "dance") == "mode=dance must be one of " + names
 
 
@@ -185,6 +187,7 @@ def test_how_many_outputs():
         "walk": 8,
         "play": 8,
         "compose": 8,
+        "continue": 8,
     }
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0")) == 1
     assert MODES["sample"].num_outputs(Request(latent="0,0,0,0", num_outputs=3)) == 3
@@ -339,7 +342,7 @@ def test_a_mode_that_says_no_points_has_to_make_its_outputs_itself():
 def test_sheets():
     outputs = [Output("000", "a"), Output("001", "b")]
     plain = MODES["sample"].sheet(outputs, at(), request=Request())
-    assert plain == (["a", "b"], ["000", "001"], None, False)
+    assert plain == Sheet(["a", "b"], ["000", "001"])
     assert MODES["walk"].sheet(outputs, at(), request=Request(num_outputs=7)).columns == 7
     assert MODES["similar"].sheet(outputs, at((1, 2, 3, 4)), request=Request()) == plain
 
@@ -348,7 +351,7 @@ def test_the_sheet_shows_the_bars_given_where_they_belong():
     made = [Output("000", "x"), Output("001", "y")]
     shown = [Bars("bars 1-2 of a", 1, "bars of a"), Bars("bars 5-6 of b", 2, "bars of b")]
     sheet = MODES["similar"].sheet(made, bars(A)._replace(bars=shown[:1]), request=Request())
-    assert sheet == (["bars of a", "x", "y"], ["given: bars 1-2 of a", "000", "001"], None, False)
+    assert sheet == Sheet(["bars of a", "x", "y"], ["given: bars 1-2 of a", "000", "001"])
     sheet = MODES["interpolate"].sheet(made, bars(A, B)._replace(bars=shown), request=Request())
     assert sheet.sequences == ["bars of a", "x", "y", "bars of b"]
     assert sheet.titles == ["given: bars 1-2 of a", "000", "001", "given: bars 5-6 of b"]

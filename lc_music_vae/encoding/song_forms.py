@@ -29,21 +29,38 @@ class SongForm(NamedTuple):
     places: Sequence[int]
     windows: Sequence[data.Window]
 
+    def aligned(self, place: int, other: "SongForm") -> List[Tuple[int, int]]:
+        """Returns which windows stand beside which of another form that ends where this has `place`, the last first.
+
+        Rests at the other's end do not count; where either rests, there is no pair.
+        """
+        pairs = zip(self.places[place::-1], other.places[len(other.places) - 1 - other.rests_at_end() :: -1])
+        return [(own, theirs) for own, theirs in pairs if form.REST not in (own, theirs)]
+
+    def rests_at_end(self) -> int:
+        """Returns how many windows without notes it ends with."""
+        return next(i for i, place in enumerate(reversed(self.places)) if place != form.REST)
+
     def home(self) -> Optional[int]:
         """Returns the pitch class of the song's last note; None for drums."""
         pitch = int(self.windows[self.places[-1]].notes[-1, 2])
         return pitch % 12 if pitch < 128 else None
 
 
-def of_song(converter: data.WindowConverter, song: Song) -> SongForm:
+def of_song(converter: data.WindowConverter, song: Song, flag: str = "--form") -> SongForm:
     """Returns the form of a song's melody, from the first window with a note to the last.
+
+    Args:
+        converter: Converts its windows.
+        song: The song.
+        flag: The flag that named it, for messages.
 
     Raises:
         InputError: The song has no notes that the config reads.
     """
     score = converter.score(song)
     if not score.tracks:
-        raise InputError("--form=%s has no notes that %s reads; give another" % (song.name, converter.music_vae))
+        raise InputError("%s=%s has no notes that %s reads; give another" % (flag, song.name, converter.music_vae))
     numbers: Dict[bytes, int] = {}
     windows: List[data.Window] = []
     places: List[int] = []
@@ -56,8 +73,48 @@ def of_song(converter: data.WindowConverter, song: Song) -> SongForm:
         places.append(number)
     heard = [i for i, place in enumerate(places) if place != form.REST]
     if not heard:
-        raise InputError("--form=%s has no notes that %s reads; give another" % (song.name, converter.music_vae))
+        raise InputError("%s=%s has no notes that %s reads; give another" % (flag, song.name, converter.music_vae))
     return SongForm(song.name, places[heard[0] : heard[-1] + 1], windows)
+
+
+def ending(
+    converter: data.WindowConverter, song: Song, *, bars: Optional[Tuple[int, int]] = None, most: int = 1
+) -> SongForm:
+    """Returns the last windows of a song's melody, or of some of its bars; none is counted twice.
+
+    Args:
+        converter: Converts them.
+        song: The song.
+        bars: First and last bar, from 1; None for the song up to its last note, of which the last `most` windows count.
+        most: How many windows to take where no bars are given.
+
+    Raises:
+        InputError: The song has no notes there that the config reads, or there are less bars than a window has.
+    """
+    score = converter.score(song)
+    where = "--input_midi_1=%s" % song.name
+    if not score.tracks:
+        raise InputError("; ".join(("%s holds no notes that %s reads" % (where, converter.music_vae),) + score.remarks))
+    track, num_bars = score.tracks[0], len(score.bars) - 1
+    if bars is not None and bars[1] > num_bars:
+        raise InputError("--input_bars_1=%d-%d: %s has %d bars" % (*bars, song.name, num_bars))
+    last_note = int(np.searchsorted(score.bars, track.notes[-1].start, "right")) - 1
+    first, end = (0, last_note + 1) if bars is None else (bars[0] - 1, bars[1])
+    windows: List[data.Window] = []
+    places: List[int] = []
+    while len(places) < most or bars is not None:
+        starts = [bar for bar in range(first, end) if converter.last_bar(score, bar) == end - 1]
+        if not starts:
+            break
+        end = starts[0]
+        window = converter.window(score, track, end)
+        places.insert(0, form.REST if window is None else len(windows))
+        windows += [] if window is None else [window]
+    if not windows:
+        said = "%s: no whole window of notes there; take more bars or others" % where
+        raise InputError("; ".join((said,) + score.remarks))
+    numbers = [place if place == form.REST else len(windows) - 1 - place for place in places]
+    return SongForm(song.name, numbers, windows[::-1])
 
 
 def halves(converter: data.WindowConverter, windows: Sequence[data.Window]) -> List[Tuple[int, int]]:
@@ -148,6 +205,25 @@ def find(wanted: Optional[str], run_path: Optional[str], key: Sequence[int]) -> 
             "these, such as --form=AABA" % wanted
         )
     return examples.read_one(named[0])
+
+
+def some(wanted: Optional[str], run_path: Optional[str], key: Sequence[int], *, most: int) -> List[Song]:
+    """Returns the songs whose forms can be gone on with: one that is wanted, as `find` does, else some that are drawn.
+
+    Args:
+        wanted: Path or name; None to draw training songs.
+        run_path: The run's folder, if it is known.
+        key: Key of what is drawn.
+        most: How many to draw.
+
+    Raises:
+        InputError: There is no such song.
+    """
+    paths = [] if wanted is not None else [path for path in _training_songs(run_path) if os.path.exists(path)]
+    if not paths:
+        return [find(wanted, run_path, key)]
+    order = np.random.RandomState(list(key)).permutation(len(paths))
+    return [examples.read_one(paths[i]) for i in sorted(order[:most])]
 
 
 def _training_songs(run_path: Optional[str]) -> List[str]:

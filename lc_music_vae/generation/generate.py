@@ -71,7 +71,7 @@ def generate(
     if mode.makes_page:
         return [_write_play_page(folder, found, request.max_page_mb, sampling=sampling, sound=sound)]
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
-    if given.songs and not mode.whole_songs:
+    if given.songs and (mode.takes_windows(request) or request.list_bars):
         from lc_music_vae.generation import bars
 
         if request.list_bars:

@@ -68,6 +68,11 @@ class Mode:
         names += ["list_bars"] if self.num_inputs and not self.whole_songs else []
         return self.options.union(names)
 
+    def takes_windows(self, request: Request) -> bool:
+        """Returns whether its inputs are windows that are picked from songs."""
+        del request
+        return not self.whole_songs
+
     def num_outputs(self, request: Request) -> int:
         """Returns the requested number of outputs.
 

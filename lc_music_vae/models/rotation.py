@@ -19,6 +19,27 @@ def orthogonal(size: int, key: Sequence[int]) -> np.ndarray:
     return q * np.sign(np.diag(r))
 
 
+def leading(start: np.ndarray, to: np.ndarray, key: Sequence[int]) -> np.ndarray:
+    """Returns a random orthogonal matrix that turns one direction into another: start @ Q points as `to` does.
+
+    All such matrices are equally likely. If one of the two is zero, any is.
+
+    Args:
+        start: float [size].
+        to: float [size].
+        key: Key of what is random.
+    """
+    size = len(start)
+    rest = np.random.RandomState(list(key)).standard_normal([2, size, size])
+    if not (np.any(start) and np.any(to)):
+        return orthogonal(size, key)
+    bases = []
+    for direction, random in zip((start, to), rest):
+        q, r = np.linalg.qr(np.concatenate([np.reshape(direction, [size, 1]), random[:, 1:]], 1))
+        bases.append(q * np.sign(np.diag(r)))
+    return bases[0] @ bases[1].T
+
+
 def turned(path: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """Returns a path turned about its own mean, which moves to the prior's: zero. float64 [n, size].
 

@@ -59,6 +59,8 @@ class Plan(NamedTuple):
         near: For some halves, an earlier one that is much like it: it begins as the same.
         homes: Pitch classes that the last note may have; empty if they are open.
         ends_early: Whether the tune ends with the first half of the last window.
+        given: Windows that stay as they are, [n, time, output_depth]: those of the first distinct windows.
+        is_turned: Whether the path is turned already; else it is turned at random, about its own mean.
     """
 
     places: Sequence[int]
@@ -68,6 +70,14 @@ class Plan(NamedTuple):
     near: Mapping[int, int] = {}
     homes: Sequence[int] = ()
     ends_early: bool = False
+    given: Sequence[np.ndarray] = ()
+    is_turned: bool = False
+
+    def turned(self, key: Sequence[int]) -> np.ndarray:
+        """Returns the path after it is turned, which depends on the key only."""
+        if self.is_turned:
+            return self.path
+        return rotation.turned(self.path, rotation.orthogonal(self.path.shape[1], key))
 
 
 class Chosen(NamedTuple):
@@ -171,10 +181,12 @@ class _Draft:
         self.halves: Halves = {}
         last = plan.places[-1]
         self._last = plan.halves[last][0 if plan.ends_early else 1] if last >= 0 else _UNPLAYED
+        self._given = {number for numbers in plan.halves[: len(plan.given)] for number in numbers}
+        windows = [*plan.given, *windows[len(plan.given) :]]
         for numbers, window in zip(plan.halves, windows):
             for number, half in zip(numbers, (window[: self._by.seam], window[self._by.seam : self._by.last])):
                 self.halves.setdefault(number, self.halves.get(plan.near.get(number, _UNPLAYED), half))
-        self._again = np.arange(windows.shape[1]) % self._by.last  # what is left of a window is its beginning again
+        self._again = np.arange(len(windows[0])) % self._by.last  # what is left of a window is its beginning again
         self.halves = self._ended(self.halves)
         self._windows = set(plan.halves)
         self.pairs = {p: n * (1 if p in self._windows else _SEAM) for p, n in _neighbours(plan).items()}
@@ -190,7 +202,7 @@ class _Draft:
 
     def _ended(self, halves: Halves) -> Halves:
         """Returns these halves; the last of the tune, if it is one of them, so that it ends."""
-        if self._last not in halves or not self._plan.homes:
+        if self._last not in halves or self._last in self._given or not self._plan.homes:
             return halves
         return {**halves, self._last: self._by.end(halves[self._last], self._plan.homes)}
 
@@ -211,7 +223,8 @@ class _Draft:
         every = []
         for window in windows:
             first, second = {pair[0]: window[:seam]}, {pair[1]: window[seam : self._by.last]}
-            every += [self._ended(new) for new in ({**first, **second}, first, second)]
+            for new in ({**first, **second}, first, second):
+                every += [self._ended(new)] if self._given.isdisjoint(new) else []
         return sorted(every, key=self._nearer_to_form, reverse=True)[:_TRIED]
 
     def beside(self, numbers: Iterable[int]) -> Set[Pair]:
@@ -219,8 +232,8 @@ class _Draft:
         return set().union(*(self._beside[number] for number in numbers))
 
     def disjoint(self, random: np.random.RandomState) -> List[Pair]:
-        """Draws pairs of neighbours none of which changes what another is worth."""
-        every = list(self.pairs)
+        """Draws pairs of neighbours none of which changes what another is worth; what is given is not drawn."""
+        every = [pair for pair in self.pairs if not self._given.issuperset(pair)]
         taken: Set[Pair] = set()
         found = []
         for i in random.permutation(len(every)):
@@ -287,8 +300,8 @@ class _Draft:
         return Chosen(windows, points, tuple(key), self.copies(), frozenset(held))
 
     def copies(self) -> int:
-        """Returns how many pairs of neighbours are near-copies."""
-        return self._ear.copies([self.window(pair) for pair in self.pairs])
+        """Returns how many pairs of neighbours are near-copies, but for what is given."""
+        return self._ear.copies([self.window(pair) for pair in self.pairs if not self._given.issuperset(pair)])
 
 
 def _neighbours(plan: Plan) -> Dict[Pair, int]:
@@ -312,7 +325,7 @@ def compose(plans: Sequence[Plan], by: Instrument, keys: Sequence[Sequence[int]]
         by: What they are composed with.
         keys: A key of noise for each: whole numbers from 0 to 2^32 - 1.
     """
-    paths = [rotation.turned(plan.path, rotation.orthogonal(plan.path.shape[1], key)) for plan, key in zip(plans, keys)]
+    paths = [plan.turned(key) for plan, key in zip(plans, keys)]
     # The noise is the same for all windows of a tune: equal and near points give equal and near notes.
     noise = [[*key, 0, 0] for path, key in zip(paths, keys) for _ in path]
     edges = np.cumsum([len(path) for path in paths])[:-1]

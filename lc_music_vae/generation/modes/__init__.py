@@ -8,6 +8,7 @@ from typing import Dict
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.generation.modes.compose import Compose
+from lc_music_vae.generation.modes.go_on import Continue
 from lc_music_vae.generation.modes.interpolate import Interpolate
 from lc_music_vae.generation.modes.play import Play
 from lc_music_vae.generation.modes.reconstruct import Reconstruct
@@ -24,6 +25,7 @@ MODES: Dict[str, Mode] = {
         Similar(),
         Walk(),
         Compose(),
+        Continue(),
         Play(),
     )
 }
