@@ -119,6 +119,17 @@ def test_the_pages_weights_are_the_models(trained, model):
     np.testing.assert_allclose(z, model.small.decode(point[np.newaxis])[0], atol=2e-3)
 
 
+def test_named_knobs_turn_and_read_z_as_the_models_do(trained, model):
+    content, packed, _, _ = read(os.path.join(trained, play_page.PAGE))
+    arrays = unpacked(packed)
+    assert [one["name"] for one in content["named"]] == list(model.knobs.names) != []
+    z = model.small.decode(np.random.RandomState(4).standard_normal([5, model.encoded_z_size]))
+    np.testing.assert_allclose(z @ arrays["knobs/slope"].T + arrays["knobs/bias"], model.knobs.read(z), atol=2e-3)
+    for i, knob in enumerate(model.knobs):
+        np.testing.assert_allclose(arrays["knobs/move"][:, i], model.knobs.shift({knob.name: 1}), atol=1e-4)
+        assert (content["named"][i]["mean"], content["named"][i]["scale"]) == (knob.mean, knob.scale)
+
+
 def test_text_that_ends_scripts_or_looks_like_a_part_stays_text():
     text = page.filled("<script>@A@</script><script>@B@</script>", {"A": page.in_script(AWKWARD), "B": '"@A@"'})
     first, second = Reader(text).scripts

@@ -17,8 +17,9 @@ from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import broad_part, latents
 from lc_music_vae.families import magenta_facts
 from lc_music_vae.models import points
+from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.small_vae import SmallVAE
-from lc_music_vae.music import metre
+from lc_music_vae.music import measures, metre
 from lc_music_vae.music.style import QUARTERS_PER_BAR, Style, bar_of
 from lc_music_vae.options import FREEDOM, MAX_PAGE_MB
 from lc_music_vae.showing import page, play_model
@@ -44,6 +45,7 @@ class Playable(NamedTuple):
         latent: Where the songs are in the small latent.
         shards: The latents that it was trained on, as far as they are known.
         moments: What the broad part of its prior is made of; None if not known.
+        knobs: What can be turned by name; None if that is not known.
     """
 
     config: str
@@ -55,6 +57,7 @@ class Playable(NamedTuple):
     latent: run_json.Latent
     shards: Sequence[str]
     moments: Optional[base_model.Moments]
+    knobs: Optional[Knobs]
 
     @property
     def size(self) -> int:
@@ -104,6 +107,7 @@ def of_trained(model: TrainedModel, found: ModelFiles) -> Playable:
         found.latent,
         shards,
         broad_part.moments(found.small, shards, model.small.z_size),
+        model.knobs,
     )
 
 
@@ -151,6 +155,7 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
         "start": _rounded(model.latent.mean or np.zeros(model.size)),
         "freedom": 0.0,
         "knobs": _knobs(model),
+        "named": [],
         "map": _map(model, windows.points),
         "songs": windows.songs,
         "windows": [dict(place, point=_rounded(point)) for place, point in zip(windows.places, windows.points)],
@@ -164,6 +169,9 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
     arrays, broad = play_model.broad_part(model.moments)
     if broad:
         content["freedom"], facts["broad"] = FREEDOM, broad
+    if model.knobs:
+        content["named"] = _named_knobs(model.knobs, model.style)
+        arrays.update(play_model.knobs(model.knobs))
     decoders = {**play_model.decoder(model.pretrained), **play_model.small_decoder(model.small_weights)}
     packed = play_model.pack({**decoders, **arrays})
     content["layout"] = packed.layout
@@ -215,6 +223,21 @@ def _knobs(model: Playable) -> List[Dict[str, Any]]:
         {"name": "knob %d" % (i + 1), "direction": directions[i].tolist(), "low": low[i], "high": high[i]}
         for i in chosen
     ]
+
+
+def _named_knobs(knobs: Knobs, style: Style) -> List[Dict[str, Any]]:
+    """Returns the named knobs in the order of `play_model.knobs`.
+
+    Of each: its measure's mean, and by how much it rises for a turn of 1, in its unit. That is null where this version
+    does not know the measure.
+    """
+    found = []
+    for knob in knobs:
+        unit = measures.MEASURES[knob.name].unit if knob.name in measures.MEASURES else None
+        # Knobs were measured where the decoder has the notes; the page plays them where the songs do.
+        mean = knob.mean - (12 * style.octaves if unit == "pitch" else 0)
+        found.append({"name": knob.name, "unit": unit, "mean": mean, "scale": knob.scale})
+    return found
 
 
 def _spread(low: np.ndarray, high: np.ndarray) -> Tuple[List[float], List[float]]:

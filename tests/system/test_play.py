@@ -5,6 +5,7 @@ Screenshots are left in build/page/ to look at; `-s` shows the latencies.
 
 import base64
 import os
+import re
 import statistics
 import time
 
@@ -18,6 +19,7 @@ from lc_music_vae.checkpoints import finding, model_files
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.encoding import broad_part
 from lc_music_vae.models import music_vae
+from lc_music_vae.music import measures
 from lc_music_vae.options import ModelSource
 from lc_music_vae.showing import play_page
 
@@ -34,6 +36,14 @@ CATCH = """var saved = []; download = (name, bytes) => saved.push([name, btoa(St
 def trained(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("run"))
     train(folder, num_steps=200)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folk(tmp_path_factory):
+    """A training whose samples can be made denser and higher."""
+    folder = str(tmp_path_factory.mktemp("folk"))
+    train(folder, os.path.join(REPO, "tests", "songs", "nottingham_xmas2.mid"), num_steps=500)
     return folder
 
 
@@ -78,6 +88,67 @@ def test_its_greedy_events_are_tensorflows_at_64_points(played, trained, decoder
         played.run("state.point = %s; state.temperature = 1e-3; ask()" % point.tolist())
         settle(played)
         assert played.run("notes") == notes_of(sequence)
+
+
+def turn(page, name, value):
+    """Moves the slider of a named knob."""
+    script = "(({input}) => { input.value = %s; input.dispatchEvent(new Event('input')); })(named.find(({name}) => "
+    page.run((script + "name === '%s'))") % (value, name))
+    settle(page)
+
+
+def test_its_notes_with_a_knob_turned_are_tensorflows(opened, folk):
+    opened.open(os.path.join(folk, play_page.PAGE))
+    settle(opened)
+    opened.run("state.freedom = 0; state.temperature = 1e-3; 0")
+    points = np.random.RandomState(5).standard_normal((16, 4)).round(3)
+    with lc_music_vae.TrainedModel(folk) as model:
+        plain = model.decode(points, 1e-3)
+        for name in ("density", "register"):
+            turn(opened, name, 1.5)
+            expected = model.decode(points, 1e-3, residual=model.knobs.shift({name: 1.5}))
+            changed = 0
+            for point, sequence, before in zip(points, expected, plain):
+                opened.run("state.point = %s; update()" % point.tolist())
+                settle(opened)
+                assert opened.run("notes") == notes_of(sequence)
+                changed += notes_of(sequence) != notes_of(before)
+            assert changed > 8
+            opened.press("r")
+            settle(opened)
+            assert opened.run("state.turns.every((turn) => turn === 0)")
+    opened.check_clean()
+
+
+def test_samples_follow_a_knob_and_it_says_about_how_far(opened, folk):
+    """Spearman's correlation of 120 samples is about 0.7 with the knob, and 0.9 with what is said beside it."""
+    opened.open(os.path.join(folk, play_page.PAGE))
+    settle(opened)
+    opened.run(HERE)
+    grid = measures.grid_of(8, 4, "4/4")
+    turns = np.random.RandomState(2).uniform(-2, 2, 120).round(2)
+    for name in ("density", "register"):
+        i = opened.run("model.named.findIndex(({name}) => name === '%s')" % name)
+        script = "here.bars({...state, point: Array.from(new Random(%d).normals(4)), lean: %d, seed: %d, turns: %s})"
+        made = [
+            opened.run(script % (seed, seed, seed, [turn if k == i else 0 for k in range(2)]))
+            for seed, turn in enumerate(turns)
+        ]
+        found = [measures.MEASURES[name].of(np.array(one["notes"]).reshape(-1, 3), grid) for one in made]
+        said = turns + [one["readings"][i] for one in made]
+        with_knob, with_said = stats.spearmanr(turns, found)[0], stats.spearmanr(said, found)[0]
+        print("\n%s: Spearman's correlation %.2f with the knob, %.2f with what it says" % (name, with_knob, with_said))
+        assert with_knob > 0.55
+        assert with_said > 0.8
+    turn(opened, "density", 1.5)
+    said = opened.run("named.find(({name}) => name === 'density').output.textContent")
+    worth = opened.run("(({mean, scale}) => [mean, scale])(model.named.find(({name}) => name === 'density'))")
+    i = opened.run("model.named.findIndex(({name}) => name === 'density')")
+    worth = worth[0] + worth[1] * (opened.run("readings[%d]" % i) + 1.5)
+    assert said == "+1.5, about %.1f notes a bar" % worth
+    turn(opened, "register", -1)
+    assert re.match(r"-1\.0, about [A-G]( sharp| flat)? \d$", opened.run("named[0].output.textContent"))
+    opened.check_clean()
 
 
 def test_its_draws_have_the_decoders_distribution(played, trained, decoder):
@@ -170,6 +241,7 @@ def test_the_point_is_dragged_over_the_map_and_goes_to_bars_exactly(played):
 
 
 def test_a_link_brings_back_exactly_this(played, trained):
+    turn(played, "register", 1.3)
     played.run(
         "Object.assign(state, {temperature: 1.3, freedom: 0.4, qpm: 93, swing: 0.6, transpose: -3, voice: 'flute'})"
     )
@@ -183,11 +255,16 @@ def test_a_link_brings_back_exactly_this(played, trained):
     played.open(address[len("file://") :])
     settle(played)
     assert (played.run("notes"), played.run("state")) == (notes, state)
+    assert state["turns"] == [1.3]
     played.open("/dev/null")
-    played.open(os.path.join(trained, play_page.PAGE) + "#point=1,x&qpm=1e9&voice=__proto__&swing=NaN&seed=-1")
+    played.open(
+        os.path.join(trained, play_page.PAGE)
+        + "#point=1,x&qpm=1e9&turns=register:9,__proto__:1,x&voice=__proto__&swing=NaN&seed=-1"
+    )
     settle(played)
     assert played.run("state.qpm") == 120
     assert played.run("state.voice") == "piano"
+    assert played.run("state.turns") == [2]
 
 
 def test_what_is_saved_is_what_sounds(played, tmp_path):

@@ -6,6 +6,9 @@ const at = (id) => document.getElementById(id);
 const REACH = 1000;  // half the width of the map, in its own units
 const SIMILARITY = 0.8;  // of variations: see points.kept
 const MAX_COORDINATE = 10;
+const MAX_TURN = 2;  // of a named knob, in standard deviations over the model's own samples
+const PITCHES = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Settings beside the point: label, limits, step, whether bars are decoded again for it, and how the value is shown.
 const SETTINGS = {
@@ -20,15 +23,15 @@ const SETTINGS = {
     `${value > 0 ? "+" : ""}${value} semitones` },
 };
 const state = { point: model.start, temperature: 0.5, freedom: model.freedom, lean: 0, seed: 0,
-  qpm: Math.min(240, Math.max(40, Math.round(model.style.qpm))), swing: 0.5, transpose: 0,
+  turns: model.named.map(() => 0), qpm: clamp(Math.round(model.style.qpm), 40, 240), swing: 0.5, transpose: 0,
   voice: voiceOf(model.style.program) };
 let notes = [];  // of the point: [[first step, step after the last, pitch]]
+let readings = [];  // of the named knobs at the point, before they are turned
 let answered = 0;  // how many times bars were decoded and drawn
 let context = null;
 let loop = null;
 const liked = [];
 
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 // What a link keeps, so that it brings back exactly this.
 const rounded = (point) => Array.from(point, (x) =>
   clamp(Math.round(1000 * x) / 1000, -MAX_COORDINATE, MAX_COORDINATE));
@@ -39,9 +42,8 @@ const moved = (point, way, by) => point.map((x, i) => x + by * way[i]);
 // --- The address of the page holds all of it.
 
 function hash() {
-  const { point, temperature, freedom, lean, seed, qpm, swing, transpose, voice } = state;
-  const kept = { point: point.join(), temperature, freedom, lean, seed, qpm, swing, transpose, voice };
-  return "#" + new URLSearchParams(kept);
+  const turns = model.named.map(({ name }, i) => `${name}:${state.turns[i]}`).filter((_, i) => state.turns[i]);
+  return "#" + new URLSearchParams({ ...state, point: state.point.join(), turns: turns.join() });
 }
 
 // Takes what is right in an address; the rest stays.
@@ -55,6 +57,10 @@ function readHash(text) {
   if (point.length === state.point.length && point.every(Number.isFinite)) state.point = rounded(point);
   for (const name of ["lean", "seed"]) number(name, 0, 2 ** 32 - 1);
   for (const [name, { low, high }] of Object.entries(SETTINGS)) number(name, low, high);
+  if (given.has("turns")) {
+    const turns = new Map(given.get("turns").split(",").map((one) => one.split(":")));
+    state.turns = model.named.map(({ name }) => clamp(Number(turns.get(name)) || 0, -MAX_TURN, MAX_TURN));
+  }
   if (Object.keys(VOICES).includes(given.get("voice"))) state.voice = given.get("voice");
 }
 
@@ -75,13 +81,13 @@ let isWaiting = false;
 function ask() {
   if (model.grid) {
     const distances = model.grid.points.map((point) => Math.hypot(...point.map((x, i) => x - state.point[i])));
-    hear(model.grid.notes[distances.indexOf(Math.min(...distances))]);
+    hear({ notes: model.grid.notes[distances.indexOf(Math.min(...distances))], readings: [] });
   } else if (isBusy) {
     isWaiting = true;
   } else {
     isBusy = true;
-    const { point, freedom, lean, temperature, seed } = state;
-    worker.postMessage({ point, freedom, lean, temperature, seed });
+    const { point, freedom, lean, turns, temperature, seed } = state;
+    worker.postMessage({ point, freedom, lean, turns, temperature, seed });
   }
 }
 
@@ -91,7 +97,7 @@ function startWorker() {
   worker = new Worker(URL.createObjectURL(source));
   worker.onmessage = ({ data }) => {
     isBusy = false;
-    if (data.notes) hear(data.notes);
+    if (data.notes) hear(data);
     if (data.ready || isWaiting) {
       isWaiting = false;
       ask();
@@ -102,8 +108,9 @@ function startWorker() {
 }
 
 function hear(found) {
-  notes = found;
+  ({ notes, readings } = found);
   drawRoll();
+  showNamed();
   answered += 1;
 }
 
@@ -150,8 +157,7 @@ function drawRoll() {
   drawNotes(at("roll"), notes, range);
   cursor.setAttribute("y2", range[1] - range[0] + 1);
   at("roll").append(cursor);
-  const names = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
-  const said = notes.map(([, , pitch]) => names[(pitch + state.transpose + 120) % 12]).join(", ");
+  const said = notes.map(([, , pitch]) => PITCHES[(pitch + state.transpose + 120) % 12]).join(", ");
   at("roll").setAttribute("aria-label", notes.length ? `${notes.length} notes: ${said}` : "no notes");
 }
 
@@ -207,7 +213,8 @@ function drawPoint() {
   const away = windows.map(({ point }) => Math.hypot(...moved(point, state.point, -1)));
   const nearest = windows[away.indexOf(Math.min(...away))];
   for (const one of windows) one.dot.classList.toggle("near", one === nearest);
-  const said = (Math.min(...away) < 0.05 ? "at " : "nearest: ") + title(nearest);
+  const isThere = Math.min(...away) < 0.05 && !state.turns.some(Boolean);
+  const said = (isThere ? "at " : "nearest: ") + title(nearest);
   if (at("near").textContent !== said) at("near").textContent = said;
 }
 
@@ -251,7 +258,7 @@ function listenToMap() {
   };
 }
 
-// --- Knobs, named or numbered: each is a direction of the small latent.
+// --- Knobs. Named ones turn MusicVAE's z, numbered ones are directions of the small latent.
 
 const valueOf = ({ direction }) => dot(state.point, direction) / dot(direction, direction);
 
@@ -262,6 +269,20 @@ function slider(label, { low, high, step }, onValue) {
   return { item: make("label", {}, make("span", {}, label), output, input), input, output };
 }
 
+// What a measure is worth, in its unit.
+const WORTHS = {
+  pitch: (value) => {
+    const pitch = Math.round(value) + state.transpose;
+    return `${PITCHES[(pitch + 120) % 12]} ${Math.floor(pitch / 12) - 1}`;
+  },
+  share: (value) => `${(100 * clamp(value, 0, 1)).toFixed()} %`,
+};
+
+const named = model.named.map((knob, i) => ({ ...knob,
+  ...slider(knob.name, { low: -MAX_TURN, high: MAX_TURN, step: 0.1 }, (value) => {
+    state.turns[i] = value;
+    update();
+  }) }));
 const knobs = model.knobs.map((knob) => ({ ...knob, ...slider(knob.name, { low: knob.low, high: knob.high, step: 0.01 },
   (value) => {
     state.point = moved(state.point, knob.direction, value - valueOf(knob));
@@ -276,6 +297,9 @@ const voices = make("select", { id: "voice" }, ...Object.entries(VOICES).map(([v
   make("option", { value: voice }, name)));
 
 function makeKnobs() {
+  at("named").append(...named.map(({ item }) => item));
+  at("named-too").hidden = !named.length;
+  at("more").open = !named.length;
   at("knobs").append(...knobs.map(({ item }) => item));
   const isShown = ({ name, isDecoded }) => !(isDecoded && model.grid) && !(name === "freedom" && !model.facts.broad);
   at("sound").append(...settings.filter(isShown).map(({ item }) => item), make("label", {}, "Instrument", voices));
@@ -285,7 +309,23 @@ function makeKnobs() {
   };
 }
 
+// How far named knobs are turned, and what their measures are about to be there.
+function showNamed() {
+  named.forEach(({ unit, mean, scale, input, output }, i) => {
+    const turn = state.turns[i];
+    input.value = turn;
+    output.textContent = (turn > 0 ? "+" : "") + turn.toFixed(1);
+    if (unit && i in readings) {
+      const worth = mean + scale * (readings[i] + turn);
+      const shown = WORTHS[unit] ? WORTHS[unit](worth) : `${Math.max(0, worth).toFixed(1)} ${unit}`;
+      output.textContent += ", about " + shown;
+    }
+    input.setAttribute("aria-valuetext", output.textContent);
+  });
+}
+
 function showKnobs() {
+  showNamed();
   for (const knob of knobs) {
     const value = valueOf(knob);
     knob.input.value = value;
@@ -304,6 +344,11 @@ function showKnobs() {
 
 const score = () => ({ ...state, steps: model.facts.played,
   notes: notes.map(([start, end, pitch]) => [start, end, clamp(pitch + state.transpose, 0, 127)]) });
+
+function reset() {
+  state.turns = named.map(() => 0);
+  update({ isNew: true });
+}
 
 function play() {
   context = context || new AudioContext();
@@ -415,13 +460,13 @@ async function copyLink() {
 }
 
 function listen() {
-  const buttons = { play: () => (loop ? stop() : play()), sample, vary, like, link: copyLink,
+  const buttons = { play: () => (loop ? stop() : play()), sample, vary, reset, like, link: copyLink,
     wav: saveWav, save: () => save([score()], "bars.mid"),
     "save-all": () => save(liked.filter(({ isThere }) => isThere), "liked.mid") };
   for (const [id, action] of Object.entries(buttons)) at(id).onclick = action;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
-    const action = { n: "sample", v: "vary", l: "like", " ": "play" }[event.key.toLowerCase()];
+    const action = { n: "sample", v: "vary", r: "reset", l: "like", " ": "play" }[event.key.toLowerCase()];
     if (event.key === "Escape") stop();
     // On a button, the space bar presses that button.
     if (!action || (event.key === " " && event.target.tagName === "BUTTON") || event.repeat) return;
