@@ -128,12 +128,13 @@ def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_pa
     if not is_live and decode is None:
         return False
     content, packed = _content(model, None if is_live else decode)
+    scripts = ("elements.js", "decoder.js", "voices.js", "files.js", "loop.js", "shelf.js", "play.js")
     parts = {
         "STYLE": _source("play.css"),
         "MODEL": page.in_script(content),
         "WEIGHTS": packed,
         "WORKER": _source("decoder.js") + _source("worker.js"),
-        "SCRIPT": "".join(map(_source, ("elements.js", "decoder.js", "voices.js", "files.js", "loop.js", "play.js"))),
+        "SCRIPT": "".join(map(_source, scripts)),
     }
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write(page.filled(_source("play.html"), parts))
@@ -148,7 +149,9 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
     """Returns the page's data, and the packed weights; with `decode`, points are decoded here instead."""
     windows = _windows(model)
     facts, style = _facts(model)
+    small = play_model.small_decoder(model.small_weights)
     content: Dict[str, Any] = {
+        "key": play_model.key(small),
         "about": _about(model, windows),
         "facts": facts,
         "style": style,
@@ -172,8 +175,7 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
     if model.knobs:
         content["named"] = _named_knobs(model.knobs, model.style)
         arrays.update(play_model.knobs(model.knobs))
-    decoders = {**play_model.decoder(model.pretrained), **play_model.small_decoder(model.small_weights)}
-    packed = play_model.pack({**decoders, **arrays})
+    packed = play_model.pack({**play_model.decoder(model.pretrained), **small, **arrays})
     content["layout"] = packed.layout
     return content, packed.text
 

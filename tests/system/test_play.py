@@ -56,7 +56,7 @@ def decoder():
 def played(opened, trained):
     opened.open(os.path.join(trained, play_page.PAGE))
     settle(opened)
-    opened.run("state.freedom = 0; state.temperature = 0.05; update()")
+    opened.run("localStorage.clear(); shelf.load(); state.freedom = 0; state.temperature = 0.05; update()")
     settle(opened)
     yield opened
     opened.check_clean()
@@ -278,7 +278,7 @@ def test_what_is_saved_is_what_sounds(played, tmp_path):
     played.run("vary()")
     settle(played)
     played.press("l")
-    shown = played.run("liked.map(({notes}) => notes)")
+    shown = played.run("shelf.liked.map(({notes}) => notes)")
     played.click("at('save-all')")
     played.run("document.querySelector('#shelf button:last-child').click()")
     played.click("at('save-all')")
@@ -301,6 +301,55 @@ def test_what_is_saved_is_what_sounds(played, tmp_path):
         ]
         found = sorted((n.start_time, n.end_time, n.pitch) for n in sequence.notes)
         np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_the_shelf_is_there_again_and_belongs_to_its_model(played, trained, folk):
+    for _ in range(2):
+        played.run("sample()")
+        settle(played)
+        played.press("l")
+    liked = played.run("shelf.liked")
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == liked
+    assert played.run("document.querySelectorAll('#shelf svg rect').length") == sum(len(one["notes"]) for one in liked)
+    played.run("document.querySelector('#shelf button').click()")  # back to the first
+    played.wait("state.seed === %d" % played.run("shelf.liked[0].seed"))
+    settle(played)
+    assert played.run("notes") == liked[0]["notes"]
+    played.open(os.path.join(folk, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == []
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    played.click("at('clear')")
+    assert len(played.run("shelf.liked")) == 2  # it asks once more
+    played.click("at('clear')")
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == []
+    assert played.run("at('empty').hidden") is False
+
+
+@pytest.mark.parametrize("kept", ['{"hash": 1}', "[", '[null, {"hash": "#", "notes": [[3, 1, 60]]}, {"hash": 5}]', "7"])
+def test_a_shelf_that_something_else_wrote_is_empty(kept, played, trained):
+    played.run("localStorage.setItem(shelf.key, %r)" % kept)
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == []
+
+
+def test_a_browser_that_keeps_nothing_is_said(played, trained):
+    denied = (
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
+    )
+    script = played.call("Page.addScriptToEvaluateOnNewDocument", source=denied)["identifier"]
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    played.press("l")
+    played.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    assert len(played.run("shelf.liked")) == 1
+    assert "This browser keeps nothing for this page" in played.run("document.body.innerText")
 
 
 def test_the_wav_has_the_notes_of_the_bars(played, tmp_path):

@@ -25,12 +25,12 @@ const SETTINGS = {
 const state = { point: model.start, temperature: 0.5, freedom: model.freedom, lean: 0, seed: 0,
   turns: model.named.map(() => 0), qpm: clamp(Math.round(model.style.qpm), 40, 240), swing: 0.5, transpose: 0,
   voice: voiceOf(model.style.program) };
+const unmoved = { ...state };
 let notes = [];  // of the point: [[first step, step after the last, pitch]]
 let readings = [];  // of the named knobs at the point, before they are turned
 let answered = 0;  // how many times bars were decoded and drawn
 let context = null;
 let loop = null;
-const liked = [];
 
 // What a link keeps, so that it brings back exactly this.
 const rounded = (point) => Array.from(point, (x) =>
@@ -46,22 +46,22 @@ function hash() {
   return "#" + new URLSearchParams({ ...state, point: state.point.join(), turns: turns.join() });
 }
 
-// Takes what is right in an address; the rest stays.
-function readHash(text) {
+// Takes what is right in an address into a state; the rest of it stays.
+function readHash(text, into) {
   const given = new URLSearchParams(text.slice(1));
   const number = (name, low, high) => {
     const value = given.get(name) ? Number(given.get(name)) : NaN;
-    if (value >= low && value <= high) state[name] = value;
+    if (value >= low && value <= high) into[name] = value;
   };
   const point = (given.get("point") || "").split(",").map(Number);
-  if (point.length === state.point.length && point.every(Number.isFinite)) state.point = rounded(point);
+  if (point.length === model.start.length && point.every(Number.isFinite)) into.point = rounded(point);
   for (const name of ["lean", "seed"]) number(name, 0, 2 ** 32 - 1);
   for (const [name, { low, high }] of Object.entries(SETTINGS)) number(name, low, high);
   if (given.has("turns")) {
     const turns = new Map(given.get("turns").split(",").map((one) => one.split(":")));
-    state.turns = model.named.map(({ name }) => clamp(Number(turns.get(name)) || 0, -MAX_TURN, MAX_TURN));
+    into.turns = model.named.map(({ name }) => clamp(Number(turns.get(name)) || 0, -MAX_TURN, MAX_TURN));
   }
-  if (Object.keys(VOICES).includes(given.get("voice"))) state.voice = given.get("voice");
+  if (Object.keys(VOICES).includes(given.get("voice"))) into.voice = given.get("voice");
 }
 
 let writing = null;
@@ -417,36 +417,20 @@ async function saveWav() {
   download("bars.wav", wavFile(rendered.getChannelData(0), rate), "audio/wav");
 }
 
-function like() {
-  const one = { ...score(), number: liked.length + 1, hash: hash(), isThere: true };
-  liked.push(one);
-  const button = (text, label, onclick) => {
-    const made = make("button", { type: "button", "aria-label": `${label} ${one.number}` }, text);
-    made.onclick = onclick;
-    return made;
-  };
-  const roll = make("svg", { class: "notes", preserveAspectRatio: "none", role: "img",
-    "aria-label": `liked ${one.number}: ${one.notes.length} notes` });
-  const pitches = one.notes.map((note) => note[2]);
-  drawNotes(roll, one.notes, pitches.length ? [Math.min(...pitches) - 3, Math.max(...pitches) + 3] : [60, 72]);
-  const item = make("li", {}, roll, make("div", { class: "row" },
-    button("Back to it", "Back to", () => { location.hash = one.hash; }),
-    button("MIDI", "MIDI of", () => save([one], `liked_${one.number}.mid`)),
-    button("Remove", "Remove", () => {
-      one.isThere = false;
-      item.remove();
-      showShelf();
-      at("like").focus();
-    })));
-  at("shelf").append(item);
-  showShelf();
-  at("said").textContent = `Liked: number ${one.number} below.`;
-}
+const shelf = new Shelf({
+  key: `lc_music_vae ${model.key}`,
+  read({ hash, notes }) {
+    const kept = { ...unmoved, hash, notes };
+    readHash(hash, kept);
+    return kept;
+  },
+  draw: drawNotes,
+  save,
+  say: (text) => { at("said").textContent = text; },
+});
 
-function showShelf() {
-  const isEmpty = !liked.some(({ isThere }) => isThere);
-  at("empty").hidden = !isEmpty;
-  at("save-all").hidden = isEmpty;
+function like() {
+  shelf.like({ hash: hash(), notes: score().notes });
 }
 
 async function copyLink() {
@@ -462,7 +446,7 @@ async function copyLink() {
 function listen() {
   const buttons = { play: () => (loop ? stop() : play()), sample, vary, reset, like, link: copyLink,
     wav: saveWav, save: () => save([score()], "bars.mid"),
-    "save-all": () => save(liked.filter(({ isThere }) => isThere), "liked.mid") };
+    "save-all": () => save(shelf.liked, "liked.mid"), clear: () => shelf.clear() };
   for (const [id, action] of Object.entries(buttons)) at(id).onclick = action;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
@@ -475,13 +459,13 @@ function listen() {
   });
   window.addEventListener("hashchange", () => {
     if (location.hash === hash()) return;
-    readHash(location.hash);
+    readHash(location.hash, state);
     update();
   });
 }
 
 at("about").textContent = model.about;
-readHash(location.hash);
+readHash(location.hash, state);
 makeKnobs();
 drawMap();
 listenToMap();
