@@ -128,13 +128,13 @@ def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_pa
     if not is_live and decode is None:
         return False
     content, packed = _content(model, None if is_live else decode)
-    scripts = ("elements.js", "decoder.js", "voices.js", "files.js", "loop.js", "shelf.js", "play.js")
+    scripts = ("elements", "decoder", "voices", "files", "loop", "roll", "shelf", "compose", "play")
     parts = {
         "STYLE": _source("play.css"),
         "MODEL": page.in_script(content),
         "WEIGHTS": packed,
         "WORKER": _source("decoder.js") + _source("worker.js"),
-        "SCRIPT": "".join(map(_source, scripts)),
+        "SCRIPT": "".join(_source(name + ".js") for name in scripts),
     }
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write(page.filled(_source("play.html"), parts))

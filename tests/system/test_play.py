@@ -303,6 +303,108 @@ def test_what_is_saved_is_what_sounds(played, tmp_path):
         np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
+def compose(page, form="AABA"):
+    """Has the page compose, and returns the notes of each window of the tune in turn."""
+    page.run("at('form').value = '%s'; tune.form = ''; 0" % form)
+    page.press("c")
+    page.wait("tune.form === '%s'" % form)
+    return page.run("tune.places.map((place) => tune.windows[place])")
+
+
+def test_a_tune_has_its_form(played):
+    played.run("state.temperature = 1; 0")
+    for form in ("AABA", "ABAC"):
+        windows = compose(played, form)
+        assert len(windows) == 8
+        phrases = [(letter, windows[2 * i : 2 * i + 2]) for i, letter in enumerate(form)]
+        for letter, phrase in phrases:
+            for other, others in phrases:
+                assert (phrase == others) == (letter == other)
+        assert played.run("at('letters').textContent") == form
+        notes = sum(len(window) for window in windows)
+        assert played.run("at('tune-roll').querySelectorAll('rect').length") == notes > 8
+
+
+def test_phrases_of_a_tune_are_related_as_those_of_the_song(played):
+    """The turned points of each letter are as far apart as two windows of the song that follow one another."""
+    turn = np.array(played.run("rotation(4, new Random(3))"))
+    np.testing.assert_allclose(turn @ turn.T, np.eye(4), atol=1e-9)
+    script = "planOf('ABAC', {windows: model.windows, center: model.map.center, random: new Random(%d)})"
+    windows = {tuple(one["bars"]): np.array(one["point"]) for one in played.run("model.windows")}
+    known = [np.linalg.norm(p - windows[b + 1, b + 2]) for (_, b), p in windows.items() if (b + 1, b + 2) in windows]
+    for seed in range(5):
+        points = np.array(played.run(script % seed)["points"]).reshape(3, 2, 4)
+        for first, second in points:
+            assert np.abs(np.linalg.norm(first - second) - known).min() < 1e-6
+            assert min(np.linalg.norm(first - one) for one in windows.values()) > 1e-3  # none is the song's own
+
+
+def test_windows_are_taken_that_go_on_to_each_other(played):
+    """The second goes on in scale and rhythm; others are silent long, change the rhythm, leave the scale, or rest."""
+
+    def window(*pitches, at=(0, 8, 16, 24)):
+        return [[start, start + 4, pitch] for start, pitch in zip(at, pitches)]
+
+    first = [window(60, 62, 64), [], window(60, 62, 64, 60), window(60, 62, 64, 60, at=(0, 8, 18, 27))]
+    second = [window(62, 60, 64, 60), window(61, 63, 66, 61), window(62, 60, 64, 60, at=(3, 9, 16, 24)), []]
+    found = played.run("chooseWindows(%s, [0, 1, 0, 1], 32)" % [first, second])
+    assert found["windows"] == [first[2], second[0]]
+    same = played.run("chooseWindows(%s, [0, 1], 32)" % [[first[2], second[0]], [first[2], first[2]]])
+    assert same["windows"] == [second[0], first[2]]
+
+
+def test_a_link_brings_the_tune_back(played, trained):
+    turn(played, "register", 0.7)
+    windows = compose(played, "AABB")
+    played.run("Object.assign(state, {temperature: 1.9, qpm: 77}); reset()")  # of the tune, only the tempo changes
+    played.wait("location.hash.includes('qpm=77')")
+    address = played.run("location.href")
+    played.open("/dev/null")
+    played.open(address[len("file://") :])
+    played.wait("tune.form === 'AABB'")
+    assert played.run("tune.places.map((place) => tune.windows[place])") == windows
+    played.open("/dev/null")
+    played.open(os.path.join(trained, play_page.PAGE) + "#tune=AAXA,1,0.5,0.2&qpm=91")
+    settle(played)
+    assert played.run("[state.tune, at('tune').hidden, state.qpm]") == ["", True, 91]
+
+
+def test_the_bars_do_not_wait_for_a_tune(played):
+    compose(played)
+    played.run("newTune(); 0")
+    before = played.run("state.point = windows[1].point; update(); answered")
+    said = "new Promise((done) => { const look = () => answered > %d ? done(at('tune-said').textContent) : "
+    said += "setTimeout(look, 0); look(); })"
+    assert played.run(said % before) == "composing"
+    played.wait("at('tune-said').textContent !== 'composing'")
+
+
+def test_a_tune_is_played_through_and_saved(played, tmp_path):
+    import note_seq
+
+    windows = compose(played)
+    played.run(CATCH)
+    played.run("Object.assign(state, {qpm: 120, transpose: 2}); 0")
+    played.click("at('save-tune')")
+    ((name, content),) = played.run("saved")
+    assert name == "tune.mid"
+    (tmp_path / "a.mid").write_bytes(base64.b64decode(content))
+    found = note_seq.midi_file_to_note_sequence(str(tmp_path / "a.mid")).notes
+    expected = [((a + 32 * i) / 8, (b + 32 * i) / 8, p + 2) for i, one in enumerate(windows) for a, b, p in one]
+    np.testing.assert_allclose(sorted((n.start_time, n.end_time, n.pitch) for n in found), expected, atol=2e-3)
+    played.run("saved.length = 0; download = (name, bytes) => saved.push([name, bytes.length]); 0")
+    played.click("at('wav-tune')")
+    played.wait("saved.length === 1")
+    assert played.run("saved") == [["tune.wav", 44 + 2 * 44100 * 33]]  # 32 s, and one to ring
+    played.run("state.qpm = 1200; document.activeElement.blur()")
+    played.press("t")
+    for i in range(4):  # each phrase is shown as it sounds
+        played.wait("document.querySelector('#letters li:nth-child(%d).on') !== null" % (i + 1))
+    played.wait("loop === null")  # it ends by itself
+    assert played.run("document.querySelector('#letters .on')") is None
+    assert played.run("at('play-tune').textContent") == "Play the tune"
+
+
 def test_the_shelf_is_there_again_and_belongs_to_its_model(played, trained, folk):
     for _ in range(2):
         played.run("sample()")
@@ -415,7 +517,7 @@ def test_keys_are_enough_and_everything_has_a_name(played):
         played.press("Tab")
         focused = "(document.activeElement.labels || [])[0] || document.activeElement"
         names.add(played.run("(%s).textContent || document.activeElement.id" % focused))
-    assert {"Play", "New sample", "Variation", "Like", "MIDI", "WAV", "Copy link"} <= names
+    assert {"Play", "New sample", "Variation", "Like", "MIDI", "WAV", "Copy link", "Reset knobs", "Compose"} <= names
     assert any(name.startswith("Temperature") for name in names)
     tree = played.call("Accessibility.getFullAXTree")["nodes"]
     roles = ("button", "slider", "combobox", "application")
@@ -430,6 +532,8 @@ def test_a_page_without_a_decoder_plays_the_nearest_of_its_places(opened, traine
         opened.run("state.point = model.grid.points[%d].map((x) => x + 1e-4); update()" % i)
         assert opened.run("notes") == opened.run("model.grid.notes[%d]" % i)
     assert "plays the nearest" in opened.run("document.body.innerText")
+    assert "whole tune" not in opened.run("document.body.innerText")
+    opened.press("c")
     assert "Temperature" not in opened.run("document.body.innerText")
     opened.check_clean()
     assert [url.split(":")[0] for url in opened.requests] == ["file"]
@@ -441,6 +545,7 @@ def test_a_bundles_page_works_without_songs(opened, trained, tmp_path):
     settle(opened)
     opened.run("sample()")
     settle(opened)
+    compose(opened)
     assert "Go to bars" not in opened.run("document.body.innerText")
     assert os.path.basename(EXAMPLE) not in opened.run("document.body.innerText")
     opened.check_clean()
@@ -456,6 +561,7 @@ def test_it_looks_like_something(name, width, dark, opened, trained):
     opened.run("sample()")
     settle(opened)
     opened.run("like()")
+    compose(opened)
     assert opened.run("document.documentElement.scrollWidth") <= width
     os.makedirs(SHOTS, exist_ok=True)
     opened.screenshot(os.path.join(SHOTS, "play_%s.png" % name))

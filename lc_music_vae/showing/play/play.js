@@ -6,6 +6,9 @@ const at = (id) => document.getElementById(id);
 const REACH = 1000;  // half the width of the map, in its own units
 const SIMILARITY = 0.8;  // of variations: see points.kept
 const MAX_COORDINATE = 10;
+const KEYS = { n: "sample", v: "vary", r: "reset", l: "like", c: "compose", t: "play-tune", " ": "play" };
+const PLANS = 4;  // paths that are tried for a tune
+const CANDIDATES = 3;  // draws of each of its windows
 const MAX_TURN = 2;  // of a named knob, in standard deviations over the model's own samples
 const PITCHES = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -24,13 +27,21 @@ const SETTINGS = {
 };
 const state = { point: model.start, temperature: 0.5, freedom: model.freedom, lean: 0, seed: 0,
   turns: model.named.map(() => 0), qpm: clamp(Math.round(model.style.qpm), 40, 240), swing: 0.5, transpose: 0,
-  voice: voiceOf(model.style.program) };
+  voice: voiceOf(model.style.program), tune: "" };
 const unmoved = { ...state };
 let notes = [];  // of the point: [[first step, step after the last, pitch]]
 let readings = [];  // of the named knobs at the point, before they are turned
 let answered = 0;  // how many times bars were decoded and drawn
 let context = null;
 let loop = null;
+let playing = null;  // the name of the part that sounds
+const tune = { text: "", form: "", places: [], windows: [] };  // windows: the notes of each distinct one
+// What can be played.
+const parts = {
+  bars: { roll: new Roll(at("roll")), button: "play", label: "Play", score: () => scoreOf(notes) },
+  tune: { roll: new Roll(at("tune-roll")), button: "play-tune", label: "Play the tune", score: () => ({
+    ...scoreOf(tuneNotes()), steps: tune.places.length * model.facts.played }) },
+};
 
 // What a link keeps, so that it brings back exactly this.
 const rounded = (point) => Array.from(point, (x) =>
@@ -42,8 +53,17 @@ const moved = (point, way, by) => point.map((x, i) => x + by * way[i]);
 // --- The address of the page holds all of it.
 
 function hash() {
-  const turns = model.named.map(({ name }, i) => `${name}:${state.turns[i]}`).filter((_, i) => state.turns[i]);
-  return "#" + new URLSearchParams({ ...state, point: state.point.join(), turns: turns.join() });
+  return "#" + new URLSearchParams({ ...state, point: state.point.join(), turns: turnsText(state.turns) });
+}
+
+// Knobs that are turned, such as density:1.5,register:-1.
+function turnsText(turns) {
+  return model.named.map(({ name }, i) => `${name}:${turns[i]}`).filter((_, i) => turns[i]).join();
+}
+
+function readTurns(texts) {
+  const turns = new Map(texts.map((one) => one.split(":")));
+  return model.named.map(({ name }) => clamp(Number(turns.get(name)) || 0, -MAX_TURN, MAX_TURN));
 }
 
 // Takes what is right in an address into a state; the rest of it stays.
@@ -57,10 +77,8 @@ function readHash(text, into) {
   if (point.length === model.start.length && point.every(Number.isFinite)) into.point = rounded(point);
   for (const name of ["lean", "seed"]) number(name, 0, 2 ** 32 - 1);
   for (const [name, { low, high }] of Object.entries(SETTINGS)) number(name, low, high);
-  if (given.has("turns")) {
-    const turns = new Map(given.get("turns").split(",").map((one) => one.split(":")));
-    into.turns = model.named.map(({ name }) => clamp(Number(turns.get(name)) || 0, -MAX_TURN, MAX_TURN));
-  }
+  if (given.has("turns")) into.turns = readTurns(given.get("turns").split(","));
+  if (!model.grid && readTune(given.get("tune") || "")) into.tune = given.get("tune");
   if (Object.keys(VOICES).includes(given.get("voice"))) into.voice = given.get("voice");
 }
 
@@ -73,23 +91,38 @@ function keepHash() {
 }
 
 // --- Asking for bars: one question at a time; where the point moves on meanwhile, only the last place is asked for.
+// What a tune is made of is asked for when nothing else is.
 
 let worker = null;
 let isBusy = true;
 let isWaiting = false;
+let jobs = [];  // for a tune: {asked, answer}
+let answer = null;  // takes what the worker says next
 
 function ask() {
   if (model.grid) {
     const distances = model.grid.points.map((point) => Math.hypot(...point.map((x, i) => x - state.point[i])));
     hear({ notes: model.grid.notes[distances.indexOf(Math.min(...distances))], readings: [] });
-  } else if (isBusy) {
-    isWaiting = true;
   } else {
-    isBusy = true;
-    const { point, freedom, lean, turns, temperature, seed } = state;
-    worker.postMessage({ point, freedom, lean, turns, temperature, seed });
+    isWaiting = true;
+    next();
   }
 }
+
+function next() {
+  if (isBusy || !(isWaiting || jobs.length)) return;
+  const { point, freedom, lean, turns, temperature, seed } = state;
+  const job = isWaiting ? { asked: { point, freedom, lean, turns, temperature, seed }, answer: hear } : jobs.shift();
+  isBusy = true;
+  isWaiting = false;
+  answer = job.answer;
+  worker.postMessage(job.asked);
+}
+
+const decoded = (asked) => new Promise((answer) => {
+  jobs.push({ asked, answer });
+  next();
+});
 
 function startWorker() {
   // A page from a disk may not load a worker from a file; it may make one of a text that it has.
@@ -97,11 +130,8 @@ function startWorker() {
   worker = new Worker(URL.createObjectURL(source));
   worker.onmessage = ({ data }) => {
     isBusy = false;
-    if (data.notes) hear(data);
-    if (data.ready || isWaiting) {
-      isWaiting = false;
-      ask();
-    }
+    if (data.notes) answer(data);
+    next();
   };
   const { facts, layout, start } = model;
   worker.postMessage({ weights: at("weights").textContent, layout, facts, warm: start });
@@ -127,47 +157,31 @@ function update({ isNew = false, isDecoded = true } = {}) {
   showKnobs();
   if (isDecoded) ask();
   else drawRoll();
+  if (state.tune !== tune.text) compose(state.tune);
 }
 
 // --- Piano rolls.
 
+const lengths = { steps: model.facts.played, bar: 4 * model.style.bar };
 const range = [...model.range];  // of the pitches seen so far: it grows, so that what is drawn does not jump
-
-function drawNotes(svg, found, [low, high]) {
-  const { played } = model.facts, bar = 4 * model.style.bar;
-  svg.setAttribute("viewBox", `0 0 ${played} ${high - low + 1}`);
-  const height = high - low + 1, lines = [];
-  const upright = (x, kind) => make("line", { x1: x, y1: 0, x2: x, y2: height, class: kind });
-  for (let step = 4; step < played; step += 4) lines.push(upright(step, "beat"));
-  for (let step = bar; step < played; step += bar) lines.push(upright(step, "bar"));
-  for (let c = Math.ceil(low / 12) * 12; c <= high; c += 12) {
-    lines.push(make("line", { x1: 0, y1: high - c + 1, x2: played, y2: high - c + 1 }));
-  }
-  svg.replaceChildren(...lines, ...found.map(([start, end, pitch]) => make("rect", {
-    x: start + 0.04, y: high - pitch + 0.05, width: end - start - 0.08, height: 0.9, rx: 0.15 })));
-}
-
-const cursor = make("line", { class: "cursor", y1: 0 });
 
 function drawRoll() {
   for (const [, , pitch] of notes) {
     range[0] = Math.min(range[0], pitch - 2);
     range[1] = Math.max(range[1], pitch + 2);
   }
-  drawNotes(at("roll"), notes, range);
-  cursor.setAttribute("y2", range[1] - range[0] + 1);
-  at("roll").append(cursor);
+  parts.bars.roll.draw(notes, { range, ...lengths });
   const said = notes.map(([, , pitch]) => PITCHES[(pitch + state.transpose + 120) % 12]).join(", ");
   at("roll").setAttribute("aria-label", notes.length ? `${notes.length} notes: ${said}` : "no notes");
 }
 
 function tick() {
-  const now = loop ? loop.now() : -1;
-  cursor.setAttribute("x1", now);
-  cursor.setAttribute("x2", now);
-  at("roll").querySelectorAll("rect").forEach((rect, i) => {
-    rect.classList.toggle("on", now >= notes[i][0] && now < notes[i][1]);
+  for (const [name, { roll }] of Object.entries(parts)) roll.mark(name === playing ? loop.now() : -1);
+  const window = playing === "tune" ? Math.floor(loop.now() / model.facts.played) : -1;
+  Array.from(at("letters").children).forEach((letter, i) => {
+    letter.classList.toggle("on", Math.floor(window / PHRASE) === i);
   });
+  if (loop && loop.isOver()) stop();
   if (loop) requestAnimationFrame(tick);
 }
 
@@ -280,7 +294,7 @@ const WORTHS = {
 
 const named = model.named.map((knob, i) => ({ ...knob,
   ...slider(knob.name, { low: -MAX_TURN, high: MAX_TURN, step: 0.1 }, (value) => {
-    state.turns[i] = value;
+    state.turns = state.turns.map((other, k) => k === i ? value : other);
     update();
   }) }));
 const knobs = model.knobs.map((knob) => ({ ...knob, ...slider(knob.name, { low: knob.low, high: knob.high, step: 0.01 },
@@ -342,31 +356,38 @@ function showKnobs() {
 
 // --- Playing, new bars, the shelf.
 
-const score = () => ({ ...state, steps: model.facts.played,
-  notes: notes.map(([start, end, pitch]) => [start, end, clamp(pitch + state.transpose, 0, 127)]) });
+const scoreOf = (found) => ({ ...state, steps: model.facts.played,
+  notes: found.map(([start, end, pitch]) => [start, end, clamp(pitch + state.transpose, 0, 127)]) });
+const tuneNotes = () => tune.places.flatMap((place, i) => tune.windows[place].map(([start, end, pitch]) =>
+  [start + i * model.facts.played, end + i * model.facts.played, pitch]));
 
 function reset() {
   state.turns = named.map(() => 0);
   update({ isNew: true });
 }
 
-function play() {
+// Plays a part: the bars in a loop, a tune once.
+function play(part) {
+  stop();
   context = context || new AudioContext();
   context.resume();
-  loop = new Loop(context, score);
+  loop = new Loop(context, parts[part].score, { isOnce: part === "tune" });
+  playing = part;
   showPlaying();
   tick();
 }
 
 function stop() {
   if (loop) loop.stop();
-  loop = null;
+  loop = playing = null;
   showPlaying();
 }
 
 function showPlaying() {
-  at("play").textContent = loop ? "Stop" : "Play";
-  at("play").setAttribute("aria-pressed", String(loop !== null));
+  for (const [name, { button, label }] of Object.entries(parts)) {
+    at(button).textContent = name === playing ? "Stop" : label;
+    at(button).setAttribute("aria-pressed", String(name === playing));
+  }
 }
 
 function sample() {
@@ -394,27 +415,81 @@ function programOf(voice) {
   return voice === voiceOf(model.style.program) ? model.style.program : VOICES[voice].program;
 }
 
-function save(scores, name) {
+// Scores one after another: their notes in quarters, and the length of all.
+function joined(scores) {
   const each = model.facts.played / 4;
   const placed = (one, from) => inQuarters(one).map(([start, end, pitch]) => [start + from, end + from, pitch]);
-  const all = scores.flatMap((one, i) => placed(one, i * each));
+  return { notes: scores.flatMap((one, i) => placed(one, i * each)), quarters: scores.length * each };
+}
+
+function save(scores, name) {
   const { qpm, voice } = scores[0];
-  const bytes = midiFile({ notes: all, quarters: scores.length * each, qpm, program: programOf(voice),
-    signature: model.style.signature });
+  const bytes = midiFile({ ...joined(scores), qpm, program: programOf(voice), signature: model.style.signature });
   download(name, bytes, "audio/midi");
 }
 
-// The bars once, as they sound, with what rings on.
-async function saveWav() {
-  const { notes: found, qpm, voice, swing } = score();
+// Scores once, as they sound, with what rings on.
+async function saveWav(scores, name) {
+  const { qpm, voice } = scores[0], { notes: found, quarters } = joined(scores);
   const rate = 44100, quarter = 60 / qpm;
-  const rendering = new OfflineAudioContext(1, Math.ceil(rate * (model.facts.played / 4 * quarter + 1)), rate);
+  const rendering = new OfflineAudioContext(1, Math.ceil(rate * (quarters * quarter + 1)), rate);
   const output = mixer(rendering);
-  for (const [start, end, pitch] of inQuarters({ notes: found, swing })) {
+  for (const [start, end, pitch] of found) {
     sound(output, voice, { pitch, velocity: 90, start: start * quarter, end: end * quarter });
   }
   const rendered = await rendering.startRendering();
-  download("bars.wav", wavFile(rendered.getChannelData(0), rate), "audio/wav");
+  download(name, wavFile(rendered.getChannelData(0), rate), "audio/wav");
+}
+
+// --- A whole tune.
+
+const tuneScores = () => tune.places.map((place) => scoreOf(tune.windows[place]));
+
+// A tune as an address has it: its form, its seed, and how it is decoded, as the knobs may be moved later.
+function tuneText(form, seed) {
+  return [form, seed, state.temperature, state.freedom, turnsText(state.turns)].join();
+}
+
+// What such a text asks for; null if it is not right.
+function readTune(text) {
+  const [form, ...rest] = text.split(","), [seed, temperature, freedom] = rest.map(Number);
+  const isIn = (value, { low, high }) => value >= low && value <= high;
+  const isRight = FORMS.includes(form) && isIn(seed, { low: 0, high: 2 ** 32 - 1 }) &&
+    isIn(temperature, SETTINGS.temperature) && isIn(freedom, SETTINGS.freedom);
+  return isRight ? { form, seed, temperature, freedom, turns: readTurns(rest.slice(3)) } : null;
+}
+
+// Decodes candidates for a tune while no bars are asked for, and takes those that go together.
+async function compose(text) {
+  const { form, seed, temperature, freedom, turns } = readTune(text);
+  tune.text = text;
+  at("form").value = form;
+  at("tune-said").textContent = "composing";
+  const random = new Random(seed);
+  const drawn = () => Math.floor(random.uniform() * 2 ** 32);
+  jobs = [];  // of a tune that is not wanted any more
+  const tries = await Promise.all(Array.from({ length: PLANS }, async () => {
+    const { points, places } = planOf(form, { windows: model.windows, center: model.map.center, random });
+    const lean = drawn();
+    const candidates = await Promise.all(points.map((point) => Promise.all(Array.from({ length: CANDIDATES }, () =>
+      decoded({ point, freedom, lean, turns, temperature, seed: drawn() })))));
+    const notes = candidates.map((some) => some.map((bars) => bars.notes));
+    return { places, ...chooseWindows(notes, places, model.facts.played) };
+  }));
+  const { places, windows } = tries.reduce((best, one) => one.worth > best.worth ? one : best);
+  Object.assign(tune, { form, places, windows });
+  drawTune();
+}
+
+function drawTune() {
+  if (!tune.form) return;
+  const { played } = model.facts, notes = tuneNotes(), pitches = notes.map(([, , pitch]) => pitch);
+  const range = pitches.length ? [Math.min(...pitches) - 2, Math.max(...pitches) + 2] : [60, 72];
+  parts.tune.roll.draw(notes, { range, steps: tune.places.length * played, bar: 4 * model.style.bar });
+  at("letters").replaceChildren(...Array.from(tune.form, (letter) => make("li", {}, letter)));
+  at("tune-roll").setAttribute("aria-label", `a tune of the form ${tune.form}: ${notes.length} notes`);
+  at("tune").hidden = false;
+  at("tune-said").textContent = `${tune.form}, ${notes.length} notes. The link brings it back.`;
 }
 
 const shelf = new Shelf({
@@ -424,13 +499,18 @@ const shelf = new Shelf({
     readHash(hash, kept);
     return kept;
   },
-  draw: drawNotes,
+  draw: (svg, found, limits) => drawNotes(svg, found, { range: limits, ...lengths }),
   save,
   say: (text) => { at("said").textContent = text; },
 });
 
 function like() {
-  shelf.like({ hash: hash(), notes: score().notes });
+  shelf.like({ hash: hash(), notes: scoreOf(notes).notes });
+}
+
+function newTune() {
+  state.tune = tuneText(at("form").value, newSeed());
+  update({ isNew: true, isDecoded: false });
 }
 
 async function copyLink() {
@@ -444,18 +524,21 @@ async function copyLink() {
 }
 
 function listen() {
-  const buttons = { play: () => (loop ? stop() : play()), sample, vary, reset, like, link: copyLink,
-    wav: saveWav, save: () => save([score()], "bars.mid"),
-    "save-all": () => save(shelf.liked, "liked.mid"), clear: () => shelf.clear() };
+  const toggle = (part) => playing === part ? stop() : play(part);
+  const buttons = { play: () => toggle("bars"), sample, vary, reset, like, link: copyLink,
+    wav: () => saveWav([scoreOf(notes)], "bars.wav"), save: () => save([scoreOf(notes)], "bars.mid"),
+    "save-all": () => save(shelf.liked, "liked.mid"), clear: () => shelf.clear(), compose: newTune,
+    "play-tune": () => toggle("tune"), "save-tune": () => save(tuneScores(), "tune.mid"),
+    "wav-tune": () => saveWav(tuneScores(), "tune.wav") };
   for (const [id, action] of Object.entries(buttons)) at(id).onclick = action;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
-    const action = { n: "sample", v: "vary", r: "reset", l: "like", " ": "play" }[event.key.toLowerCase()];
+    const action = KEYS[event.key.toLowerCase()];
     if (event.key === "Escape") stop();
     // On a button, the space bar presses that button.
     if (!action || (event.key === " " && event.target.tagName === "BUTTON") || event.repeat) return;
     event.preventDefault();
-    buttons[action]();
+    if (at(action).offsetParent) buttons[action]();
   });
   window.addEventListener("hashchange", () => {
     if (location.hash === hash()) return;
@@ -470,5 +553,7 @@ makeKnobs();
 drawMap();
 listenToMap();
 listen();
+at("form").append(...FORMS.map((form) => make("option", { value: form }, form)));
+for (const id of ["composing", "tune-keys"]) at(id).hidden = Boolean(model.grid);
 if (!model.grid) startWorker();
 update();
