@@ -10,7 +10,7 @@ import pytest
 from helpers import AWKWARD, EXAMPLE, SMALL, Reader, generate, melody, one_line, train, tune, write_midi
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import model_files
+from lc_music_vae.checkpoints import model_files, songs_npz
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import printable
 from lc_music_vae.options import ModelSource
@@ -156,7 +156,11 @@ def test_a_bundle_knows_no_songs_and_has_knobs_all_the_same(trained, tmp_path):
     content = read(written[0])[0]
     assert (content["songs"], content["windows"]) == ([], [])
     assert content["facts"]["broad"]["windows"] == 11
-    assert content["knobs"] == read(os.path.join(trained, play_page.PAGE))[0]["knobs"]
+    of_run = read(os.path.join(trained, play_page.PAGE))[0]
+    for known_to_both in ("key", "knobs", "named", "hashes"):
+        assert content[known_to_both] == of_run[known_to_both]
+    kept = songs_npz.find(model_files.find(ModelSource(checkpoint_file=path)).small).hashes
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(content["hashes"]), "<u8"), kept)
 
 
 def test_a_decoder_that_is_too_large_leaves_its_bars_on_the_page(trained, tmp_path):

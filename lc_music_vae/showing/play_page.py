@@ -4,6 +4,7 @@ The page contains the small VAE's decoder and MusicVAE's, if they are small enou
 decoded at many points, and plays those nearest to where one is. Its code is in `play/`.
 """
 
+import base64
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -11,10 +12,10 @@ import note_seq
 import numpy as np
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import run_dir, run_json
+from lc_music_vae.checkpoints import run_dir, run_json, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import broad_part, latents
+from lc_music_vae.encoding import broad_part, latents, song_hashes
 from lc_music_vae.families import magenta_facts
 from lc_music_vae.models import points
 from lc_music_vae.models.knobs import Knobs
@@ -29,6 +30,7 @@ from lc_music_vae.trained_model import TrainedModel
 PAGE = "play.html"
 _MAX_WINDOWS = 600  # on the map
 _GRID = 256  # points that are decoded for a page without a decoder
+_MAX_HASHES = 50_000  # of the songs' windows: 0.5 MB
 _SPARE = 1.2  # knobs and map go beyond what the songs cover by this factor
 
 
@@ -46,6 +48,7 @@ class Playable(NamedTuple):
         shards: The latents that it was trained on, as far as they are known.
         moments: What the broad part of its prior is made of; None if not known.
         knobs: What can be turned by name; None if that is not known.
+        hashes: Hashes of the songs' windows, uint64 [n]; None if they are not known. See `encoding.song_hashes`.
     """
 
     config: str
@@ -58,6 +61,7 @@ class Playable(NamedTuple):
     shards: Sequence[str]
     moments: Optional[base_model.Moments]
     knobs: Optional[Knobs]
+    hashes: Optional[np.ndarray]
 
     @property
     def size(self) -> int:
@@ -108,7 +112,13 @@ def of_trained(model: TrainedModel, found: ModelFiles) -> Playable:
         shards,
         broad_part.moments(found.small, shards, model.small.z_size),
         model.knobs,
+        song_hashes.read(shards) if shards else _kept_hashes(found),
     )
+
+
+def _kept_hashes(found: ModelFiles) -> Optional[np.ndarray]:
+    kept = songs_npz.find(found.small)
+    return None if kept is None else kept.hashes
 
 
 def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_page_mb: float = MAX_PAGE_MB) -> bool:
@@ -128,7 +138,7 @@ def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_pa
     if not is_live and decode is None:
         return False
     content, packed = _content(model, None if is_live else decode)
-    scripts = ("elements", "decoder", "voices", "files", "loop", "roll", "shelf", "compose", "play")
+    scripts = ("elements", "decoder", "voices", "files", "loop", "roll", "shelf", "songs", "compose", "play")
     parts = {
         "STYLE": _source("play.css"),
         "MODEL": page.in_script(content),
@@ -159,6 +169,7 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
         "freedom": 0.0,
         "knobs": _knobs(model),
         "named": [],
+        "hashes": None,
         "map": _map(model, windows.points),
         "songs": windows.songs,
         "windows": [dict(place, point=_rounded(point)) for place, point in zip(windows.places, windows.points)],
@@ -172,6 +183,8 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
     arrays, broad = play_model.broad_part(model.moments)
     if broad:
         content["freedom"], facts["broad"] = FREEDOM, broad
+    if model.hashes is not None and len(model.hashes) <= _MAX_HASHES:
+        content["hashes"] = base64.b64encode(model.hashes.astype("<u8").tobytes()).decode("ascii")
     if model.knobs:
         content["named"] = _named_knobs(model.knobs, model.style)
         arrays.update(play_model.knobs(model.knobs))
@@ -192,6 +205,7 @@ def _facts(model: Playable) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         "played": int(metre.whole_bars(bar, quarters) * of.steps_per_quarter),
         "first": note_seq.NUM_SPECIAL_MELODY_EVENTS,
         "lowest": lowest,
+        "up": 12 * style.octaves,
         "broad": None,
     }
     return facts, {"qpm": style.qpm, "program": style.program, "signature": style.time_signature, "bar": bar}

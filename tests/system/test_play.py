@@ -15,9 +15,9 @@ from helpers import EXAMPLE, REPO, SMALL, generate, loudest_hertz, read_wav, tra
 from scipy import stats
 
 import lc_music_vae
-from lc_music_vae.checkpoints import finding, model_files
+from lc_music_vae.checkpoints import finding, model_files, run_dir
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import broad_part
+from lc_music_vae.encoding import broad_part, latents, song_hashes
 from lc_music_vae.models import music_vae
 from lc_music_vae.music import measures
 from lc_music_vae.options import ModelSource
@@ -347,10 +347,31 @@ def test_windows_are_taken_that_go_on_to_each_other(played):
 
     first = [window(60, 62, 64), [], window(60, 62, 64, 60), window(60, 62, 64, 60, at=(0, 8, 18, 27))]
     second = [window(62, 60, 64, 60), window(61, 63, 66, 61), window(62, 60, 64, 60, at=(3, 9, 16, 24)), []]
-    found = played.run("chooseWindows(%s, [0, 1, 0, 1], 32)" % [first, second])
-    assert found["windows"] == [first[2], second[0]]
-    same = played.run("chooseWindows(%s, [0, 1], 32)" % [[first[2], second[0]], [first[2], first[2]]])
-    assert same["windows"] == [second[0], first[2]]
+
+    def chosen(candidates, places, is_copy="() => false"):
+        script = "chooseWindows(%s, %s, {steps: 32, isCopy: %s}).windows"
+        return played.run(script % (candidates, places, is_copy))
+
+    assert chosen([first, second], [0, 1, 0, 1]) == [first[2], second[0]]
+    assert chosen([[first[2], second[0]], [first[2], first[2]]], [0, 1]) == [second[0], first[2]]
+    copied = "(notes) => notes.join() === '%s'" % ",".join(str(x) for note in first[2] for x in note)
+    assert chosen([first, second], [0, 1, 0, 1], copied)[0] in (first[0], first[3])
+
+
+def test_it_knows_copies_of_its_songs_as_the_model_does(played, trained):
+    shards = run_dir.at(trained).shards()
+    known = song_hashes.HashedSongs(song_hashes.read(shards))
+    for record in latents.own_key(shards, 99).records[:6]:
+        notes = record["notes"] - [0, 0, record["transpositions"][0]]
+        added, moved = notes[[*range(len(notes)), 0]], notes.copy()
+        added[-1, 2] = 40
+        moved[1, 2] += 3
+        away = moved.copy()
+        away[0, 2] += 1
+        for one in (notes, notes[1:], added, moved, away, notes[:0]):
+            expected = known.similarities([one])[0]
+            steps = (one / [6, 6, 1]).astype(int).tolist()
+            assert played.run("songs.similarity(%s)" % steps) == pytest.approx(expected)
 
 
 def test_a_link_brings_the_tune_back(played, trained):

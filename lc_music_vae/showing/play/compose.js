@@ -5,7 +5,7 @@
 const FORMS = ["AABA", "ABAB", "AABB", "ABAC"];
 const PHRASE = 2;  // windows of a letter
 const TRIES = 4;  // phrases of which the one that is least like those before becomes the next letter
-const WORST = 30;  // what a window without notes, or the same one twice, costs a tune
+const WORST = 50;  // what a window without notes, the same one twice, or a copy of the songs costs a tune
 const ALONG = 0.6;  // how much of a window the next one keeps where no songs are known
 
 // A random rotation, as rows; all are equally likely: Gaussian vectors, made orthogonal one after another.
@@ -80,12 +80,12 @@ function seam(some, others, steps) {
 }
 
 // Of the candidates of each distinct window those with which the seams of the whole tune are best, and what they are
-// worth: all are tried. No two distinct windows are the same notes, if that can be.
-function chooseWindows(candidates, places, steps) {
+// worth: all are tried. No two distinct windows are the same notes, and none is a copy of the songs, if that can be.
+function chooseWindows(candidates, places, { steps, isCopy }) {
   const seams = candidates.flatMap((some, from) => candidates.map((others, to) => {
     const often = places.slice(1).filter((place, i) => places[i] === from && place === to).length;
-    const worth = (one, other) => (often && often * seam(one, other, steps)) -
-      (from < to && isSame(one, other) ? WORST : 0);
+    const isWrong = (one, other) => from === to ? isCopy(one) : from < to && isSame(one, other);
+    const worth = (one, other) => (often && often * seam(one, other, steps)) - (isWrong(one, other) ? WORST : 0);
     return { from, to, of: some.map((one) => others.map((other) => worth(one, other))) };
   }));
   const count = candidates[0].length;

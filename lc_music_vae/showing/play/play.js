@@ -443,6 +443,8 @@ async function saveWav(scores, name) {
 
 // --- A whole tune.
 
+const songs = model.hashes && new Songs(model.hashes, model.facts.up);
+const isCopy = (notes) => Boolean(songs) && songs.isCopy(notes);
 const tuneScores = () => tune.places.map((place) => scoreOf(tune.windows[place]));
 
 // A tune as an address has it: its form, its seed, and how it is decoded, as the knobs may be moved later.
@@ -474,7 +476,7 @@ async function compose(text) {
     const candidates = await Promise.all(points.map((point) => Promise.all(Array.from({ length: CANDIDATES }, () =>
       decoded({ point, freedom, lean, turns, temperature, seed: drawn() })))));
     const notes = candidates.map((some) => some.map((bars) => bars.notes));
-    return { places, ...chooseWindows(notes, places, model.facts.played) };
+    return { places, ...chooseWindows(notes, places, { steps: model.facts.played, isCopy }) };
   }));
   const { places, windows } = tries.reduce((best, one) => one.worth > best.worth ? one : best);
   Object.assign(tune, { form, places, windows });
@@ -489,7 +491,9 @@ function drawTune() {
   at("letters").replaceChildren(...Array.from(tune.form, (letter) => make("li", {}, letter)));
   at("tune-roll").setAttribute("aria-label", `a tune of the form ${tune.form}: ${notes.length} notes`);
   at("tune").hidden = false;
-  at("tune-said").textContent = `${tune.form}, ${notes.length} notes. The link brings it back.`;
+  const copies = tune.windows.filter(isCopy).length;
+  const said = copies ? ` ${copies} of its windows ${copies > 1 ? "are" : "is"} nearly of the songs.` : "";
+  at("tune-said").textContent = `${tune.form}, ${notes.length} notes.${said} The link brings it back.`;
 }
 
 const shelf = new Shelf({
