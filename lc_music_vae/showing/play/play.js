@@ -1,4 +1,4 @@
-// The page: a point of the small latent, moved by map and knobs; its bars, drawn and played; a shelf of those liked.
+// The page: a point of the small latent, moved by map and knobs; its bars, drawn and played; whole tunes; a shelf.
 "use strict";
 
 const model = JSON.parse(document.getElementById("model").textContent);
@@ -177,9 +177,9 @@ function drawRoll() {
 
 function tick() {
   for (const [name, { roll }] of Object.entries(parts)) roll.mark(name === playing ? loop.now() : -1);
-  const window = playing === "tune" ? Math.floor(loop.now() / model.facts.played) : -1;
+  const phrase = playing === "tune" ? Math.floor(loop.now() / (PHRASE * model.facts.played)) : -1;
   Array.from(at("letters").children).forEach((letter, i) => {
-    letter.classList.toggle("on", Math.floor(window / PHRASE) === i);
+    letter.classList.toggle("on", i === phrase);
   });
   if (loop && loop.isOver()) stop();
   if (loop) requestAnimationFrame(tick);
@@ -484,7 +484,6 @@ async function compose(text) {
 }
 
 function drawTune() {
-  if (!tune.form) return;
   const { played } = model.facts, notes = tuneNotes(), pitches = notes.map(([, , pitch]) => pitch);
   const range = pitches.length ? [Math.min(...pitches) - 2, Math.max(...pitches) + 2] : [60, 72];
   parts.tune.roll.draw(notes, { range, steps: tune.places.length * played, bar: 4 * model.style.bar });
