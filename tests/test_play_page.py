@@ -13,6 +13,7 @@ from lc_music_vae import base_model
 from lc_music_vae.checkpoints import model_files, songs_npz
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import printable
+from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.options import ModelSource
 from lc_music_vae.showing import page, play_model, play_page
 
@@ -128,6 +129,21 @@ def test_named_knobs_turn_and_read_z_as_the_models_do(trained, model):
     for i, knob in enumerate(model.knobs):
         np.testing.assert_allclose(arrays["knobs/move"][:, i], model.knobs.shift({knob.name: 1}), atol=1e-4)
         assert (content["named"][i]["mean"], content["named"][i]["scale"]) == (knob.mean, knob.scale)
+
+
+def test_a_low_song_sounds_low_and_its_register_is_said_so(trained, model, tmp_path):
+    """MusicVAE has the notes an octave higher, and measured knobs there; a measure of a later version has no unit."""
+    playable = play_page.of_trained(model, model_files.find(ModelSource(run_dir=trained)))
+    plain = next(knob for knob in playable.knobs if knob.name == "register")
+    knobs = Knobs([plain, plain._replace(name="novelty", slope=plain.slope[::-1])], model.small.z_size)
+    low = playable._replace(style=playable.style._replace(octaves=1), knobs=knobs)
+    assert play_page.write(str(tmp_path / play_page.PAGE), low)
+    content = read(tmp_path / play_page.PAGE)[0]
+    usual = read(os.path.join(trained, play_page.PAGE))[0]["facts"]
+    assert (content["facts"]["lowest"], content["facts"]["up"]) == (usual["lowest"] - 12, 12)
+    register, novelty = content["named"]
+    assert register["mean"] == pytest.approx(plain.mean - 12)
+    assert (novelty["unit"], novelty["mean"]) == (None, plain.mean)
 
 
 def test_text_that_ends_scripts_or_looks_like_a_part_stays_text():
