@@ -10,9 +10,10 @@ import pytest
 from helpers import AWKWARD, EXAMPLE, SMALL, Reader, generate, melody, one_line, train, tune, write_midi
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import model_files
+from lc_music_vae.checkpoints import model_files, songs_npz
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import printable
+from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.options import ModelSource
 from lc_music_vae.showing import page, play_model, play_page
 
@@ -119,6 +120,32 @@ def test_the_pages_weights_are_the_models(trained, model):
     np.testing.assert_allclose(z, model.small.decode(point[np.newaxis])[0], atol=2e-3)
 
 
+def test_named_knobs_turn_and_read_z_as_the_models_do(trained, model):
+    content, packed, _, _ = read(os.path.join(trained, play_page.PAGE))
+    arrays = unpacked(packed)
+    assert [one["name"] for one in content["named"]] == list(model.knobs.names) != []
+    z = model.small.decode(np.random.RandomState(4).standard_normal([5, model.encoded_z_size]))
+    np.testing.assert_allclose(z @ arrays["knobs/slope"].T + arrays["knobs/bias"], model.knobs.read(z), atol=2e-3)
+    for i, knob in enumerate(model.knobs):
+        np.testing.assert_allclose(arrays["knobs/move"][:, i], model.knobs.shift({knob.name: 1}), atol=1e-4)
+        assert (content["named"][i]["mean"], content["named"][i]["scale"]) == (knob.mean, knob.scale)
+
+
+def test_a_low_song_sounds_low_and_its_register_is_said_so(trained, model, tmp_path):
+    """MusicVAE has the notes an octave higher, and measured knobs there; a measure of a later version has no unit."""
+    playable = play_page.of_trained(model, model_files.find(ModelSource(run_dir=trained)))
+    plain = next(knob for knob in playable.knobs if knob.name == "register")
+    knobs = Knobs([plain, plain._replace(name="novelty", slope=plain.slope[::-1])], model.small.z_size)
+    low = playable._replace(style=playable.style._replace(octaves=1), knobs=knobs)
+    assert play_page.write(str(tmp_path / play_page.PAGE), low)
+    content = read(tmp_path / play_page.PAGE)[0]
+    usual = read(os.path.join(trained, play_page.PAGE))[0]["facts"]
+    assert (content["facts"]["lowest"], content["facts"]["up"]) == (usual["lowest"] - 12, 12)
+    register, novelty = content["named"]
+    assert register["mean"] == pytest.approx(plain.mean - 12)
+    assert (novelty["unit"], novelty["mean"]) == (None, plain.mean)
+
+
 def test_text_that_ends_scripts_or_looks_like_a_part_stays_text():
     text = page.filled("<script>@A@</script><script>@B@</script>", {"A": page.in_script(AWKWARD), "B": '"@A@"'})
     first, second = Reader(text).scripts
@@ -145,7 +172,11 @@ def test_a_bundle_knows_no_songs_and_has_knobs_all_the_same(trained, tmp_path):
     content = read(written[0])[0]
     assert (content["songs"], content["windows"]) == ([], [])
     assert content["facts"]["broad"]["windows"] == 11
-    assert content["knobs"] == read(os.path.join(trained, play_page.PAGE))[0]["knobs"]
+    of_run = read(os.path.join(trained, play_page.PAGE))[0]
+    for known_to_both in ("key", "knobs", "named", "hashes"):
+        assert content[known_to_both] == of_run[known_to_both]
+    kept = songs_npz.find(model_files.find(ModelSource(checkpoint_file=path)).small).hashes
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(content["hashes"]), "<u8"), kept)
 
 
 def test_a_decoder_that_is_too_large_leaves_its_bars_on_the_page(trained, tmp_path):

@@ -135,21 +135,25 @@ def _pitches(notes: np.ndarray) -> np.ndarray:
 
 
 class Measure(NamedTuple):
-    """A measure, in words what more of it is, and the kinds of windows for which it means something."""
+    """A measure, in words what more of it is, its unit, and the kinds of windows for which it means something.
+
+    The unit "pitch" is a MIDI number, "share" a number from 0 to 1.
+    """
 
     of: Callable[[np.ndarray, Grid], float]
     more: str
+    unit: str
     kinds: Tuple[str, ...]
 
 
 MEASURES: Dict[str, Measure] = {
-    "density": Measure(density, "more notes", (MELODY, DRUMS, BAND)),
-    "register": Measure(register, "higher", (MELODY, BAND)),
-    "range": Measure(pitch_range, "further from low to high", (MELODY, BAND)),
-    "syncopation": Measure(syncopation, "more against the beat", (MELODY, DRUMS, BAND)),
-    "leaps": Measure(leaps, "larger steps from note to note", (MELODY,)),
-    "rests": Measure(rests, "more silence", (MELODY, BAND)),
-    "repetition": Measure(repetition, "bars more alike", (MELODY, DRUMS, BAND)),
+    "density": Measure(density, "more notes", "notes a bar", (MELODY, DRUMS, BAND)),
+    "register": Measure(register, "higher", "pitch", (MELODY, BAND)),
+    "range": Measure(pitch_range, "further from low to high", "semitones", (MELODY, BAND)),
+    "syncopation": Measure(syncopation, "more against the beat", "levels a bar", (MELODY, DRUMS, BAND)),
+    "leaps": Measure(leaps, "larger steps from note to note", "semitones a step", (MELODY,)),
+    "rests": Measure(rests, "more silence", "share", (MELODY, BAND)),
+    "repetition": Measure(repetition, "bars more alike", "share", (MELODY, DRUMS, BAND)),
 }
 
 

@@ -6,6 +6,7 @@ one of 8,192 steps differs from TensorFlow's (none with float32, one with float1
 """
 
 import base64
+import hashlib
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from magenta.models.music_vae import lstm_models
 from lc_music_vae import base_model
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.families import magenta_facts
+from lc_music_vae.models.knobs import Knobs
 
 _MOST = 32767
 _CELL = "decoder/multi_rnn_cell/cell_%d/lstm_cell/"
@@ -120,3 +122,19 @@ def broad_part(of: Optional[base_model.Moments]) -> Tuple[Dict[str, np.ndarray],
     factor = vectors[:, kept] * np.sqrt(values[kept])
     arrays = {"broad/mean": of.mean, "broad/variance": of.variance, "broad/factor": factor}
     return arrays, {"windows": of.windows, "pseudo": base_model.PSEUDO_WINDOWS}
+
+
+def knobs(of: Knobs) -> Dict[str, np.ndarray]:
+    """Returns what turns knobs in z and reads them there, in their order; see `models.knobs`."""
+    moves = [of.shift({name: 1.0}) for name in of.names]
+    return {
+        "knobs/move": np.transpose(moves),
+        "knobs/slope": np.array([knob.slope for knob in of]),
+        "knobs/bias": np.array([knob.offset for knob in of]),
+    }
+
+
+def key(arrays: Dict[str, np.ndarray]) -> str:
+    """Returns what tells a model from others, of 16 letters: browsers keep what is liked of a model under it."""
+    content = b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays.values())
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -4,6 +4,7 @@ The page contains the small VAE's decoder and MusicVAE's, if they are small enou
 decoded at many points, and plays those nearest to where one is. Its code is in `play/`.
 """
 
+import base64
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -11,14 +12,15 @@ import note_seq
 import numpy as np
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import run_dir, run_json
+from lc_music_vae.checkpoints import run_dir, run_json, songs_npz
 from lc_music_vae.checkpoints.model_files import ModelFiles
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import broad_part, latents
+from lc_music_vae.encoding import broad_part, latents, song_hashes
 from lc_music_vae.families import magenta_facts
 from lc_music_vae.models import points
+from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.small_vae import SmallVAE
-from lc_music_vae.music import metre
+from lc_music_vae.music import measures, metre
 from lc_music_vae.music.style import QUARTERS_PER_BAR, Style, bar_of
 from lc_music_vae.options import FREEDOM, MAX_PAGE_MB
 from lc_music_vae.showing import page, play_model
@@ -28,6 +30,7 @@ from lc_music_vae.trained_model import TrainedModel
 PAGE = "play.html"
 _MAX_WINDOWS = 600  # on the map
 _GRID = 256  # points that are decoded for a page without a decoder
+_MAX_HASHES = 50_000  # of the songs' windows: 0.5 MB
 _SPARE = 1.2  # knobs and map go beyond what the songs cover by this factor
 
 
@@ -44,6 +47,8 @@ class Playable(NamedTuple):
         latent: Where the songs are in the small latent.
         shards: The latents that it was trained on, as far as they are known.
         moments: What the broad part of its prior is made of; None if not known.
+        knobs: What can be turned by name; None if that is not known.
+        hashes: Hashes of the songs' windows, uint64 [n]; None if they are not known. See `encoding.song_hashes`.
     """
 
     config: str
@@ -55,6 +60,8 @@ class Playable(NamedTuple):
     latent: run_json.Latent
     shards: Sequence[str]
     moments: Optional[base_model.Moments]
+    knobs: Optional[Knobs]
+    hashes: Optional[np.ndarray]
 
     @property
     def size(self) -> int:
@@ -104,7 +111,14 @@ def of_trained(model: TrainedModel, found: ModelFiles) -> Playable:
         found.latent,
         shards,
         broad_part.moments(found.small, shards, model.small.z_size),
+        model.knobs,
+        song_hashes.read(shards) if shards else _kept_hashes(found),
     )
+
+
+def _kept_hashes(found: ModelFiles) -> Optional[np.ndarray]:
+    kept = songs_npz.find(found.small)
+    return None if kept is None else kept.hashes
 
 
 def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_page_mb: float = MAX_PAGE_MB) -> bool:
@@ -124,12 +138,13 @@ def write(path: str, model: Playable, *, decode: Optional[Decode] = None, max_pa
     if not is_live and decode is None:
         return False
     content, packed = _content(model, None if is_live else decode)
+    scripts = ("elements", "decoder", "voices", "files", "loop", "roll", "shelf", "songs", "compose", "play")
     parts = {
         "STYLE": _source("play.css"),
         "MODEL": page.in_script(content),
         "WEIGHTS": packed,
         "WORKER": _source("decoder.js") + _source("worker.js"),
-        "SCRIPT": "".join(map(_source, ("elements.js", "decoder.js", "voices.js", "files.js", "loop.js", "play.js"))),
+        "SCRIPT": "".join(_source(name + ".js") for name in scripts),
     }
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write(page.filled(_source("play.html"), parts))
@@ -144,13 +159,17 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
     """Returns the page's data, and the packed weights; with `decode`, points are decoded here instead."""
     windows = _windows(model)
     facts, style = _facts(model)
+    small = play_model.small_decoder(model.small_weights)
     content: Dict[str, Any] = {
+        "key": play_model.key(small),
         "about": _about(model, windows),
         "facts": facts,
         "style": style,
         "start": _rounded(model.latent.mean or np.zeros(model.size)),
         "freedom": 0.0,
         "knobs": _knobs(model),
+        "named": [],
+        "hashes": None,
         "map": _map(model, windows.points),
         "songs": windows.songs,
         "windows": [dict(place, point=_rounded(point)) for place, point in zip(windows.places, windows.points)],
@@ -164,8 +183,12 @@ def _content(model: Playable, decode: Optional[Decode]) -> Tuple[Dict[str, Any],
     arrays, broad = play_model.broad_part(model.moments)
     if broad:
         content["freedom"], facts["broad"] = FREEDOM, broad
-    decoders = {**play_model.decoder(model.pretrained), **play_model.small_decoder(model.small_weights)}
-    packed = play_model.pack({**decoders, **arrays})
+    if model.hashes is not None and len(model.hashes) <= _MAX_HASHES:
+        content["hashes"] = base64.b64encode(model.hashes.astype("<u8").tobytes()).decode("ascii")
+    if model.knobs:
+        content["named"] = _named_knobs(model.knobs, model.style)
+        arrays.update(play_model.knobs(model.knobs))
+    packed = play_model.pack({**play_model.decoder(model.pretrained), **small, **arrays})
     content["layout"] = packed.layout
     return content, packed.text
 
@@ -182,6 +205,7 @@ def _facts(model: Playable) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         "played": int(metre.whole_bars(bar, quarters) * of.steps_per_quarter),
         "first": note_seq.NUM_SPECIAL_MELODY_EVENTS,
         "lowest": lowest,
+        "up": 12 * style.octaves,
         "broad": None,
     }
     return facts, {"qpm": style.qpm, "program": style.program, "signature": style.time_signature, "bar": bar}
@@ -215,6 +239,21 @@ def _knobs(model: Playable) -> List[Dict[str, Any]]:
         {"name": "knob %d" % (i + 1), "direction": directions[i].tolist(), "low": low[i], "high": high[i]}
         for i in chosen
     ]
+
+
+def _named_knobs(knobs: Knobs, style: Style) -> List[Dict[str, Any]]:
+    """Returns the named knobs in the order of `play_model.knobs`.
+
+    Of each: its measure's mean, and by how much it rises for a turn of 1, in its unit. That is null where this version
+    does not know the measure.
+    """
+    found = []
+    for knob in knobs:
+        unit = measures.MEASURES[knob.name].unit if knob.name in measures.MEASURES else None
+        # Knobs were measured where the decoder has the notes; the page plays them where the songs do.
+        mean = knob.mean - (12 * style.octaves if unit == "pitch" else 0)
+        found.append({"name": knob.name, "unit": unit, "mean": mean, "scale": knob.scale})
+    return found
 
 
 def _spread(low: np.ndarray, high: np.ndarray) -> Tuple[List[float], List[float]]:

@@ -250,13 +250,24 @@ def _write_play_page(job: Job, run: RunJson, *, small: Any, checkpoint: Checkpoi
     The training stands without it. For other decoders, `--mode=play` decodes many points, which takes longer.
     """
     from lc_music_vae.checkpoints.weights import Weights
+    from lc_music_vae.encoding import song_hashes
+    from lc_music_vae.models.knobs import Knobs
     from lc_music_vae.showing import play_page
 
     settings, path = job.settings, job.folder.play_page
     weights = Weights(checkpoint), Weights(job.checkpoint)
     shards = job.folder.kept(run).paths
     model = play_page.Playable(
-        settings.config, settings.music_vae, small, *weights, run.music, run.latent, shards, moments
+        settings.config,
+        settings.music_vae,
+        small,
+        *weights,
+        run.music,
+        run.latent,
+        shards,
+        moments,
+        Knobs(run.knobs or [], small.z_size),
+        song_hashes.read(shards),
     )
     try:
         return play_page.write(path, model)

@@ -23,8 +23,11 @@ _CODES = {
     "ArrowUp": 38,
     "ArrowRight": 39,
     "ArrowDown": 40,
+    "c": 67,
     "l": 76,
     "n": 78,
+    "r": 82,
+    "t": 84,
     "v": 86,
 }
 

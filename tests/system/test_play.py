@@ -5,6 +5,7 @@ Screenshots are left in build/page/ to look at; `-s` shows the latencies.
 
 import base64
 import os
+import re
 import statistics
 import time
 
@@ -14,10 +15,11 @@ from helpers import EXAMPLE, REPO, SMALL, generate, loudest_hertz, read_wav, tra
 from scipy import stats
 
 import lc_music_vae
-from lc_music_vae.checkpoints import finding, model_files
+from lc_music_vae.checkpoints import finding, model_files, run_dir
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import broad_part
+from lc_music_vae.encoding import broad_part, latents, song_hashes
 from lc_music_vae.models import music_vae
+from lc_music_vae.music import measures
 from lc_music_vae.options import ModelSource
 from lc_music_vae.showing import play_page
 
@@ -38,6 +40,14 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def folk(tmp_path_factory):
+    """A training whose samples can be made denser and higher."""
+    folder = str(tmp_path_factory.mktemp("folk"))
+    train(folder, os.path.join(REPO, "tests", "songs", "nottingham_xmas2.mid"), num_steps=500)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def decoder():
     return music_vae.Decoder("cat-mel_2bar_small", Weights(finding.shipped("cat-mel_2bar_small_folk.tar")), 64)
 
@@ -46,7 +56,7 @@ def decoder():
 def played(opened, trained):
     opened.open(os.path.join(trained, play_page.PAGE))
     settle(opened)
-    opened.run("state.freedom = 0; state.temperature = 0.05; update()")
+    opened.run("localStorage.clear(); shelf.load(); state.freedom = 0; state.temperature = 0.05; update()")
     settle(opened)
     yield opened
     opened.check_clean()
@@ -78,6 +88,68 @@ def test_its_greedy_events_are_tensorflows_at_64_points(played, trained, decoder
         played.run("state.point = %s; state.temperature = 1e-3; ask()" % point.tolist())
         settle(played)
         assert played.run("notes") == notes_of(sequence)
+
+
+def turn(page, name, value):
+    """Moves the slider of a named knob."""
+    script = "(({input}) => { input.value = %s; input.dispatchEvent(new Event('input')); })(named.find(({name}) => "
+    page.run((script + "name === '%s'))") % (value, name))
+    settle(page)
+
+
+def test_its_notes_with_a_knob_turned_are_tensorflows(opened, folk):
+    opened.open(os.path.join(folk, play_page.PAGE))
+    settle(opened)
+    opened.run("state.freedom = 0; state.temperature = 1e-3; 0")
+    points = np.random.RandomState(5).standard_normal((16, 4)).round(3)
+    with lc_music_vae.TrainedModel(folk) as model:
+        plain = model.decode(points, 1e-3)
+        for name in ("density", "register"):
+            turn(opened, name, 1.5)
+            expected = model.decode(points, 1e-3, residual=model.knobs.shift({name: 1.5}))
+            changed = 0
+            for point, sequence, before in zip(points, expected, plain):
+                opened.run("state.point = %s; update()" % point.tolist())
+                settle(opened)
+                assert opened.run("notes") == notes_of(sequence)
+                changed += notes_of(sequence) != notes_of(before)
+            assert changed > 8
+            opened.press("r")
+            settle(opened)
+            assert opened.run("state.turns.every((turn) => turn === 0)")
+    opened.check_clean()
+
+
+def test_samples_follow_a_knob_and_it_says_about_how_far(opened, folk):
+    """Spearman's correlation of 120 samples is about 0.7 with the knob, and 0.9 with what is said beside it."""
+    opened.open(os.path.join(folk, play_page.PAGE))
+    settle(opened)
+    opened.run(HERE)
+    grid = measures.grid_of(8, 4, "4/4")
+    turns = np.random.RandomState(2).uniform(-2, 2, 120).round(2)
+    count = opened.run("named.length")
+    for name in ("density", "register"):
+        i = opened.run("model.named.findIndex(({name}) => name === '%s')" % name)
+        script = "here.bars({...state, point: Array.from(new Random(%d).normals(4)), lean: %d, seed: %d, turns: %s})"
+        made = [
+            opened.run(script % (seed, seed, seed, [turn if k == i else 0 for k in range(count)]))
+            for seed, turn in enumerate(turns)
+        ]
+        found = [measures.MEASURES[name].of(np.array(one["notes"]).reshape(-1, 3), grid) for one in made]
+        said = turns + [one["readings"][i] for one in made]
+        with_knob, with_said = stats.spearmanr(turns, found)[0], stats.spearmanr(said, found)[0]
+        print("\n%s: Spearman's correlation %.2f with the knob, %.2f with what it says" % (name, with_knob, with_said))
+        assert with_knob > 0.55
+        assert with_said > 0.8
+    turn(opened, "density", 1.5)
+    said = opened.run("named.find(({name}) => name === 'density').output.textContent")
+    worth = opened.run("(({mean, scale}) => [mean, scale])(model.named.find(({name}) => name === 'density'))")
+    i = opened.run("model.named.findIndex(({name}) => name === 'density')")
+    worth = worth[0] + worth[1] * (opened.run("readings[%d]" % i) + 1.5)
+    assert said == "+1.5, about %.1f notes a bar" % worth
+    turn(opened, "register", -1)
+    assert re.match(r"-1\.0, about [A-G]( sharp| flat)? \d$", opened.run("named[0].output.textContent"))
+    opened.check_clean()
 
 
 def test_its_draws_have_the_decoders_distribution(played, trained, decoder):
@@ -170,6 +242,7 @@ def test_the_point_is_dragged_over_the_map_and_goes_to_bars_exactly(played):
 
 
 def test_a_link_brings_back_exactly_this(played, trained):
+    turn(played, "register", 1.3)
     played.run(
         "Object.assign(state, {temperature: 1.3, freedom: 0.4, qpm: 93, swing: 0.6, transpose: -3, voice: 'flute'})"
     )
@@ -183,11 +256,16 @@ def test_a_link_brings_back_exactly_this(played, trained):
     played.open(address[len("file://") :])
     settle(played)
     assert (played.run("notes"), played.run("state")) == (notes, state)
+    assert [turn for turn in state["turns"] if turn] == [1.3]
     played.open("/dev/null")
-    played.open(os.path.join(trained, play_page.PAGE) + "#point=1,x&qpm=1e9&voice=__proto__&swing=NaN&seed=-1")
+    played.open(
+        os.path.join(trained, play_page.PAGE)
+        + "#point=1,x&qpm=1e9&turns=register:9,__proto__:1,x&voice=__proto__&swing=NaN&seed=-1"
+    )
     settle(played)
     assert played.run("state.qpm") == 120
     assert played.run("state.voice") == "piano"
+    assert [turn for turn in played.run("state.turns") if turn] == [2]
 
 
 def test_what_is_saved_is_what_sounds(played, tmp_path):
@@ -201,7 +279,7 @@ def test_what_is_saved_is_what_sounds(played, tmp_path):
     played.run("vary()")
     settle(played)
     played.press("l")
-    shown = played.run("liked.map(({notes}) => notes)")
+    shown = played.run("shelf.liked.map(({notes}) => notes)")
     played.click("at('save-all')")
     played.run("document.querySelector('#shelf button:last-child').click()")
     played.click("at('save-all')")
@@ -224,6 +302,178 @@ def test_what_is_saved_is_what_sounds(played, tmp_path):
         ]
         found = sorted((n.start_time, n.end_time, n.pitch) for n in sequence.notes)
         np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def compose(page, form="AABA"):
+    """Has the page compose, and returns the notes of each window of the tune in turn."""
+    page.run("at('form').value = '%s'; tune.form = ''; 0" % form)
+    page.press("c")
+    page.wait("tune.form === '%s'" % form)
+    return page.run("tune.places.map((place) => tune.windows[place])")
+
+
+def test_a_tune_has_its_form(played):
+    played.run("state.temperature = 1; 0")
+    for form in ("AABA", "ABAC"):
+        windows = compose(played, form)
+        assert len(windows) == 8
+        phrases = [(letter, windows[2 * i : 2 * i + 2]) for i, letter in enumerate(form)]
+        for letter, phrase in phrases:
+            for other, others in phrases:
+                assert (phrase == others) == (letter == other)
+        assert played.run("at('letters').textContent") == form
+        notes = sum(len(window) for window in windows)
+        assert played.run("at('tune-roll').querySelectorAll('rect').length") == notes > 8
+
+
+def test_phrases_of_a_tune_are_related_as_those_of_the_song(played):
+    """The turned points of each letter are as far apart as two windows of the song that follow one another."""
+    turn = np.array(played.run("rotation(4, new Random(3))"))
+    np.testing.assert_allclose(turn @ turn.T, np.eye(4), atol=1e-9)
+    script = "planOf('ABAC', {windows: model.windows, center: model.map.center, random: new Random(%d)})"
+    windows = {tuple(one["bars"]): np.array(one["point"]) for one in played.run("model.windows")}
+    known = [np.linalg.norm(p - windows[b + 1, b + 2]) for (_, b), p in windows.items() if (b + 1, b + 2) in windows]
+    for seed in range(5):
+        points = np.array(played.run(script % seed)["points"]).reshape(3, 2, 4)
+        for first, second in points:
+            assert np.abs(np.linalg.norm(first - second) - known).min() < 1e-6
+            assert min(np.linalg.norm(first - one) for one in windows.values()) > 1e-3  # none is the song's own
+
+
+def test_windows_are_taken_that_go_on_to_each_other(played):
+    """The second goes on in scale and rhythm; others are silent long, change the rhythm, leave the scale, or rest."""
+
+    def window(*pitches, at=(0, 8, 16, 24)):
+        return [[start, start + 4, pitch] for start, pitch in zip(at, pitches)]
+
+    first = [window(60, 62, 64), [], window(60, 62, 64, 60), window(60, 62, 64, 60, at=(0, 8, 18, 27))]
+    second = [window(62, 60, 64, 60), window(61, 63, 66, 61), window(62, 60, 64, 60, at=(3, 9, 16, 24)), []]
+
+    def chosen(candidates, places, is_copy="() => false"):
+        script = "chooseWindows(%s, %s, {steps: 32, isCopy: %s}).windows"
+        return played.run(script % (candidates, places, is_copy))
+
+    assert chosen([first, second], [0, 1, 0, 1]) == [first[2], second[0]]
+    assert chosen([[first[2], second[0]], [first[2], first[2]]], [0, 1]) == [second[0], first[2]]
+    copied = "(notes) => notes.join() === '%s'" % ",".join(str(x) for note in first[2] for x in note)
+    assert chosen([first, second], [0, 1, 0, 1], copied)[0] in (first[0], first[3])
+
+
+def test_it_knows_copies_of_its_songs_as_the_model_does(played, trained):
+    shards = run_dir.at(trained).shards()
+    known = song_hashes.HashedSongs(song_hashes.read(shards))
+    for record in latents.own_key(shards, 99).records[:6]:
+        notes = record["notes"] - [0, 0, record["transpositions"][0]]
+        added, moved = notes[[*range(len(notes)), 0]], notes.copy()
+        added[-1, 2] = 40
+        moved[1, 2] += 3
+        away = moved.copy()
+        away[0, 2] += 1
+        for one in (notes, notes[1:], added, moved, away, notes[:0]):
+            expected = known.similarities([one])[0]
+            steps = (one / [6, 6, 1]).astype(int).tolist()
+            assert played.run("songs.similarity(%s)" % steps) == pytest.approx(expected)
+
+
+def test_a_link_brings_the_tune_back(played, trained):
+    turn(played, "register", 0.7)
+    windows = compose(played, "AABB")
+    played.run("Object.assign(state, {temperature: 1.9, qpm: 77}); reset()")  # of the tune, only the tempo changes
+    played.wait("location.hash.includes('qpm=77')")
+    address = played.run("location.href")
+    played.open("/dev/null")
+    played.open(address[len("file://") :])
+    played.wait("tune.form === 'AABB'")
+    assert played.run("tune.places.map((place) => tune.windows[place])") == windows
+    played.open("/dev/null")
+    played.open(os.path.join(trained, play_page.PAGE) + "#tune=AAXA,1,0.5,0.2&qpm=91")
+    settle(played)
+    assert played.run("[state.tune, at('tune').hidden, state.qpm]") == ["", True, 91]
+
+
+def test_the_bars_do_not_wait_for_a_tune(played):
+    compose(played)
+    played.run("newTune(); 0")
+    before = played.run("state.point = windows[1].point; update(); answered")
+    said = "new Promise((done) => { const look = () => answered > %d ? done(at('tune-said').textContent) : "
+    said += "setTimeout(look, 0); look(); })"
+    assert played.run(said % before) == "composing"
+    played.wait("at('tune-said').textContent !== 'composing'")
+
+
+def test_a_tune_is_played_through_and_saved(played, tmp_path):
+    import note_seq
+
+    windows = compose(played)
+    played.run(CATCH)
+    played.run("Object.assign(state, {qpm: 120, transpose: 2}); 0")
+    played.click("at('save-tune')")
+    ((name, content),) = played.run("saved")
+    assert name == "tune.mid"
+    (tmp_path / "a.mid").write_bytes(base64.b64decode(content))
+    found = note_seq.midi_file_to_note_sequence(str(tmp_path / "a.mid")).notes
+    expected = [((a + 32 * i) / 8, (b + 32 * i) / 8, p + 2) for i, one in enumerate(windows) for a, b, p in one]
+    np.testing.assert_allclose(sorted((n.start_time, n.end_time, n.pitch) for n in found), expected, atol=2e-3)
+    played.run("saved.length = 0; download = (name, bytes) => saved.push([name, bytes.length]); 0")
+    played.click("at('wav-tune')")
+    played.wait("saved.length === 1")
+    assert played.run("saved") == [["tune.wav", 44 + 2 * 44100 * 33]]  # 32 s, and one to ring
+    played.run("state.qpm = 1200; document.activeElement.blur()")
+    played.press("t")
+    for i in range(4):  # each phrase is shown as it sounds
+        played.wait("document.querySelector('#letters li:nth-child(%d).on') !== null" % (i + 1))
+    played.wait("loop === null")  # it ends by itself
+    assert played.run("document.querySelector('#letters .on')") is None
+    assert played.run("at('play-tune').textContent") == "Play the tune"
+
+
+def test_the_shelf_is_there_again_and_belongs_to_its_model(played, trained, folk):
+    for _ in range(2):
+        played.run("sample()")
+        settle(played)
+        played.press("l")
+    liked = played.run("shelf.liked")
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == liked
+    assert played.run("document.querySelectorAll('#shelf svg rect').length") == sum(len(one["notes"]) for one in liked)
+    played.run("document.querySelector('#shelf button').click()")  # back to the first
+    played.wait("state.seed === %d" % played.run("shelf.liked[0].seed"))
+    settle(played)
+    assert played.run("notes") == liked[0]["notes"]
+    played.open(os.path.join(folk, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == []
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    played.click("at('clear')")
+    assert len(played.run("shelf.liked")) == 2  # it asks once more
+    played.click("at('clear')")
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == []
+    assert played.run("at('empty').hidden") is False
+
+
+@pytest.mark.parametrize("kept", ['{"hash": 1}', "[", '[null, {"hash": "#", "notes": [[3, 1, 60]]}, {"hash": 5}]', "7"])
+def test_a_shelf_that_something_else_wrote_is_empty(kept, played, trained):
+    played.run("localStorage.setItem(shelf.key, %r)" % kept)
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    assert played.run("shelf.liked") == []
+
+
+def test_a_browser_that_keeps_nothing_is_said(played, trained):
+    denied = (
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
+    )
+    script = played.call("Page.addScriptToEvaluateOnNewDocument", source=denied)["identifier"]
+    played.open(os.path.join(trained, play_page.PAGE))
+    settle(played)
+    played.press("l")
+    played.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    assert len(played.run("shelf.liked")) == 1
+    assert "This browser keeps nothing for this page" in played.run("document.body.innerText")
 
 
 def test_the_wav_has_the_notes_of_the_bars(played, tmp_path):
@@ -289,7 +539,7 @@ def test_keys_are_enough_and_everything_has_a_name(played):
         played.press("Tab")
         focused = "(document.activeElement.labels || [])[0] || document.activeElement"
         names.add(played.run("(%s).textContent || document.activeElement.id" % focused))
-    assert {"Play", "New sample", "Variation", "Like", "MIDI", "WAV", "Copy link"} <= names
+    assert {"Play", "New sample", "Variation", "Like", "MIDI", "WAV", "Copy link", "Reset knobs", "Compose"} <= names
     assert any(name.startswith("Temperature") for name in names)
     tree = played.call("Accessibility.getFullAXTree")["nodes"]
     roles = ("button", "slider", "combobox", "application")
@@ -304,6 +554,8 @@ def test_a_page_without_a_decoder_plays_the_nearest_of_its_places(opened, traine
         opened.run("state.point = model.grid.points[%d].map((x) => x + 1e-4); update()" % i)
         assert opened.run("notes") == opened.run("model.grid.notes[%d]" % i)
     assert "plays the nearest" in opened.run("document.body.innerText")
+    assert "whole tune" not in opened.run("document.body.innerText")
+    opened.press("c")
     assert "Temperature" not in opened.run("document.body.innerText")
     opened.check_clean()
     assert [url.split(":")[0] for url in opened.requests] == ["file"]
@@ -315,6 +567,7 @@ def test_a_bundles_page_works_without_songs(opened, trained, tmp_path):
     settle(opened)
     opened.run("sample()")
     settle(opened)
+    compose(opened)
     assert "Go to bars" not in opened.run("document.body.innerText")
     assert os.path.basename(EXAMPLE) not in opened.run("document.body.innerText")
     opened.check_clean()
@@ -330,6 +583,7 @@ def test_it_looks_like_something(name, width, dark, opened, trained):
     opened.run("sample()")
     settle(opened)
     opened.run("like()")
+    compose(opened)
     assert opened.run("document.documentElement.scrollWidth") <= width
     os.makedirs(SHOTS, exist_ok=True)
     opened.screenshot(os.path.join(SHOTS, "play_%s.png" % name))

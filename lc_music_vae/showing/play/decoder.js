@@ -122,6 +122,17 @@ class Model {
     return sharp.map((value, i) => center[i] + kept * (value - center[i]) + freedom * drawn[i]);
   }
 
+  // What named knobs read at z, in standard deviations; `turned` is z where they say so much more: see models.knobs.
+  readings(z) {
+    const { weights } = this;
+    return weights["knobs/slope"] ? Array.from(dense(weights["knobs/slope"], weights["knobs/bias"], z)) : [];
+  }
+
+  turned(z, turns) {
+    if (turns.some(Boolean)) addProduct(z, this.weights["knobs/move"], turns);
+    return z;
+  }
+
   // MusicVAE's CategoricalLstmDecoder: the events of a window. The first state is a function of z; each step is given
   // z and the event before. A cell's gates are: input, candidate, forget (with a bias of 1), output. An event is drawn
   // as argmax(logits / temperature + Gumbel noise), which has the softmax's distribution.
@@ -164,11 +175,13 @@ class Model {
     return events;
   }
 
-  // Notes of what is asked, {point, freedom, lean, temperature, seed}: [[first step, step after the last, pitch]].
-  notes({ point, freedom, lean, temperature, seed }) {
+  // What is asked, {point, freedom, lean, turns, temperature, seed}: notes, [[first step, step after the last, pitch]],
+  // and what named knobs read before they are turned.
+  bars({ point, freedom, lean, turns, temperature, seed }) {
     const { steps, played, first, lowest } = this.facts;
-    const events = this.decode(this.z(point, freedom, lean), temperature, seed, steps);
-    return notesOf(events, { played, first, lowest });
+    const z = this.z(point, freedom, lean), readings = this.readings(z);
+    const events = this.decode(this.turned(z, turns), temperature, seed, steps);
+    return { notes: notesOf(events, { played, first, lowest }), readings };
   }
 }
 

@@ -11,9 +11,12 @@ function swung(step, swing) {
 
 class Loop {
   // score(): {notes: [[first step, step after the last, pitch]], steps, qpm, swing, voice}, as they are now.
-  constructor(context, score) {
+  // With `isOnce`, it ends after the last step.
+  constructor(context, score, { isOnce = false } = {}) {
     this.context = context;
     this.score = score;
+    this.isOnce = isOnce;
+    this.end = Infinity;  // when the last step that is to sound ends
     this.volume = mixer(context);
     this.step = 0;
     this.at = context.currentTime + 0.06;
@@ -25,7 +28,7 @@ class Loop {
   schedule() {
     // Where the page was asleep, nothing is caught up with.
     this.at = Math.max(this.at, this.context.currentTime);
-    while (this.at < this.context.currentTime + AHEAD) {
+    while (this.at < Math.min(this.end, this.context.currentTime + AHEAD)) {
       const { notes, steps, qpm, swing, voice } = this.score();
       const seconds = (from, to) => (swung(to, swing) - swung(from, swing)) * 60 / qpm;
       for (const [start, end, pitch] of notes) {
@@ -37,6 +40,7 @@ class Loop {
       this.steps.push({ step: this.step, at: this.at, seconds: length });
       this.at += length;
       this.step = (this.step + 1) % steps;
+      if (this.isOnce && this.step === 0) this.end = this.at;
     }
     while (this.steps.length > 100) this.steps.shift();
   }
@@ -47,6 +51,8 @@ class Loop {
     const here = this.steps.filter(({ at }) => at <= time).pop();
     return here ? here.step + Math.min(1, (time - here.at) / here.seconds) : 0;
   }
+
+  isOver() { return this.context.currentTime > this.end; }
 
   stop() {
     clearInterval(this.timer);

@@ -1,4 +1,4 @@
-// The page: a point of the small latent, moved by map and knobs; its bars, drawn and played; a shelf of those liked.
+// The page: a point of the small latent, moved by map and knobs; its bars, drawn and played; whole tunes; a shelf.
 "use strict";
 
 const model = JSON.parse(document.getElementById("model").textContent);
@@ -6,6 +6,12 @@ const at = (id) => document.getElementById(id);
 const REACH = 1000;  // half the width of the map, in its own units
 const SIMILARITY = 0.8;  // of variations: see points.kept
 const MAX_COORDINATE = 10;
+const KEYS = { n: "sample", v: "vary", r: "reset", l: "like", c: "compose", t: "play-tune", " ": "play" };
+const PLANS = 4;  // paths that are tried for a tune
+const CANDIDATES = 3;  // draws of each of its windows
+const MAX_TURN = 2;  // of a named knob, in standard deviations over the model's own samples
+const PITCHES = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Settings beside the point: label, limits, step, whether bars are decoded again for it, and how the value is shown.
 const SETTINGS = {
@@ -20,15 +26,23 @@ const SETTINGS = {
     `${value > 0 ? "+" : ""}${value} semitones` },
 };
 const state = { point: model.start, temperature: 0.5, freedom: model.freedom, lean: 0, seed: 0,
-  qpm: Math.min(240, Math.max(40, Math.round(model.style.qpm))), swing: 0.5, transpose: 0,
-  voice: voiceOf(model.style.program) };
+  turns: model.named.map(() => 0), qpm: clamp(Math.round(model.style.qpm), 40, 240), swing: 0.5, transpose: 0,
+  voice: voiceOf(model.style.program), tune: "" };
+const unmoved = { ...state };
 let notes = [];  // of the point: [[first step, step after the last, pitch]]
+let readings = [];  // of the named knobs at the point, before they are turned
 let answered = 0;  // how many times bars were decoded and drawn
 let context = null;
 let loop = null;
-const liked = [];
+let playing = null;  // the name of the part that sounds
+const tune = { text: "", form: "", places: [], windows: [] };  // windows: the notes of each distinct one
+// What can be played.
+const parts = {
+  bars: { roll: new Roll(at("roll")), button: "play", label: "Play", score: () => scoreOf(notes) },
+  tune: { roll: new Roll(at("tune-roll")), button: "play-tune", label: "Play the tune", score: () => ({
+    ...scoreOf(tuneNotes()), steps: tune.places.length * model.facts.played }) },
+};
 
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 // What a link keeps, so that it brings back exactly this.
 const rounded = (point) => Array.from(point, (x) =>
   clamp(Math.round(1000 * x) / 1000, -MAX_COORDINATE, MAX_COORDINATE));
@@ -39,23 +53,33 @@ const moved = (point, way, by) => point.map((x, i) => x + by * way[i]);
 // --- The address of the page holds all of it.
 
 function hash() {
-  const { point, temperature, freedom, lean, seed, qpm, swing, transpose, voice } = state;
-  const kept = { point: point.join(), temperature, freedom, lean, seed, qpm, swing, transpose, voice };
-  return "#" + new URLSearchParams(kept);
+  return "#" + new URLSearchParams({ ...state, point: state.point.join(), turns: turnsText(state.turns) });
 }
 
-// Takes what is right in an address; the rest stays.
-function readHash(text) {
+// Knobs that are turned, such as density:1.5,register:-1.
+function turnsText(turns) {
+  return model.named.map(({ name }, i) => `${name}:${turns[i]}`).filter((_, i) => turns[i]).join();
+}
+
+function readTurns(texts) {
+  const turns = new Map(texts.map((one) => one.split(":")));
+  return model.named.map(({ name }) => clamp(Number(turns.get(name)) || 0, -MAX_TURN, MAX_TURN));
+}
+
+// Takes what is right in an address into a state; the rest of it stays.
+function readHash(text, into) {
   const given = new URLSearchParams(text.slice(1));
   const number = (name, low, high) => {
     const value = given.get(name) ? Number(given.get(name)) : NaN;
-    if (value >= low && value <= high) state[name] = value;
+    if (value >= low && value <= high) into[name] = value;
   };
   const point = (given.get("point") || "").split(",").map(Number);
-  if (point.length === state.point.length && point.every(Number.isFinite)) state.point = rounded(point);
+  if (point.length === model.start.length && point.every(Number.isFinite)) into.point = rounded(point);
   for (const name of ["lean", "seed"]) number(name, 0, 2 ** 32 - 1);
   for (const [name, { low, high }] of Object.entries(SETTINGS)) number(name, low, high);
-  if (Object.keys(VOICES).includes(given.get("voice"))) state.voice = given.get("voice");
+  if (given.has("turns")) into.turns = readTurns(given.get("turns").split(","));
+  if (!model.grid && readTune(given.get("tune") || "")) into.tune = given.get("tune");
+  if (Object.keys(VOICES).includes(given.get("voice"))) into.voice = given.get("voice");
 }
 
 let writing = null;
@@ -67,23 +91,38 @@ function keepHash() {
 }
 
 // --- Asking for bars: one question at a time; where the point moves on meanwhile, only the last place is asked for.
+// What a tune is made of is asked for when nothing else is.
 
 let worker = null;
 let isBusy = true;
 let isWaiting = false;
+let jobs = [];  // for a tune: {asked, answer}
+let answer = null;  // takes what the worker says next
 
 function ask() {
   if (model.grid) {
     const distances = model.grid.points.map((point) => Math.hypot(...point.map((x, i) => x - state.point[i])));
-    hear(model.grid.notes[distances.indexOf(Math.min(...distances))]);
-  } else if (isBusy) {
-    isWaiting = true;
+    hear({ notes: model.grid.notes[distances.indexOf(Math.min(...distances))], readings: [] });
   } else {
-    isBusy = true;
-    const { point, freedom, lean, temperature, seed } = state;
-    worker.postMessage({ point, freedom, lean, temperature, seed });
+    isWaiting = true;
+    next();
   }
 }
+
+function next() {
+  if (isBusy || !(isWaiting || jobs.length)) return;
+  const { point, freedom, lean, turns, temperature, seed } = state;
+  const job = isWaiting ? { asked: { point, freedom, lean, turns, temperature, seed }, answer: hear } : jobs.shift();
+  isBusy = true;
+  isWaiting = false;
+  answer = job.answer;
+  worker.postMessage(job.asked);
+}
+
+const decoded = (asked) => new Promise((answer) => {
+  jobs.push({ asked, answer });
+  next();
+});
 
 function startWorker() {
   // A page from a disk may not load a worker from a file; it may make one of a text that it has.
@@ -91,19 +130,17 @@ function startWorker() {
   worker = new Worker(URL.createObjectURL(source));
   worker.onmessage = ({ data }) => {
     isBusy = false;
-    if (data.notes) hear(data.notes);
-    if (data.ready || isWaiting) {
-      isWaiting = false;
-      ask();
-    }
+    if (data.notes) answer(data);
+    next();
   };
   const { facts, layout, start } = model;
   worker.postMessage({ weights: at("weights").textContent, layout, facts, warm: start });
 }
 
 function hear(found) {
-  notes = found;
+  ({ notes, readings } = found);
   drawRoll();
+  showNamed();
   answered += 1;
 }
 
@@ -120,48 +157,31 @@ function update({ isNew = false, isDecoded = true } = {}) {
   showKnobs();
   if (isDecoded) ask();
   else drawRoll();
+  if (state.tune !== tune.text) compose(state.tune);
 }
 
 // --- Piano rolls.
 
+const lengths = { steps: model.facts.played, bar: 4 * model.style.bar };
 const range = [...model.range];  // of the pitches seen so far: it grows, so that what is drawn does not jump
-
-function drawNotes(svg, found, [low, high]) {
-  const { played } = model.facts, bar = 4 * model.style.bar;
-  svg.setAttribute("viewBox", `0 0 ${played} ${high - low + 1}`);
-  const height = high - low + 1, lines = [];
-  const upright = (x, kind) => make("line", { x1: x, y1: 0, x2: x, y2: height, class: kind });
-  for (let step = 4; step < played; step += 4) lines.push(upright(step, "beat"));
-  for (let step = bar; step < played; step += bar) lines.push(upright(step, "bar"));
-  for (let c = Math.ceil(low / 12) * 12; c <= high; c += 12) {
-    lines.push(make("line", { x1: 0, y1: high - c + 1, x2: played, y2: high - c + 1 }));
-  }
-  svg.replaceChildren(...lines, ...found.map(([start, end, pitch]) => make("rect", {
-    x: start + 0.04, y: high - pitch + 0.05, width: end - start - 0.08, height: 0.9, rx: 0.15 })));
-}
-
-const cursor = make("line", { class: "cursor", y1: 0 });
 
 function drawRoll() {
   for (const [, , pitch] of notes) {
     range[0] = Math.min(range[0], pitch - 2);
     range[1] = Math.max(range[1], pitch + 2);
   }
-  drawNotes(at("roll"), notes, range);
-  cursor.setAttribute("y2", range[1] - range[0] + 1);
-  at("roll").append(cursor);
-  const names = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
-  const said = notes.map(([, , pitch]) => names[(pitch + state.transpose + 120) % 12]).join(", ");
+  parts.bars.roll.draw(notes, { range, ...lengths });
+  const said = notes.map(([, , pitch]) => PITCHES[(pitch + state.transpose + 120) % 12]).join(", ");
   at("roll").setAttribute("aria-label", notes.length ? `${notes.length} notes: ${said}` : "no notes");
 }
 
 function tick() {
-  const now = loop ? loop.now() : -1;
-  cursor.setAttribute("x1", now);
-  cursor.setAttribute("x2", now);
-  at("roll").querySelectorAll("rect").forEach((rect, i) => {
-    rect.classList.toggle("on", now >= notes[i][0] && now < notes[i][1]);
+  for (const [name, { roll }] of Object.entries(parts)) roll.mark(name === playing ? loop.now() : -1);
+  const phrase = playing === "tune" ? Math.floor(loop.now() / (PHRASE * model.facts.played)) : -1;
+  Array.from(at("letters").children).forEach((letter, i) => {
+    letter.classList.toggle("on", i === phrase);
   });
+  if (loop && loop.isOver()) stop();
   if (loop) requestAnimationFrame(tick);
 }
 
@@ -207,7 +227,8 @@ function drawPoint() {
   const away = windows.map(({ point }) => Math.hypot(...moved(point, state.point, -1)));
   const nearest = windows[away.indexOf(Math.min(...away))];
   for (const one of windows) one.dot.classList.toggle("near", one === nearest);
-  const said = (Math.min(...away) < 0.05 ? "at " : "nearest: ") + title(nearest);
+  const isThere = Math.min(...away) < 0.05 && !state.turns.some(Boolean);
+  const said = (isThere ? "at " : "nearest: ") + title(nearest);
   if (at("near").textContent !== said) at("near").textContent = said;
 }
 
@@ -251,7 +272,7 @@ function listenToMap() {
   };
 }
 
-// --- Knobs, named or numbered: each is a direction of the small latent.
+// --- Knobs. Named ones turn MusicVAE's z, numbered ones are directions of the small latent.
 
 const valueOf = ({ direction }) => dot(state.point, direction) / dot(direction, direction);
 
@@ -262,6 +283,20 @@ function slider(label, { low, high, step }, onValue) {
   return { item: make("label", {}, make("span", {}, label), output, input), input, output };
 }
 
+// What a measure is worth, in its unit.
+const WORTHS = {
+  pitch: (value) => {
+    const pitch = Math.round(value) + state.transpose;
+    return `${PITCHES[(pitch + 120) % 12]} ${Math.floor(pitch / 12) - 1}`;
+  },
+  share: (value) => `${(100 * clamp(value, 0, 1)).toFixed()} %`,
+};
+
+const named = model.named.map((knob, i) => ({ ...knob,
+  ...slider(knob.name, { low: -MAX_TURN, high: MAX_TURN, step: 0.1 }, (value) => {
+    state.turns = state.turns.map((other, k) => k === i ? value : other);
+    update();
+  }) }));
 const knobs = model.knobs.map((knob) => ({ ...knob, ...slider(knob.name, { low: knob.low, high: knob.high, step: 0.01 },
   (value) => {
     state.point = moved(state.point, knob.direction, value - valueOf(knob));
@@ -276,6 +311,9 @@ const voices = make("select", { id: "voice" }, ...Object.entries(VOICES).map(([v
   make("option", { value: voice }, name)));
 
 function makeKnobs() {
+  at("named").append(...named.map(({ item }) => item));
+  at("named-too").hidden = !named.length;
+  at("more").open = !named.length;
   at("knobs").append(...knobs.map(({ item }) => item));
   const isShown = ({ name, isDecoded }) => !(isDecoded && model.grid) && !(name === "freedom" && !model.facts.broad);
   at("sound").append(...settings.filter(isShown).map(({ item }) => item), make("label", {}, "Instrument", voices));
@@ -285,7 +323,23 @@ function makeKnobs() {
   };
 }
 
+// How far named knobs are turned, and what their measures are about to be there.
+function showNamed() {
+  named.forEach(({ unit, mean, scale, input, output }, i) => {
+    const turn = state.turns[i];
+    input.value = turn;
+    output.textContent = (turn > 0 ? "+" : "") + turn.toFixed(1);
+    if (unit && i in readings) {
+      const worth = mean + scale * (readings[i] + turn);
+      const shown = WORTHS[unit] ? WORTHS[unit](worth) : `${Math.max(0, worth).toFixed(1)} ${unit}`;
+      output.textContent += ", about " + shown;
+    }
+    input.setAttribute("aria-valuetext", output.textContent);
+  });
+}
+
 function showKnobs() {
+  showNamed();
   for (const knob of knobs) {
     const value = valueOf(knob);
     knob.input.value = value;
@@ -302,26 +356,38 @@ function showKnobs() {
 
 // --- Playing, new bars, the shelf.
 
-const score = () => ({ ...state, steps: model.facts.played,
-  notes: notes.map(([start, end, pitch]) => [start, end, clamp(pitch + state.transpose, 0, 127)]) });
+const scoreOf = (found) => ({ ...state, steps: model.facts.played,
+  notes: found.map(([start, end, pitch]) => [start, end, clamp(pitch + state.transpose, 0, 127)]) });
+const tuneNotes = () => tune.places.flatMap((place, i) => tune.windows[place].map(([start, end, pitch]) =>
+  [start + i * model.facts.played, end + i * model.facts.played, pitch]));
 
-function play() {
+function reset() {
+  state.turns = named.map(() => 0);
+  update({ isNew: true });
+}
+
+// Plays a part: the bars in a loop, a tune once.
+function play(part) {
+  stop();
   context = context || new AudioContext();
   context.resume();
-  loop = new Loop(context, score);
+  loop = new Loop(context, parts[part].score, { isOnce: part === "tune" });
+  playing = part;
   showPlaying();
   tick();
 }
 
 function stop() {
   if (loop) loop.stop();
-  loop = null;
+  loop = playing = null;
   showPlaying();
 }
 
 function showPlaying() {
-  at("play").textContent = loop ? "Stop" : "Play";
-  at("play").setAttribute("aria-pressed", String(loop !== null));
+  for (const [name, { button, label }] of Object.entries(parts)) {
+    at(button).textContent = name === playing ? "Stop" : label;
+    at(button).setAttribute("aria-pressed", String(name === playing));
+  }
 }
 
 function sample() {
@@ -349,59 +415,105 @@ function programOf(voice) {
   return voice === voiceOf(model.style.program) ? model.style.program : VOICES[voice].program;
 }
 
-function save(scores, name) {
+// Scores one after another: their notes in quarters, and the length of all.
+function joined(scores) {
   const each = model.facts.played / 4;
   const placed = (one, from) => inQuarters(one).map(([start, end, pitch]) => [start + from, end + from, pitch]);
-  const all = scores.flatMap((one, i) => placed(one, i * each));
+  return { notes: scores.flatMap((one, i) => placed(one, i * each)), quarters: scores.length * each };
+}
+
+function save(scores, name) {
   const { qpm, voice } = scores[0];
-  const bytes = midiFile({ notes: all, quarters: scores.length * each, qpm, program: programOf(voice),
-    signature: model.style.signature });
+  const bytes = midiFile({ ...joined(scores), qpm, program: programOf(voice), signature: model.style.signature });
   download(name, bytes, "audio/midi");
 }
 
-// The bars once, as they sound, with what rings on.
-async function saveWav() {
-  const { notes: found, qpm, voice, swing } = score();
+// Scores once, as they sound, with what rings on.
+async function saveWav(scores, name) {
+  const { qpm, voice } = scores[0], { notes: found, quarters } = joined(scores);
   const rate = 44100, quarter = 60 / qpm;
-  const rendering = new OfflineAudioContext(1, Math.ceil(rate * (model.facts.played / 4 * quarter + 1)), rate);
+  const rendering = new OfflineAudioContext(1, Math.ceil(rate * (quarters * quarter + 1)), rate);
   const output = mixer(rendering);
-  for (const [start, end, pitch] of inQuarters({ notes: found, swing })) {
+  for (const [start, end, pitch] of found) {
     sound(output, voice, { pitch, velocity: 90, start: start * quarter, end: end * quarter });
   }
   const rendered = await rendering.startRendering();
-  download("bars.wav", wavFile(rendered.getChannelData(0), rate), "audio/wav");
+  download(name, wavFile(rendered.getChannelData(0), rate), "audio/wav");
 }
+
+// --- A whole tune.
+
+const songs = model.hashes && new Songs(model.hashes, model.facts.up);
+const isCopy = (notes) => Boolean(songs) && songs.isCopy(notes);
+const tuneScores = () => tune.places.map((place) => scoreOf(tune.windows[place]));
+
+// A tune as an address has it: its form, its seed, and how it is decoded, as the knobs may be moved later.
+function tuneText(form, seed) {
+  return [form, seed, state.temperature, state.freedom, turnsText(state.turns)].join();
+}
+
+// What such a text asks for; null if it is not right.
+function readTune(text) {
+  const [form, ...rest] = text.split(","), [seed, temperature, freedom] = rest.map(Number);
+  const isIn = (value, { low, high }) => value >= low && value <= high;
+  const isRight = FORMS.includes(form) && isIn(seed, { low: 0, high: 2 ** 32 - 1 }) &&
+    isIn(temperature, SETTINGS.temperature) && isIn(freedom, SETTINGS.freedom);
+  return isRight ? { form, seed, temperature, freedom, turns: readTurns(rest.slice(3)) } : null;
+}
+
+// Decodes candidates for a tune while no bars are asked for, and takes those that go together.
+async function compose(text) {
+  const { form, seed, temperature, freedom, turns } = readTune(text);
+  tune.text = text;
+  at("form").value = form;
+  at("tune-said").textContent = "composing";
+  const random = new Random(seed);
+  const drawn = () => Math.floor(random.uniform() * 2 ** 32);
+  jobs = [];  // of a tune that is not wanted any more
+  const tries = await Promise.all(Array.from({ length: PLANS }, async () => {
+    const { points, places } = planOf(form, { windows: model.windows, center: model.map.center, random });
+    const lean = drawn();
+    const candidates = await Promise.all(points.map((point) => Promise.all(Array.from({ length: CANDIDATES }, () =>
+      decoded({ point, freedom, lean, turns, temperature, seed: drawn() })))));
+    const notes = candidates.map((some) => some.map((bars) => bars.notes));
+    return { places, ...chooseWindows(notes, places, { steps: model.facts.played, isCopy }) };
+  }));
+  const { places, windows } = tries.reduce((best, one) => one.worth > best.worth ? one : best);
+  Object.assign(tune, { form, places, windows });
+  drawTune();
+}
+
+function drawTune() {
+  const { played } = model.facts, notes = tuneNotes(), pitches = notes.map(([, , pitch]) => pitch);
+  const range = pitches.length ? [Math.min(...pitches) - 2, Math.max(...pitches) + 2] : [60, 72];
+  parts.tune.roll.draw(notes, { range, steps: tune.places.length * played, bar: 4 * model.style.bar });
+  at("letters").replaceChildren(...Array.from(tune.form, (letter) => make("li", {}, letter)));
+  at("tune-roll").setAttribute("aria-label", `a tune of the form ${tune.form}: ${notes.length} notes`);
+  at("tune").hidden = false;
+  const copies = tune.windows.filter(isCopy).length;
+  const said = copies ? ` ${copies} of its windows ${copies > 1 ? "are" : "is"} nearly of the songs.` : "";
+  at("tune-said").textContent = `${tune.form}, ${notes.length} notes.${said} The link brings it back.`;
+}
+
+const shelf = new Shelf({
+  key: `lc_music_vae ${model.key}`,
+  read({ hash, notes }) {
+    const kept = { ...unmoved, hash, notes };
+    readHash(hash, kept);
+    return kept;
+  },
+  draw: (svg, found, limits) => drawNotes(svg, found, { range: limits, ...lengths }),
+  save,
+  say: (text) => { at("said").textContent = text; },
+});
 
 function like() {
-  const one = { ...score(), number: liked.length + 1, hash: hash(), isThere: true };
-  liked.push(one);
-  const button = (text, label, onclick) => {
-    const made = make("button", { type: "button", "aria-label": `${label} ${one.number}` }, text);
-    made.onclick = onclick;
-    return made;
-  };
-  const roll = make("svg", { class: "notes", preserveAspectRatio: "none", role: "img",
-    "aria-label": `liked ${one.number}: ${one.notes.length} notes` });
-  const pitches = one.notes.map((note) => note[2]);
-  drawNotes(roll, one.notes, pitches.length ? [Math.min(...pitches) - 3, Math.max(...pitches) + 3] : [60, 72]);
-  const item = make("li", {}, roll, make("div", { class: "row" },
-    button("Back to it", "Back to", () => { location.hash = one.hash; }),
-    button("MIDI", "MIDI of", () => save([one], `liked_${one.number}.mid`)),
-    button("Remove", "Remove", () => {
-      one.isThere = false;
-      item.remove();
-      showShelf();
-      at("like").focus();
-    })));
-  at("shelf").append(item);
-  showShelf();
-  at("said").textContent = `Liked: number ${one.number} below.`;
+  shelf.like({ hash: hash(), notes: scoreOf(notes).notes });
 }
 
-function showShelf() {
-  const isEmpty = !liked.some(({ isThere }) => isThere);
-  at("empty").hidden = !isEmpty;
-  at("save-all").hidden = isEmpty;
+function newTune() {
+  state.tune = tuneText(at("form").value, newSeed());
+  update({ isNew: true, isDecoded: false });
 }
 
 async function copyLink() {
@@ -415,31 +527,36 @@ async function copyLink() {
 }
 
 function listen() {
-  const buttons = { play: () => (loop ? stop() : play()), sample, vary, like, link: copyLink,
-    wav: saveWav, save: () => save([score()], "bars.mid"),
-    "save-all": () => save(liked.filter(({ isThere }) => isThere), "liked.mid") };
+  const toggle = (part) => playing === part ? stop() : play(part);
+  const buttons = { play: () => toggle("bars"), sample, vary, reset, like, link: copyLink,
+    wav: () => saveWav([scoreOf(notes)], "bars.wav"), save: () => save([scoreOf(notes)], "bars.mid"),
+    "save-all": () => save(shelf.liked, "liked.mid"), clear: () => shelf.clear(), compose: newTune,
+    "play-tune": () => toggle("tune"), "save-tune": () => save(tuneScores(), "tune.mid"),
+    "wav-tune": () => saveWav(tuneScores(), "tune.wav") };
   for (const [id, action] of Object.entries(buttons)) at(id).onclick = action;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
-    const action = { n: "sample", v: "vary", l: "like", " ": "play" }[event.key.toLowerCase()];
+    const action = KEYS[event.key.toLowerCase()];
     if (event.key === "Escape") stop();
     // On a button, the space bar presses that button.
     if (!action || (event.key === " " && event.target.tagName === "BUTTON") || event.repeat) return;
     event.preventDefault();
-    buttons[action]();
+    if (at(action).offsetParent) buttons[action]();
   });
   window.addEventListener("hashchange", () => {
     if (location.hash === hash()) return;
-    readHash(location.hash);
+    readHash(location.hash, state);
     update();
   });
 }
 
 at("about").textContent = model.about;
-readHash(location.hash);
+readHash(location.hash, state);
 makeKnobs();
 drawMap();
 listenToMap();
 listen();
+at("form").append(...FORMS.map((form) => make("option", { value: form }, form)));
+for (const id of ["composing", "tune-keys"]) at(id).hidden = Boolean(model.grid);
 if (!model.grid) startWorker();
 update();

@@ -5,9 +5,9 @@ let model = null;
 onmessage = ({ data }) => {
   if (data.weights) {
     model = new Model(unpackWeights(data.weights, data.layout), data.facts);
-    model.notes({ point: data.warm, freedom: 0, lean: 0, temperature: 1, seed: 0 });  // compiles it
+    model.bars({ point: data.warm, freedom: 0, lean: 0, turns: [], temperature: 1, seed: 0 });  // compiles it
     postMessage({ ready: true });
   } else {
-    postMessage({ id: data.id, notes: model.notes(data) });
+    postMessage(model.bars(data));
   }
 };
