@@ -119,10 +119,17 @@ class _Stretch(NamedTuple):
 
 
 class Composer:
-    """Composes with a model's means; see `models.tunes`."""
+    """Composes with a model's means; see `models.tunes`.
 
-    def __init__(self, means: Means, temperature: float):
+    Args:
+        means: What the model composes with.
+        temperature: Softmax temperature of the decoder.
+        turn: What knobs add to every z, [z_size]. The prior moves with it, so it costs no likelihood.
+    """
+
+    def __init__(self, means: Means, temperature: float, turn: Union[np.ndarray, float] = 0.0):
         self._by = means
+        self._turn = turn
         self._converter = means.converter
         self._signature = means.style.time_signature
         self._temperature = temperature
@@ -382,7 +389,7 @@ class Composer:
         if self._by.broad is not None:
             noise = np.stack([np.random.RandomState([*key, _LEANT]).standard_normal(z.shape[1] + 1) for key in keys])
             z = base_model.leant(z, *self._by.broad.sample(noise), freedom=FREEDOM)
-        return self._by.decode(z, temperature, keys)
+        return self._by.decode(z + self._turn, temperature, keys)
 
     def _hear(self, tensors: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
         """Returns how much likelier windows are under the personal prior than under MusicVAE's, and where they are."""
@@ -393,6 +400,7 @@ class Composer:
         if known:
             numbers = [one[0] for one in known]
             mean, scale = self._by.posterior([one[1] for one in known], [one[2] for one in known])
+            mean = mean - self._turn
             where[numbers] = mean
             noise = np.random.RandomState(0).standard_normal([_Z_DRAWS, mean.shape[1]])  # the same for all
             draws = np.concatenate([mean + scale * one for one in noise]).astype(np.float32)

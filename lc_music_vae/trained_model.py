@@ -665,6 +665,7 @@ class TrainedModel:
         form: Optional[str] = None,
         seed: Optional[int] = None,
         temperature: float = 0.5,
+        knobs: Optional[Mapping[str, float]] = None,
     ) -> Tunes:
         """Composes n whole tunes that repeat, vary and end as a song does; see `models.tunes`.
 
@@ -675,12 +676,15 @@ class TrainedModel:
                 is a variation of A. None draws one of the training songs for each tune.
             seed: Seed of everything random; None takes the model's.
             temperature: Softmax temperature of the decoder, above 0.
+            knobs: How far tunes lie from those of the model, by name, such as {"density": 1.5}: in standard deviations
+                over its own samples.
 
         Raises:
             InputError: A value is not usable, or there is no such song.
         """
         self._check_whole(num_bars, n, temperature)
-        composer = Composer(self._means(), temperature)
+        turn = self.knobs_for(knobs).shift(knobs) if knobs else 0.0
+        composer = Composer(self._means(), temperature, turn)
         return composer.compose(num_bars, n, form=form, seed=self._seed if seed is None else seed)
 
     def go_on(

@@ -165,6 +165,18 @@ def test_what_cannot_be_gone_on_from_or_varied_is_one_line(trained, tmp_path):
     assert re.match("input_bars_1=1-9: .*short.mid has 2 bars$", error)
 
 
+def test_tunes_follow_a_knob(trained):
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        (name,) = [knob.name for knob in model.knobs if knob.name == "register"]
+        heights = []
+        for value in (-1.5, 0, 1.5):
+            made = model.compose(16, 4, form="AABA", knobs={name: value} if value else None)
+            heights.append(np.mean([note.pitch for one in made for note in one.notes]))
+            assert all(bars_of(one, 0, 4) == bars_of(one, 4, 4) for one in made)
+        scale = next(knob.scale for knob in model.knobs if knob.name == name)
+    assert heights[0] + 0.7 * scale < heights[1] < heights[2] - 0.7 * scale
+
+
 def test_what_gives_no_form_is_named(trained):
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         assert "form=nowhere.mid is no music file" in one_line(model.compose, 32, form="nowhere.mid")

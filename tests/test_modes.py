@@ -47,7 +47,7 @@ TAKEN = {
     | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars", "knobs", "num_bars"},
     "walk": _DECODED | {"latent", "dimensions", "along"},
     "play": {"qpm", "program", "max_page_mb"},
-    "compose": _DECODED | {"num_bars", "form"},
+    "compose": _DECODED | {"num_bars", "form", "knobs"},
     "continue": _DECODED | _READ | {"input_midi_1", "input_bars_1", "num_bars", "form"},
 }
 

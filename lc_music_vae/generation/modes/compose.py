@@ -4,6 +4,7 @@ import os
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.generation import whole_tunes
+from lc_music_vae.generation.inputs import parse_knobs
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.music import form as forms
 
@@ -15,7 +16,7 @@ class Compose(Mode):
 
     name = "compose"
     text = "whole tunes with the form of a song"
-    options = Mode.options | {"num_bars", "form"}
+    options = Mode.options | {"num_bars", "form", "knobs"}
 
     def num_outputs(self, request):
         """Returns the requested number of tunes; checks the form as far as it can be without a model."""
@@ -28,7 +29,9 @@ class Compose(Mode):
     def make(self, model, given, request, *, temperature, seed):
         """Returns the tunes, each with its form's letters in its title."""
         number, num_bars = self.num_outputs(request), _num_bars(request)
-        tunes = model.compose(num_bars, number, form=request.form, seed=seed, temperature=temperature)
+        knobs = parse_knobs(request.knobs) if request.knobs else None
+        how = {"form": request.form, "seed": seed, "temperature": temperature, "knobs": knobs}
+        tunes = model.compose(num_bars, number, **how)
         return whole_tunes.outputs_of(tunes)
 
     def sheet(self, made, given, *, request):
