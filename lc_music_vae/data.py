@@ -136,6 +136,10 @@ class WindowConverter:
         """Returns a converter for another MusicVAE config that reads songs in the same way."""
         return WindowConverter(music_vae, self.reading)
 
+    def takes_parts_of(self, other: "WindowConverter") -> bool:
+        """Returns whether this converter cuts its windows from the same parts of a song as another."""
+        return type(self._family) is type(other._family)
+
     def score(self, song: Song) -> Score:
         """Returns `normalise(song)` with the parts that windows are cut from.
 

@@ -117,7 +117,7 @@ def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
     fit = [
         "--config=" + name
         for name, other in others.items()
-        if other.reads == converter.reads and _has_windows(other.fitted(score), other)
+        if other.takes_parts_of(converter) and _has_windows(other.fitted(score), other)
     ]
     return [" or ".join(fit) + " would read it"] if fit else []
 
