@@ -524,7 +524,7 @@ class TrainedModel:
 
     def heard(self, sequences: Sequence[note_seq.NoteSequence]) -> List[np.ndarray]:
         """Returns the notes of outputs at MusicVAE's own pitches, as they are stored for the training windows."""
-        return [data.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
+        return [self.converter.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
 
     def nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> Optional[List[Optional[Nearest]]]:
         """Returns the training window that each output of this model is nearest to, or None if it shares no note.
@@ -916,9 +916,9 @@ class TrainedModel:
         result.key_signatures.extend(note_sequence.key_signatures)
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
-        decoded = self.converter.to_note_sequences(self._decode(means, temperature, detail * residuals))
+        decoded = self.converter.to_note_sequences(self._decode(means, temperature, detail * residuals), early=True)
         came_back = f1(
-            (_in_bars(window.notes, at), _in_bars(data.notes_of(sequence), at))
+            (_in_bars(window.notes, at), _in_bars(self.converter.notes_of(sequence), at))
             for (_, at, window), sequence in zip(placed, decoded)
         )
         results.logger.info("F1 of its notes, by start and pitch: %.2f", came_back)

@@ -338,7 +338,7 @@ def test_how_long_a_drum_is_held_means_nothing():
     assert track[:3] == (0, "drums", 0)
     assert (track.octaves, score.choice) == (0, "drums")
     assert {n.end - n.start for n in track.notes} == {0.25}
-    band = score_of(drum_and_band(2), "flat-trio_16bar")
+    band = score_of(drum_and_band(2), "hier-multiperf_vel_1bar_med")
     assert (band.choice, [t[:3] for t in band.tracks]) == ("all tracks", [(0, "all tracks", 0)])
     assert score_of(melody(tune(2)), "cat-drums_2bar_small").tracks == ()
 

@@ -16,6 +16,7 @@ from lc_music_vae.families import magenta_facts
 from lc_music_vae.families import melody as melody_family
 from lc_music_vae.families.band import Band
 from lc_music_vae.families.drums import Drums
+from lc_music_vae.families.groove import Groove
 from lc_music_vae.families.melody import Melody
 from lc_music_vae.families.performance import Performance
 
@@ -24,7 +25,7 @@ CONFIGS = music_vae_configs.CONFIG_MAP
 FAMILY_OF = {
     "OneHotMelodyConverter": Melody,
     "DrumsConverter": Drums,
-    "GrooveConverter": Drums,
+    "GrooveConverter": Groove,
     "TrioConverter": Band,
     "MultiInstrumentPerformanceConverter": Performance,
 }
@@ -34,7 +35,7 @@ _OF_SLICES = _OF_ALL | {"_slice_steps", "_steps_per_bar", "_pad_to_total_time"}
 PRIVATES = {
     "OneHotMelodyConverter": _OF_SLICES | {"_event_extractor_fn", "_min_pitch", "_max_pitch"},
     "DrumsConverter": _OF_SLICES | {"_drums_extractor_fn", "_pitch_class_map"},
-    "GrooveConverter": _OF_ALL | {"_split_bars", "_pitch_class_map"},
+    "GrooveConverter": _OF_ALL | {"_split_bars", "_pitch_class_map", "_note_dropout"},
     "TrioConverter": _OF_ALL | {"_slice_bars"},
     "MultiInstrumentPerformanceConverter": _OF_ALL | {"_hop_size_bars", "_min_pitch", "_max_pitch"},
     "NoteSequenceAugmenter": {"_transpose_range"},
@@ -85,7 +86,7 @@ def test_each_config_without_controls_is_of_one_family(name):
     family = families.family_of(name)
     assert type(family) is FAMILY_OF[type(converter).__name__]
     assert [kind for kind in families.FAMILIES if isinstance(converter, kind.converters)] == [type(family)]
-    assert family.pitch_range == ((21, 108) if family.reads == "melody" else (0, 127))
+    assert family.pitch_range == ((21, 108) if family.reads == "melody" or "trio" in name else (0, 127))
     assert family.facts.input_depth == converter.input_depth
     assert family.facts.steps_per_quarter == (24 if family.reads == "band" and "trio" not in name else 4)
     assert bool(family.facts.drum_pitches) == (family.reads == "drums")

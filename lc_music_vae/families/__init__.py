@@ -8,6 +8,7 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.families.band import Band
 from lc_music_vae.families.drums import Drums
 from lc_music_vae.families.family import Family
+from lc_music_vae.families.groove import Groove
 from lc_music_vae.families.magenta_facts import facts_of
 from lc_music_vae.families.melody import Melody
 from lc_music_vae.families.performance import Performance
@@ -15,6 +16,7 @@ from lc_music_vae.families.performance import Performance
 FAMILIES: Tuple[Type[Family], ...] = (
     Melody,
     Drums,
+    Groove,
     Band,
     Performance,
 )

@@ -25,6 +25,7 @@ class Facts(NamedTuple):
         pitch_range: Lowest and highest pitch, if the converter defines them.
         drum_pitches: Pitches of the drums that the converter knows; empty if it has no drum classes.
         transpose_range: Semitones (lowest, highest) that magenta transposes by in its own training, if it does.
+        dropping_converter: The same converter, which drops notes of the inputs at random, if magenta's own does.
     """
 
     converter: Any
@@ -34,6 +35,7 @@ class Facts(NamedTuple):
     pitch_range: Optional[Tuple[int, int]]
     drum_pitches: FrozenSet[int]
     transpose_range: Optional[Tuple[int, int]]
+    dropping_converter: Any = None
 
 
 def facts_of(music_vae: str) -> Facts:
@@ -42,14 +44,19 @@ def facts_of(music_vae: str) -> Facts:
     augmenter = config.note_sequence_augmenter
     converter = _for_windows(config.data_converter)
     own = vars(converter)
+    dropping_converter = None
+    if own.get("_note_dropout"):
+        dropping_converter = copy.copy(converter)
+        converter._note_dropout = False
     return Facts(
         converter=converter,
-        bars=_window_bars(own),
+        bars=_window_bars(vars(config.data_converter)),
         steps_per_quarter=own["_steps_per_quarter"],
         input_depth=converter.input_depth,
         pitch_range=(own["_min_pitch"], own["_max_pitch"]) if "_min_pitch" in own else None,
-        drum_pitches=frozenset(own.get("_pitch_class_map", ())),
+        drum_pitches=frozenset(getattr(converter, "pitch_class_map", own.get("_pitch_class_map", ()))),
         transpose_range=None if augmenter is None else augmenter._transpose_range,
+        dropping_converter=dropping_converter,
     )
 
 
@@ -70,6 +77,8 @@ def _for_windows(converter: Any) -> Any:
     converter.set_mode("infer")
     converter.max_tensors_per_notesequence = None
     converter._presplit_on_time_changes = False
+    if hasattr(converter, "_split_bars"):
+        converter._split_bars = None  # it would lose a window that ends with rests
     for extractor in _EXTRACTORS:
         if hasattr(converter, extractor):
             converter._pad_to_total_time = True

@@ -30,7 +30,7 @@ class Melody(Family):
 
     def parts(self, score, wanted):
         """Returns the tracks that `melody.choose` selects."""
-        chosen, choice = melody.choose(_tracks(score), wanted)
+        chosen, choice = melody.choose(tracks_of(score), wanted)
         moved = [_into_range(track, *self.pitch_range) for track in chosen]
         names = ["track %s: " % track.label() if len(moved) > 1 else "" for track, _ in moved]
         remarks = tuple(name + said for name, (_, said) in zip(names, moved) if said)
@@ -61,7 +61,7 @@ def octaves_into(pitches: np.ndarray, low: int, high: int) -> int:
     return min(sorted(range(-10, 11), key=abs), key=outside)
 
 
-def _tracks(score: Score) -> List[Track]:
+def tracks_of(score: Score) -> List[Track]:
     """Returns one track for each instrument except drums, with all notes set to program 0.
 
     magenta's 2-bar converters drop notes with program 32 or higher (bass, strings, flutes, voice), but a melody can

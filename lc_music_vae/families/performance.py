@@ -10,6 +10,7 @@ class Performance(Family):
     """A window contains all tracks together, as they were played."""
 
     converters = (data_hierarchical.MultiInstrumentPerformanceConverter,)
+    fitting = "in which two to eight instruments play, of at most 64 events each"
 
     def as_heard(self, note_sequence):
         """Returns the NoteSequence with its notes lengthened by the sustain pedal."""
