@@ -60,6 +60,7 @@ CONFIG_MAP["lc-cat-mel_2bar_small"] = Config(
 CONFIG_MAP["lc-cat-mel_2bar_big"] = Config(
     music_vae="cat-mel_2bar_big", checkpoints=(_published("cat-mel_2bar_big", 1615),)
 )
+CONFIG_MAP["lc-cat-mel_2bar_med_chords"] = Config(music_vae="cat-mel_2bar_med_chords")
 CONFIG_MAP["lc-flat-mel_16bar"] = Config(music_vae="flat-mel_16bar")
 CONFIG_MAP["lc-hierdec-mel_16bar"] = Config(
     music_vae="hierdec-mel_16bar", checkpoints=(_published("hierdec-mel_16bar", 2113),)
@@ -91,6 +92,9 @@ CONFIG_MAP["lc-groovae_2bar_tap_fixed_velocity_note_dropout"] = Config(
 CONFIG_MAP["lc-groovae_2bar_add_closed_hh"] = Config(
     music_vae="groovae_2bar_add_closed_hh", checkpoints=(_published("groovae_2bar_add_closed_hh", 49),)
 )
+CONFIG_MAP["lc-groovae_2bar_hits_control_tfds"] = Config(
+    music_vae="groovae_2bar_hits_control_tfds", checkpoints=(_published("groovae_2bar_hits_control", 50),)
+)
 
 # Trios of melody, bass and drums
 CONFIG_MAP["lc-flat-trio_16bar"] = Config(music_vae="flat-trio_16bar")
@@ -102,6 +106,8 @@ CONFIG_MAP["lc-hier-trio_16bar"] = Config(music_vae="hier-trio_16bar")
 # Several instruments as they are played
 CONFIG_MAP["lc-hier-multiperf_vel_1bar_med"] = Config(music_vae="hier-multiperf_vel_1bar_med")
 CONFIG_MAP["lc-hier-multiperf_vel_1bar_big"] = Config(music_vae="hier-multiperf_vel_1bar_big")
+CONFIG_MAP["lc-hier-multiperf_vel_1bar_med_chords"] = Config(music_vae="hier-multiperf_vel_1bar_med_chords")
+CONFIG_MAP["lc-hier-multiperf_vel_1bar_big_chords"] = Config(music_vae="hier-multiperf_vel_1bar_big_chords")
 
 
 def published() -> Dict[str, Published]:

@@ -13,7 +13,9 @@ import note_seq
 import numpy as np
 
 from lc_music_vae import families
+from lc_music_vae.errors import InputError
 from lc_music_vae.families.family import Tensors
+from lc_music_vae.music import chords as chords_lib
 from lc_music_vae.music import metre as metres
 from lc_music_vae.music.score import Note, Score, Track, normalise
 from lc_music_vae.music.source import STRICT, Song
@@ -40,6 +42,7 @@ class Window(NamedTuple):
         repeats: How many times the track plays exactly this window, including this one.
         transpositions: Semitones of each of `inputs`, ascending; (0,) is the song's own key.
         inputs: One array [time, input_depth] for each transposition, or several where `Family.to_tensors` makes them.
+        controls: What encoding and decoding each of `inputs` needs in addition, [time, control_depth]; 0 wide for most.
         outputs: The first transposition in the form of the decoder's output, [time, output_depth].
         length: Length of the inputs in the converter's own unit (steps, or one number for each segment).
         notes: The notes of its bars in `outputs`, in the form that `notes_of` returns.
@@ -53,6 +56,7 @@ class Window(NamedTuple):
     repeats: int
     transpositions: Tuple[int, ...]
     inputs: Tuple[np.ndarray, ...]
+    controls: Tuple[np.ndarray, ...]
     outputs: np.ndarray
     length: np.ndarray
     notes: np.ndarray
@@ -115,6 +119,9 @@ class WindowConverter:
         quarters: Length of a window in quarters.
         input_depth: Depth of the encoder's input tensors.
         steps_per_quarter: Steps of a tensor in a quarter.
+        controls: What decoding needs in addition to a latent: 'chords', 'hits' or "".
+        control_depth: Depth of these controls; 0 if there are none.
+        steps: Length of a tensor.
         reads: What the windows are made of: 'melody', 'drums' or 'band'.
         fitting: What bars must be like to be windows, in words after their number.
         transpose_range: Semitones (lowest, highest) that `--augment` may transpose by, or None for drums.
@@ -131,6 +138,9 @@ class WindowConverter:
         self.bars = self._facts.bars
         self.quarters = float(self.bars * QUARTERS_PER_BAR)
         self.input_depth = self._facts.input_depth
+        self.controls = self._family.controls
+        self.control_depth = self._facts.control_depth
+        self.steps = self._facts.steps
         self.steps_per_quarter = self._facts.steps_per_quarter
         self.reads = self._family.reads
         self.fitting = self._family.fitting
@@ -141,8 +151,8 @@ class WindowConverter:
         return WindowConverter(music_vae, self.reading)
 
     def takes_parts_of(self, other: "WindowConverter") -> bool:
-        """Returns whether this converter cuts its windows from the same parts of a song as another."""
-        return type(self._family) is type(other._family)
+        """Returns whether this converter makes its windows of the same parts of a song as another."""
+        return type(self._family) is type(other._family) and self.controls == other.controls
 
     def score(self, song: Song) -> Score:
         """Returns `normalise(song)` with the parts that windows are cut from.
@@ -152,6 +162,12 @@ class WindowConverter:
         """
         score = normalise(song._replace(note_sequence=self._family.as_heard(song.note_sequence)))
         tracks, choice, moves = self._family.parts(score, self.reading.melody_track)
+        if self.controls == chords_lib.CHORDS and tracks and not score.chords:
+            try:
+                inferred = chords_lib.inferred(score.notes, *map(int, score.metres[0].written.split("/")))
+                score, moves = score._replace(chords=inferred), (*moves, "chords inferred from its notes")
+            except InputError as e:
+                tracks, moves = (), (*moves, str(e))
         if self.reading.metre == STRICT:
             remarks = metres.left_out(score.metres, score.bars)
         else:
@@ -186,7 +202,7 @@ class WindowConverter:
                 window = self.window(score, track, first_bar, transpositions=transpositions)
                 if window is None:
                     continue
-                key = (track.number, window.inputs[0].tobytes())
+                key = (track.number, window.inputs[0].tobytes() + window.controls[0].tobytes())
                 if key in found:
                     window = found[key]._replace(repeats=found[key].repeats + 1)
                 found[key] = window
@@ -250,11 +266,11 @@ class WindowConverter:
         """Returns the window of the bars, or of the part of a long bar, at `place`; see `window`."""
         if not self.metre_allows(score, place.start):
             return None
-        notes = self._notes_in(track, place)
-        done = self._transposed(notes, [t for t in sorted(transpositions) if self._in_range(notes, t)])
+        notes, chords = self._notes_in(track, place), self._chords_in(score, place)
+        done = self._transposed(notes, [t for t in sorted(transpositions) if self._in_range(notes, t)], chords)
         if not done:
             return None
-        _, (_, outputs, length) = done[0]
+        _, (_, outputs, length, _) = done[0]
         time_signature = metres.at(score.metres, place.start).written
         (heard,) = self.to_note_sequences([outputs], Style(time_signature=time_signature))
         return Window(
@@ -265,7 +281,8 @@ class WindowConverter:
             time_signature=time_signature,
             repeats=1,
             transpositions=tuple(t for t, _ in done),
-            inputs=tuple(inputs for _, (inputs, _, _) in done),
+            inputs=tuple(tensors.inputs for _, tensors in done),
+            controls=tuple(tensors.controls for _, tensors in done),
             outputs=outputs,
             length=np.array(length, np.int32),
             notes=self.notes_of(heard),
@@ -385,30 +402,53 @@ class WindowConverter:
         ]
         return held + [n for n in again if self._step(n.start) < steps]
 
+    def _chords_in(self, score: Score, place: Place) -> List[chords_lib.Chord]:
+        """Returns the chords of the window at `place`, repeated like its notes; none if nothing needs them."""
+        if self.controls != chords_lib.CHORDS:
+            return []
+        length = place.end - place.start
+        held = chords_lib.within(score.chords, place.start, place.end)
+        turns = range(math.ceil(self.quarters / length))
+        repeated = [chord._replace(start=chord.start + turn * length) for turn in turns for chord in held]
+        return [chord for chord in repeated if chord.start < self.quarters]
+
     def _in_range(self, notes: Sequence[Note], transposition: int) -> bool:
         """Returns whether all transposed pitches are in MusicVAE's range; drums are not transposed."""
         low, high = self._family.pitch_range
         pitches = [n.pitch + transposition for n in notes if not n.is_drum]
         return not pitches or (min(pitches) >= low and max(pitches) <= high)
 
-    def _transposed(self, notes: Sequence[Note], transpositions: Sequence[int]) -> List[Tuple[int, Tensors]]:
+    def _transposed(
+        self, notes: Sequence[Note], transpositions: Sequence[int], chords: Sequence[chords_lib.Chord]
+    ) -> List[Tuple[int, Tensors]]:
         """Converts one window's notes at each transposition; leaves out those that do not make exactly one tensor."""
         first_pitch = self._family.first_pitch
-        if first_pitch is None or not transpositions:
-            return [(t, tensors) for t in transpositions for tensors in self._to_tensors(notes, t)]
+        if first_pitch is None or chords or not transpositions:
+            return [(t, tensors) for t in transpositions for tensors in self._to_tensors(notes, t, chords)]
         # magenta's converters are slow, so the window is converted once and its pitches are moved.
         moves = [(t, t - transpositions[0]) for t in transpositions]
         return [
-            (t, Tensors(_moved(inputs, by, first_pitch), _moved(outputs, by, first_pitch), length))
-            for inputs, outputs, length in self._to_tensors(notes, transpositions[0])
+            (t, Tensors(_moved(inputs, by, first_pitch), _moved(outputs, by, first_pitch), length, controls))
+            for inputs, outputs, length, controls in self._to_tensors(notes, transpositions[0])
             for t, by in moves
         ]
 
-    def _to_tensors(self, notes: Sequence[Note], transposition: int) -> List[Tensors]:
+    def _to_tensors(
+        self, notes: Sequence[Note], transposition: int, chords: Sequence[chords_lib.Chord] = ()
+    ) -> List[Tensors]:
         """Converts one window's notes; see `Family.to_tensors`."""
         if not notes:
             return []
-        return self._family.to_tensors(_window_sequence(notes, transposition, self.quarters))
+        sequence = _window_sequence(notes, transposition, self.quarters)
+        moved = [chord.transposed(transposition) for chord in chords]
+        chords_lib.annotate(
+            sequence, moved, seconds_per_quarter=_SECONDS_PER_QUARTER, steps_per_quarter=self.steps_per_quarter
+        )
+        return self._family.to_tensors(sequence)
+
+    def controls_of_chords(self, figures: Sequence[str]) -> np.ndarray:
+        """Returns chords as controls of k windows, bool [k, time, control_depth]; see `Family.controls_of_chords`."""
+        return self._family.controls_of_chords(figures)
 
     def to_note_sequences(
         self, tensors: Sequence[np.ndarray], style: Style = Style(), *, early: bool = False

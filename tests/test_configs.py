@@ -18,6 +18,7 @@ PUBLISHED = {
     "groovae_2bar_humanize": "lc-groovae_2bar_humanize",
     "groovae_2bar_tap_fixed_velocity": "lc-groovae_2bar_tap_fixed_velocity",
     "groovae_2bar_add_closed_hh": "lc-groovae_2bar_add_closed_hh",
+    "groovae_2bar_hits_control": "lc-groovae_2bar_hits_control_tfds",
 }
 
 
@@ -29,12 +30,12 @@ def test_reading_the_registry_imports_neither_tensorflow_nor_magenta():
     assert heavy == "[]"
 
 
-def test_every_config_of_magenta_without_controls_has_its_entry():
+def test_every_config_of_magenta_has_its_entry():
     from magenta.models.music_vae.configs import CONFIG_MAP
 
-    without_controls = [name for name, config in CONFIG_MAP.items() if not config.data_converter.control_depth]
+    assert len(CONFIG_MAP) == 23
     assert {name: entry.music_vae for name, entry in configs.CONFIG_MAP.items()} == {
-        "lc-" + name: name for name in without_controls
+        "lc-" + name: name for name in CONFIG_MAP
     }
 
 
@@ -46,7 +47,7 @@ def test_the_published_checkpoints():
     assert [name for name, entry in configs.CONFIG_MAP.items() if entry.shipped_checkpoint] == ["lc-cat-mel_2bar_small"]
 
 
-@pytest.mark.parametrize("name", ["cat-drums_2bar_small.lokl", "groovae_2bar_humanize"])
+@pytest.mark.parametrize("name", ["cat-drums_2bar_small.lokl", "groovae_2bar_humanize", "groovae_2bar_hits_control"])
 def test_a_checkpoint_has_the_size_of_its_weights_and_adams_slots(name):
     import numpy as np
     import tensorflow.compat.v1 as tf
@@ -57,8 +58,10 @@ def test_a_checkpoint_has_the_size_of_its_weights_and_adams_slots(name):
     depth, steps = config.data_converter.input_depth, config.hparams.max_seq_len
     with tf.Graph().as_default():
         config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
-        z = config.model.encode(tf.zeros([1, steps, depth]), tf.fill([1], steps)).loc
-        config.model.sample(1, max_length=steps, z=z, temperature=1.0)
+        controls = tf.zeros([1, steps, config.data_converter.control_depth])
+        z = config.model.encode(tf.zeros([1, steps, depth]), tf.fill([1], steps), controls).loc
+        c_input = controls[0] if controls.shape[2] else None
+        config.model.sample(1, max_length=steps, z=z, c_input=c_input, temperature=1.0)
         weights = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
     assert configs.published()[name].megabytes == round(12 * weights / 1e6)
 

@@ -310,13 +310,6 @@ def test_what_a_config_reads(config, reads, depth, transpositions):
     assert (converter.reads, converter.input_depth, converter.transpose_range) == (reads, depth, transpositions)
 
 
-def test_configs_with_controls_are_refused():
-    with pytest.raises(InputError) as e:
-        data.WindowConverter("cat-mel_2bar_med_chords")
-    said = "MusicVAE config cat-mel_2bar_med_chords needs controls (chords or hits), which are not supported yet"
-    assert str(e.value) == said
-
-
 def test_a_metre_that_is_no_choice_is_refused():
     with pytest.raises(InputError) as e:
         Reading(metre="3/4")

@@ -18,6 +18,7 @@ from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.data import WindowConverter
+from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae
 from lc_music_vae.music import examples
 
@@ -34,6 +35,8 @@ QUICK = (
     "groovae_2bar_tap_fixed_velocity_note_dropout",
     "flat-trio_16bar",
     "hier-multiperf_vel_1bar_med",
+    "cat-mel_2bar_med_chords",
+    "groovae_2bar_hits_control_tfds",
 )
 EVERY = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.every) for name in NAMES]
 
@@ -98,7 +101,12 @@ def test_trains_generates_and_reconstructs(name, song, cut_down, tmp_path):
         assert len(first)
         assert len(last)
         ends = model.converter.heard(windows_in(model.converter, song)[:2])
+        if model.converter.controls:
+            with pytest.raises(InputError, match="lc-%s decodes with (chords|hits): give " % name):
+                model.sample(2)
+            model.controls = windows_in(model.converter, song)[0].controls[0]
         made = {"sample": model.sample(2), "interpolate": model.interpolate(*ends, 3)}
+        model.controls = None
         again = model.reconstruct(song)
     assert [len(sequences) for sequences in made.values()] == [2, 3]
     for kind, sequences in made.items():
@@ -138,10 +146,11 @@ def test_encodes_and_decodes_as_magenta(name, song, cut_down):
     prefix = prefix_of(name, cut_down)
     weights = Weights(finding.find(prefix, "--pretrained_path"))
     reference = TrainedModel(copy.deepcopy(MAGENTAS[name]), batch_size=4, checkpoint_dir_or_path=prefix)
-    _, mean, scale = reference.encode_tensors(list(inputs), list(lengths))
+    controls = [w.controls[-1] for w in windows]
+    _, mean, scale = reference.encode_tensors(list(inputs), list(lengths), list(controls))
 
     encoder = music_vae.Encoder(name, weights)
-    our_mean, our_scale = encoder.encode(inputs, lengths)
+    our_mean, our_scale = encoder.encode(inputs, lengths, controls)
     encoder.close()
     assert our_mean.shape == (len(windows), MAGENTAS[name].hparams.z_size)
     assert np.abs(mean - mean[:1]).max() > 1e-3  # windows differ, or equality would mean nothing
@@ -149,9 +158,13 @@ def test_encodes_and_decodes_as_magenta(name, song, cut_down):
     np.testing.assert_allclose(our_scale, scale, atol=1e-5)
 
     length = MAGENTAS[name].hparams.max_seq_len
-    theirs = np.array(reference.decode_to_tensors(mean, length, temperature=1e-6))
+    # magenta's decoder takes one sequence of controls a batch: here each window has its own.
+    each = controls if controls[0].shape[1] else [None] * len(mean)
+    theirs = [reference.decode_to_tensors(z[None], length, 1e-6, c)[0] for z, c in zip(mean, each)]
+    theirs = np.array(theirs)
     decoder = music_vae.Decoder(name, weights, batch_size=3)
-    ours = decoder.decode(mean, 1e-6, np.array([[0, i] for i in range(len(mean))]))
+    keys = np.array([[0, i] for i in range(len(mean))])
+    ours = decoder.decode(mean, 1e-6, keys, controls=None if each[0] is None else np.stack(controls))
     decoder.close()
     assert ours.shape == theirs.shape
     assert len(np.unique(ours.reshape(-1, ours.shape[-1]), axis=0)) > 1

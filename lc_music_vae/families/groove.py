@@ -13,6 +13,7 @@ from magenta.models.music_vae import data as music_vae_data
 
 from lc_music_vae.families.drums import Drums
 from lc_music_vae.families.family import Tensors
+from lc_music_vae.music.chords import HITS
 from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.music.tempo import QPM
 
@@ -24,6 +25,7 @@ class Groove(Drums):
     """A window contains all drums, with velocities, each at its own time within half a sixteenth."""
 
     converters = (music_vae_data.GrooveConverter,)
+    controlled_by = HITS
     earliest = -0.5
 
     def to_tensors(self, note_sequence):
@@ -50,11 +52,11 @@ class Groove(Drums):
             return []
         steps_per_bar = QUARTERS_PER_BAR * self.facts.steps_per_quarter
         steps = self.facts.bars * steps_per_bar
-        inputs, outputs = (
+        inputs, outputs, controls = (
             np.pad(of[0][steps_per_bar:], [(0, steps_per_bar + steps - len(of[0])), (0, 0)], "constant")
-            for of in (tensors.inputs, tensors.outputs)
+            for of in (tensors.inputs, tensors.outputs, tensors.controls)
         )
-        return [Tensors(inputs, outputs, steps)]
+        return [Tensors(inputs, outputs, steps, controls)]
 
     def from_tensors(self, tensors):
         """Converts decoder outputs; the first hits may start before 0, by half a sixteenth at most."""

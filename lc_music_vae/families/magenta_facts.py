@@ -20,21 +20,28 @@ class Facts(NamedTuple):
     Attributes:
         converter: A copy of magenta's converter that keeps a single window whole, including its rests.
         bars: Length of a window in bars of four quarters.
+        steps: Length of a tensor.
         steps_per_quarter: Number of steps in a quarter after quantization.
         input_depth: Depth of the encoder's input tensors.
+        control_depth: Depth of the controls that encoding and decoding need in addition; 0 if they need none.
         pitch_range: Lowest and highest pitch, if the converter defines them.
         drum_pitches: Pitches of the drums that the converter knows; empty if it has no drum classes.
         transpose_range: Semitones (lowest, highest) that magenta transposes by in its own training, if it does.
+        events_per_instrument: How many events of each instrument a tensor holds, one instrument after another; 0 if
+            its time is in steps.
         dropping_converter: The same converter, which drops notes of the inputs at random, if magenta's own does.
     """
 
     converter: Any
     bars: int
+    steps: int
     steps_per_quarter: int
     input_depth: int
+    control_depth: int
     pitch_range: Optional[Tuple[int, int]]
     drum_pitches: FrozenSet[int]
     transpose_range: Optional[Tuple[int, int]]
+    events_per_instrument: int = 0
     dropping_converter: Any = None
 
 
@@ -51,11 +58,14 @@ def facts_of(music_vae: str) -> Facts:
     return Facts(
         converter=converter,
         bars=_window_bars(vars(config.data_converter)),
+        steps=config.hparams.max_seq_len,
         steps_per_quarter=own["_steps_per_quarter"],
         input_depth=converter.input_depth,
+        control_depth=converter.control_depth,
         pitch_range=(own["_min_pitch"], own["_max_pitch"]) if "_min_pitch" in own else None,
         drum_pitches=frozenset(getattr(converter, "pitch_class_map", own.get("_pitch_class_map", ()))),
         transpose_range=None if augmenter is None else augmenter._transpose_range,
+        events_per_instrument=own.get("_max_events_per_instrument", 0),
         dropping_converter=dropping_converter,
     )
 

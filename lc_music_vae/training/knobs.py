@@ -59,7 +59,7 @@ def of_model(small: SmallVAE, moments: base_model.Moments, *, name: str, weights
         style: How the songs sound; of it the time signature counts.
     """
     converter = data.WindowConverter(name)
-    if converter.bars > _MAX_BARS:
+    if converter.bars > _MAX_BARS or converter.controls:
         return []
     names = measures.names_for(converter.reads)
     decoder = music_vae.Decoder(name, weights, _BATCH)
