@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from helpers import drum_beat, generate, groove, layers, melody, one_line, train, tune, write_midi
+from helpers import drum_and_band, drum_beat, generate, groove, layers, melody, one_line, train, tune, write_midi
 from magenta.models.music_vae import configs
 
 import lc_music_vae
@@ -132,6 +132,17 @@ def test_a_performance_has_one_chord_and_outputs_take_turns():
     (starts, others) = controls[1, ::64].argmax(-1), np.delete(controls[1], range(0, 512, 64), 0).argmax(-1)
     assert set(starts) == {0}
     assert set(others) == {A_MINOR}
+
+
+def test_a_performance_over_chords_is_read_and_written():
+    """Two chords in a bar: each event has the one that sounds; without drums and a second instrument there is none."""
+    windows = windows_of(with_chords(drum_and_band(4), (0, "C"), (2, "F"), (4, "G")), PERFORMANCE)
+    assert [window.first_bar for window in windows] == [0, 1, 2, 3]
+    assert set(windows[0].controls[0].argmax(-1)) == {0, C, F}
+    assert set(windows[1].controls[0].argmax(-1)) == {0, G}
+    (again,) = WindowConverter(PERFORMANCE).to_note_sequences([windows[0].outputs])
+    assert {n.is_drum for n in again.notes} == {True, False}
+    assert windows_of(with_chords(melody(tune(4)), (0, "C")), PERFORMANCE) == []
 
 
 @pytest.mark.parametrize("text", ["", "C Hm", "Csus4", "C | G"])

@@ -33,12 +33,12 @@ FAMILY_OF = {
 _OF_ALL = {"_steps_per_quarter", "_presplit_on_time_changes"}
 _OF_SLICES = _OF_ALL | {"_slice_steps", "_steps_per_bar", "_pad_to_total_time"}
 PRIVATES = {
-    "OneHotMelodyConverter": _OF_SLICES | {"_event_extractor_fn", "_min_pitch", "_max_pitch"},
+    "OneHotMelodyConverter": _OF_SLICES | {"_event_extractor_fn", "_min_pitch", "_max_pitch", "_chord_encoding"},
     "DrumsConverter": _OF_SLICES | {"_drums_extractor_fn", "_pitch_class_map"},
     "GrooveConverter": _OF_ALL | {"_split_bars", "_pitch_class_map", "_note_dropout"},
-    "TrioConverter": _OF_ALL | {"_slice_bars"},
+    "TrioConverter": _OF_ALL | {"_slice_bars", "_chord_encoding"},
     "MultiInstrumentPerformanceConverter": _OF_ALL
-    | {"_hop_size_bars", "_min_pitch", "_max_pitch", "_max_events_per_instrument"},
+    | {"_hop_size_bars", "_min_pitch", "_max_pitch", "_max_events_per_instrument", "_chord_encoding"},
     "NoteSequenceAugmenter": {"_transpose_range"},
 }
 EVERY_PRIVATE = set.union(*PRIVATES.values())

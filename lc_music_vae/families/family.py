@@ -113,7 +113,7 @@ class Family:
 
     def from_tensors(self, tensors: Sequence[np.ndarray]) -> List[Any]:
         """Converts decoder outputs, [time, output_depth] each, to NoteSequences at magenta's tempo."""
-        return self.facts.converter.from_tensors(tensors)
+        return self.facts.writer.from_tensors(tensors)
 
     def controls_of_chords(self, figures: Sequence[str]) -> np.ndarray:
         """Returns chords as controls, bool [k, time, control_depth]: k windows, which outputs take in turn.

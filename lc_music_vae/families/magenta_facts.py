@@ -19,6 +19,7 @@ class Facts(NamedTuple):
 
     Attributes:
         converter: A copy of magenta's converter that keeps a single window whole, including its rests.
+        writer: The same for `from_tensors`, without chords: what is decoded is written without them.
         bars: Length of a window in bars of four quarters.
         steps: Length of a tensor.
         steps_per_quarter: Number of steps in a quarter after quantization.
@@ -33,6 +34,7 @@ class Facts(NamedTuple):
     """
 
     converter: Any
+    writer: Any
     bars: int
     steps: int
     steps_per_quarter: int
@@ -57,6 +59,7 @@ def facts_of(music_vae: str) -> Facts:
         converter._note_dropout = False
     return Facts(
         converter=converter,
+        writer=_without_chords(converter),
         bars=_window_bars(vars(config.data_converter)),
         steps=config.hparams.max_seq_len,
         steps_per_quarter=own["_steps_per_quarter"],
@@ -68,6 +71,15 @@ def facts_of(music_vae: str) -> Facts:
         events_per_instrument=own.get("_max_events_per_instrument", 0),
         dropping_converter=dropping_converter,
     )
+
+
+def _without_chords(converter: Any) -> Any:
+    """Returns the converter for writing: one that knows chords may ask for those that each window was decoded with."""
+    if not getattr(converter, "_chord_encoding", None):
+        return converter
+    writer = copy.copy(converter)
+    writer._chord_encoding = None
+    return writer
 
 
 def _window_bars(own: Any) -> int:

@@ -10,11 +10,11 @@ from lc_music_vae.generation import bars
 from lc_music_vae.generation.inputs import Given
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.music import chords, examples
-from lc_music_vae.options import Request
+from lc_music_vae.options import Reading, Request
 
 
 def find(
-    request: Request, control_midi: Optional[str], mode: Mode, *, given: Given, converter: data.WindowConverter
+    request: Request, control_midi: Optional[str], mode: Mode, *, given: Given, music_vae: str, reading: Reading
 ) -> Optional[np.ndarray]:
     """Returns the controls to decode with, [k, time, control_depth].
 
@@ -25,11 +25,13 @@ def find(
         control_midi: Path of the file of `--control_midi`, or None.
         mode: The mode.
         given: The inputs, after they were read.
-        converter: The converter of the config.
+        music_vae: Name of the MusicVAE config.
+        reading: How songs are read.
 
     Raises:
         InputError: Controls are given, and the config needs none; or the other way around; or the file has none.
     """
+    converter = data.WindowConverter(music_vae, reading)
     if not converter.controls:
         for name in ("chords", "control_midi"):
             if getattr(request, name) is not None:

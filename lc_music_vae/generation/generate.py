@@ -69,12 +69,10 @@ def generate(
             raise InputError("--output_dir is needed with --checkpoint_file: the folder to write to")
         output_dir = run_dir.at(source.run_dir).generated
     folder = outputs.make_folder(output_dir)
-    from lc_music_vae.data import WindowConverter
-    from lc_music_vae.generation import controls as controls_lib
-
-    converter = WindowConverter(found.music_vae, reading)
     if mode.makes_page:
-        controls_lib.find(request, control_midi, mode, given=Given(), converter=converter)
+        from lc_music_vae.generation import controls as controls_lib
+
+        controls_lib.find(request, None, mode, given=Given(), music_vae=found.music_vae, reading=reading)
         return [_write_play_page(folder, found, request.max_page_mb, sampling=sampling, sound=sound)]
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
     if given.songs and not mode.whole_songs:
@@ -87,9 +85,10 @@ def generate(
         given = bars.with_windows(given, found.music_vae, reading)
 
     seed = _seed(sampling)
+    from lc_music_vae.generation import controls as controls_lib
     from lc_music_vae.trained_model import TrainedModel
 
-    controls = controls_lib.find(request, control_midi, mode, given=given, converter=converter)
+    controls = controls_lib.find(request, control_midi, mode, given=given, music_vae=found.music_vae, reading=reading)
     with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound, reading=reading) as model:
         model.controls = controls
         made = mode.make(model, given, request, temperature=sampling.temperature, seed=seed)
