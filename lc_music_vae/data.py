@@ -162,10 +162,12 @@ class WindowConverter:
         """
         score = normalise(song._replace(note_sequence=self._family.as_heard(song.note_sequence)))
         tracks, choice, moves = self._family.parts(score, self.reading.melody_track)
-        if self.controls == chords_lib.CHORDS and tracks and not score.chords:
+        if self.controls == chords_lib.CHORDS and tracks:
+            named = chords_lib.named(song.note_sequence, score.tempo_map)
             try:
-                inferred = chords_lib.inferred(score.notes, *map(int, score.metres[0].written.split("/")))
-                score, moves = score._replace(chords=inferred), (*moves, "chords inferred from its notes")
+                chords = named or chords_lib.inferred(score.notes, *map(int, score.metres[0].written.split("/")))
+                score = score._replace(chords=chords)
+                moves = moves if named else (*moves, "chords inferred from its notes")
             except InputError as e:
                 tracks, moves = (), (*moves, str(e))
         if self.reading.metre == STRICT:

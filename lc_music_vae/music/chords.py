@@ -14,6 +14,7 @@ from lc_music_vae.errors import InputError
 CHORDS, HITS = "chords", "hits"  # what can control a decoder
 _SYMBOL = note_seq.NoteSequence.TextAnnotation.CHORD_SYMBOL
 _ENCODING = note_seq.TriadChordOneHotEncoding()
+_MAX_FIGURE = 20  # characters: what is longer is no chord, and may take long to parse
 _QPM = 120  # of what chords are inferred from; it does not matter
 _KNOWN_METRES = ((2, 2), (2, 4), (3, 4), (4, 4), (6, 8))  # for which note_seq knows how often chords change
 
@@ -40,8 +41,8 @@ def parse(text: str) -> List[str]:
     figures = text.replace(",", " ").split()
     unknown = [figure for figure in figures if _triad(figure) is None]
     if not figures or unknown:
-        found = "%r is none with a triad that is major, minor, augmented or diminished" % unknown[0] if unknown else ""
-        raise InputError('--chords=%s: expected chords, such as "C G Am F" or N.C. for none; %s' % (text, found))
+        found = ": %.60r is none with a triad, major, minor, augmented or diminished" % unknown[0] if unknown else ""
+        raise InputError('--chords=%s: expected chords, such as "C G Am F", or N.C. for none%s' % (text, found))
     return figures
 
 
@@ -106,6 +107,8 @@ def annotate(
 
 def _triad(figure: str) -> Any:
     """Returns a figure if it has a triad, or is no chord; else None."""
+    if len(figure) > _MAX_FIGURE:
+        return None
     try:
         _ENCODING.encode_event(figure)
     except (note_seq.ChordSymbolError, note_seq.ChordEncodingError):

@@ -61,7 +61,7 @@ class Score(NamedTuple):
         remarks: How time signatures other than 4/4, and notes out of range, were treated, in words.
         window_ends: For each of `bars`, the end in quarters of the whole bars in the window that starts with it.
         windows_are_full: For each of `bars`, whether these are as many bars of one length as a window can hold.
-        chords: The chords that the file names, or those that were inferred where they are needed.
+        chords: Its chords, if the config needs them.
     """
 
     name: str
@@ -101,8 +101,7 @@ def normalise(song: Song) -> Score:
         )
     bars, metres = bars_and_metres(sequence, tempo_map, end)
     names = {info.instrument: printable(info.name)[:_MAX_NAME] for info in sequence.instrument_infos}
-    chords = chords_lib.named(sequence, tempo_map)
-    return Score(song.name, tuple(notes), bars, tempo_map, names, metres, end, chords=chords)
+    return Score(song.name, tuple(notes), bars, tempo_map, names, metres, end)
 
 
 def _notes(sequence: Any, tempo_map: TempoMap) -> List[Note]:
