@@ -118,7 +118,7 @@ def published() -> Dict[str, Published]:
 def get_config(name: str) -> Config:
     """Returns the config called `name`, or raises an `InputError` that names the most similar ones."""
     if not isinstance(name, str):
-        raise InputError("--config=%.60r must be a config's name, such as %s" % (name, min(CONFIG_MAP)))
+        raise InputError("--config=%.60r must be a config's name, such as %s" % (name, next(iter(CONFIG_MAP))))
     if name in CONFIG_MAP:
         return CONFIG_MAP[name]
     near = difflib.get_close_matches(name, CONFIG_MAP, 1)

@@ -181,6 +181,8 @@ def test_generation_says_how_to_give_chords_and_hits(runs, tmp_path):
         == "mode=compose: %s decodes with chords, which this mode has none of; give another mode, such as sample"
         % CHORDS
     )
+    refused = one_line(generate, "play", runs[CHORDS][0], str(tmp_path / "out"))
+    assert refused.startswith("mode=play: %s decodes with chords, which this mode has none of" % CHORDS)
     both = {"chords": "C", "control_midi": runs[CHORDS][1]}
     assert one_line(generate, "sample", runs[CHORDS][0], **both) == "give either chords or control_midi"
 

@@ -340,7 +340,7 @@ def test_latents_are_used_again_until_the_song_or_the_encoder_changes(tmp_path, 
     song = write_midi(melody(tune(4, 1)), tmp_path / "song.mid")
     encoded = []
     encode = music_vae.Encoder.encode
-    monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, n: encoded.append(len(x)) or encode(self, x, n))
+    monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, *n: encoded.append(len(x)) or encode(self, x, *n))
     small = layers(8)
     train(tmp_path / "run", song, num_steps=1, hparams=small)
     train(tmp_path / "run", song, num_steps=2)
@@ -575,7 +575,7 @@ def test_options_are_given_as_records_by_name_and_paths_as_path_objects(tmp_path
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"config": 5}, "config=5 must be a config's name, such as lc-cat-mel_2bar_big"),
+        ({"config": 5}, "config=5 must be a config's name, such as lc-cat-mel_2bar_small"),
         ({"examples_path": 5}, "examples_path=5 must be a path"),
         ({"examples_path": [EXAMPLE, None]}, "examples_path=None must be a path"),
         ({"examples_path": None}, "examples_path is needed: a music file, a TFRecord or a folder of songs"),
