@@ -22,9 +22,10 @@ def save_random_checkpoint(name, prefix, seed, slots=True, deviation=0.4):
     converter = config.data_converter
     with tf.Graph().as_default(), tf.Session() as session:
         config.model.build(config.hparams, converter.output_depth, is_training=False)
-        inputs = tf.zeros([2, config.hparams.max_seq_len, converter.input_depth])
-        z = config.model.encode(inputs, tf.fill([2], config.hparams.max_seq_len)).loc
-        config.model.sample(2, max_length=config.hparams.max_seq_len, z=z, temperature=1.0)
+        steps, depth = config.hparams.max_seq_len, converter.control_depth
+        inputs, controls = tf.zeros([2, steps, converter.input_depth]), tf.zeros([2, steps, depth])
+        z = config.model.encode(inputs, tf.fill([2], steps), controls).loc
+        config.model.sample(2, max_length=steps, z=z, c_input=controls[0] if depth else None, temperature=1.0)
         trained = tf.trainable_variables()
         if slots:
             for variable in trained:

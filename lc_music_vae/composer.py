@@ -426,7 +426,7 @@ class Composer:
     def _heard(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
         """Returns the notes of decoded windows at MusicVAE's own pitches."""
         octaves = 12 * self._by.style.octaves
-        return [data.notes_of(sequence) + [0, 0, octaves] for sequence in self._sequences(np.stack(tensors))]
+        return [self._converter.notes_of(sequence) + [0, 0, octaves] for sequence in self._sequences(np.stack(tensors))]
 
     def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
         return self._converter.to_note_sequences(tensors, self._by.style)

@@ -13,6 +13,9 @@ import note_seq
 import numpy as np
 
 from lc_music_vae import families
+from lc_music_vae.errors import InputError
+from lc_music_vae.families.family import Tensors
+from lc_music_vae.music import chords as chords_lib
 from lc_music_vae.music import metre as metres
 from lc_music_vae.music.score import Note, Score, Track, normalise
 from lc_music_vae.music.source import STRICT, Song
@@ -23,8 +26,6 @@ from lc_music_vae.options import WHOLE, Reading
 # Converters read and write windows at this tempo, with four quarters in a bar.
 _SECONDS_PER_QUARTER = 60.0 / QPM
 TICKS_PER_QUARTER = 24  # used by `notes_of`: sixteenths and triplets are whole numbers of ticks
-
-Tensors = Tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, outputs and length of a window
 
 
 class Window(NamedTuple):
@@ -39,8 +40,9 @@ class Window(NamedTuple):
         last_bar: Number of its last bar in the song, from 0.
         time_signature: The time signature that its bars are written in; see `Metre.written`.
         repeats: How many times the track plays exactly this window, including this one.
-        transpositions: Semitones of each transposition in `inputs`, ascending; (0,) is the song's own key.
-        inputs: One bool array [time, input_depth] for each transposition.
+        transpositions: Semitones of each of `inputs`, ascending; (0,) is the song's own key.
+        inputs: One array [time, input_depth] for each transposition, or several where `Family.to_tensors` makes them.
+        controls: What encoding and decoding each of `inputs` needs in addition, [time, control_depth]; 0 wide for most.
         outputs: The first transposition in the form of the decoder's output, [time, output_depth].
         length: Length of the inputs in the converter's own unit (steps, or one number for each segment).
         notes: The notes of its bars in `outputs`, in the form that `notes_of` returns.
@@ -54,6 +56,7 @@ class Window(NamedTuple):
     repeats: int
     transpositions: Tuple[int, ...]
     inputs: Tuple[np.ndarray, ...]
+    controls: Tuple[np.ndarray, ...]
     outputs: np.ndarray
     length: np.ndarray
     notes: np.ndarray
@@ -76,10 +79,13 @@ def notes_of(sequence: note_seq.NoteSequence) -> np.ndarray:
 
     Times are in ticks; a quarter has `TICKS_PER_QUARTER` ticks. Tempo, velocity and program are ignored.
     """
-    qpm = sequence.tempos[0].qpm if sequence.tempos else QPM
-    ticks = qpm / 60 * TICKS_PER_QUARTER
+    ticks = _qpm(sequence) / 60 * TICKS_PER_QUARTER
     rows = [(round(n.start_time * ticks), round(n.end_time * ticks), n.pitch + 128 * n.is_drum) for n in sequence.notes]
     return np.array(sorted(rows), np.int64).reshape(-1, 3)
+
+
+def _qpm(sequence: note_seq.NoteSequence) -> float:
+    return sequence.tempos[0].qpm if sequence.tempos else QPM
 
 
 def to_note_sequence(notes: np.ndarray, time_signature: str = COMMON) -> note_seq.NoteSequence:
@@ -113,7 +119,11 @@ class WindowConverter:
         quarters: Length of a window in quarters.
         input_depth: Depth of the encoder's input tensors.
         steps_per_quarter: Steps of a tensor in a quarter.
+        controls: What decoding needs in addition to a latent: 'chords', 'hits' or "".
+        control_depth: Depth of these controls; 0 if there are none.
+        steps: Length of a tensor.
         reads: What the windows are made of: 'melody', 'drums' or 'band'.
+        fitting: What bars must be like to be windows, in words after their number.
         transpose_range: Semitones (lowest, highest) that `--augment` may transpose by, or None for drums.
 
     Raises:
@@ -128,13 +138,21 @@ class WindowConverter:
         self.bars = self._facts.bars
         self.quarters = float(self.bars * QUARTERS_PER_BAR)
         self.input_depth = self._facts.input_depth
+        self.controls = self._family.controls
+        self.control_depth = self._facts.control_depth
+        self.steps = self._facts.steps
         self.steps_per_quarter = self._facts.steps_per_quarter
         self.reads = self._family.reads
+        self.fitting = self._family.fitting
         self.transpose_range = self._family.transpose_range
 
     def like(self, music_vae: str) -> "WindowConverter":
         """Returns a converter for another MusicVAE config that reads songs in the same way."""
         return WindowConverter(music_vae, self.reading)
+
+    def takes_parts_of(self, other: "WindowConverter") -> bool:
+        """Returns whether this converter makes its windows of the same parts of a song as another."""
+        return type(self._family) is type(other._family) and self.controls == other.controls
 
     def score(self, song: Song) -> Score:
         """Returns `normalise(song)` with the parts that windows are cut from.
@@ -144,6 +162,14 @@ class WindowConverter:
         """
         score = normalise(song._replace(note_sequence=self._family.as_heard(song.note_sequence)))
         tracks, choice, moves = self._family.parts(score, self.reading.melody_track)
+        if self.controls == chords_lib.CHORDS and tracks:
+            named = chords_lib.named(song.note_sequence, score.tempo_map)
+            try:
+                chords = named or chords_lib.inferred(score.notes, *map(int, score.metres[0].written.split("/")))
+                score = score._replace(chords=chords)
+                moves = moves if named else (*moves, "chords inferred from its notes")
+            except InputError as e:
+                tracks, moves = (), (*moves, str(e))
         if self.reading.metre == STRICT:
             remarks = metres.left_out(score.metres, score.bars)
         else:
@@ -178,7 +204,7 @@ class WindowConverter:
                 window = self.window(score, track, first_bar, transpositions=transpositions)
                 if window is None:
                     continue
-                key = (track.number, window.inputs[0].tobytes())
+                key = (track.number, window.inputs[0].tobytes() + window.controls[0].tobytes())
                 if key in found:
                     window = found[key]._replace(repeats=found[key].repeats + 1)
                 found[key] = window
@@ -242,11 +268,11 @@ class WindowConverter:
         """Returns the window of the bars, or of the part of a long bar, at `place`; see `window`."""
         if not self.metre_allows(score, place.start):
             return None
-        notes = self._notes_in(track, place)
-        done = self._transposed(notes, [t for t in sorted(transpositions) if self._in_range(notes, t)])
+        notes, chords = self._notes_in(track, place), self._chords_in(score, place)
+        done = self._transposed(notes, [t for t in sorted(transpositions) if self._in_range(notes, t)], chords)
         if not done:
             return None
-        _, (_, outputs, length) = done[0]
+        _, (_, outputs, length, _) = done[0]
         time_signature = metres.at(score.metres, place.start).written
         (heard,) = self.to_note_sequences([outputs], Style(time_signature=time_signature))
         return Window(
@@ -257,11 +283,24 @@ class WindowConverter:
             time_signature=time_signature,
             repeats=1,
             transpositions=tuple(t for t, _ in done),
-            inputs=tuple(inputs for _, (inputs, _, _) in done),
+            inputs=tuple(tensors.inputs for _, tensors in done),
+            controls=tuple(tensors.controls for _, tensors in done),
             outputs=outputs,
             length=np.array(length, np.int32),
-            notes=notes_of(heard),
+            notes=self.notes_of(heard),
         )
+
+    def notes_of(self, sequence: note_seq.NoteSequence) -> np.ndarray:
+        """Returns the notes of a window as the module's `notes_of` does; those of a groove are on their steps."""
+        if not self._family.earliest:
+            return notes_of(sequence)
+        steps_per_second = _qpm(sequence) / 60 * self.steps_per_quarter
+        on_steps = note_seq.NoteSequence()
+        on_steps.CopyFrom(sequence)
+        for note in on_steps.notes:
+            first = math.floor(note.start_time * steps_per_second + 0.5)
+            note.start_time, note.end_time = first / steps_per_second, (first + 1) / steps_per_second
+        return notes_of(on_steps)
 
     def metre_allows(self, score: Score, start: float) -> bool:
         """Returns whether the window at `start` quarters has only time signatures that were requested."""
@@ -328,7 +367,7 @@ class WindowConverter:
         """Adds the notes of a decoded window to `result`, as `track`; leaves out what is not in the bars `at`."""
         end = min(at.end, score.end)
         for note in decoded.notes:
-            first, last = (at.start + t / _SECONDS_PER_QUARTER for t in (note.start_time, note.end_time))
+            first, last = (max(0.0, at.start + t / _SECONDS_PER_QUARTER) for t in (note.start_time, note.end_time))
             if first >= end:
                 continue
             added = result.notes.add()
@@ -348,12 +387,13 @@ class WindowConverter:
         there would be a part of all that is learned from such bars, and what follows in the song is no part of them.
         """
         first, last, steps = self._step(place.start), self._step(place.end), self._step(self.quarters)
+        earliest = self._family.earliest / self._facts.steps_per_quarter
         length = place.end - place.start
         # Notes are sorted by start, the first item of the tuple, so a binary search finds those near the window.
         edges = ((step / self._facts.steps_per_quarter,) for step in (first - 1, last + 1))
         near = slice(*(bisect.bisect_left(track.notes, edge) for edge in edges))
         held = [
-            n._replace(start=max(0.0, n.start - place.start), end=min(max(0.0, n.end - place.start), length))
+            n._replace(start=max(earliest, n.start - place.start), end=min(max(0.0, n.end - place.start), length))
             for n in track.notes[near]
             if first <= self._step(n.start) < last
         ]
@@ -364,36 +404,57 @@ class WindowConverter:
         ]
         return held + [n for n in again if self._step(n.start) < steps]
 
+    def _chords_in(self, score: Score, place: Place) -> List[chords_lib.Chord]:
+        """Returns the chords of the window at `place`, repeated like its notes; none if nothing needs them."""
+        if self.controls != chords_lib.CHORDS:
+            return []
+        length = place.end - place.start
+        held = chords_lib.within(score.chords, place.start, place.end)
+        turns = range(math.ceil(self.quarters / length))
+        repeated = [chord._replace(start=chord.start + turn * length) for turn in turns for chord in held]
+        return [chord for chord in repeated if chord.start < self.quarters]
+
     def _in_range(self, notes: Sequence[Note], transposition: int) -> bool:
         """Returns whether all transposed pitches are in MusicVAE's range; drums are not transposed."""
         low, high = self._family.pitch_range
         pitches = [n.pitch + transposition for n in notes if not n.is_drum]
         return not pitches or (min(pitches) >= low and max(pitches) <= high)
 
-    def _transposed(self, notes: Sequence[Note], transpositions: Sequence[int]) -> List[Tuple[int, Tensors]]:
+    def _transposed(
+        self, notes: Sequence[Note], transpositions: Sequence[int], chords: Sequence[chords_lib.Chord]
+    ) -> List[Tuple[int, Tensors]]:
         """Converts one window's notes at each transposition; leaves out those that do not make exactly one tensor."""
         first_pitch = self._family.first_pitch
-        if first_pitch is None or not transpositions:
-            done = [(t, self._to_tensors(notes, t)) for t in transpositions]
-            return [(t, tensors) for t, tensors in done if tensors is not None]
+        if first_pitch is None or chords or not transpositions:
+            return [(t, tensors) for t in transpositions for tensors in self._to_tensors(notes, t, chords)]
         # magenta's converters are slow, so the window is converted once and its pitches are moved.
-        converted = self._to_tensors(notes, transpositions[0])
-        if converted is None:
-            return []
-        inputs, outputs, length = converted
         moves = [(t, t - transpositions[0]) for t in transpositions]
-        return [(t, (_moved(inputs, by, first_pitch), _moved(outputs, by, first_pitch), length)) for t, by in moves]
+        return [
+            (t, Tensors(_moved(inputs, by, first_pitch), _moved(outputs, by, first_pitch), length, controls))
+            for inputs, outputs, length, controls in self._to_tensors(notes, transpositions[0])
+            for t, by in moves
+        ]
 
-    def _to_tensors(self, notes: Sequence[Note], transposition: int) -> Optional[Tensors]:
-        """Converts one window's notes with magenta's converter; returns None unless they make exactly one tensor."""
+    def _to_tensors(
+        self, notes: Sequence[Note], transposition: int, chords: Sequence[chords_lib.Chord] = ()
+    ) -> List[Tensors]:
+        """Converts one window's notes; see `Family.to_tensors`."""
         if not notes:
-            return None
-        tensors = self._facts.converter.to_tensors(_window_sequence(notes, transposition, self.quarters))
-        if len(tensors.inputs) != 1:
-            return None
-        return tensors.inputs[0], tensors.outputs[0], tensors.lengths[0]
+            return []
+        sequence = _window_sequence(notes, transposition, self.quarters)
+        moved = [chord.transposed(transposition) for chord in chords]
+        chords_lib.annotate(
+            sequence, moved, seconds_per_quarter=_SECONDS_PER_QUARTER, steps_per_quarter=self.steps_per_quarter
+        )
+        return self._family.to_tensors(sequence)
 
-    def to_note_sequences(self, tensors: Sequence[np.ndarray], style: Style = Style()) -> List[note_seq.NoteSequence]:
+    def controls_of_chords(self, figures: Sequence[str]) -> np.ndarray:
+        """Returns chords as controls of k windows, bool [k, time, control_depth]; see `Family.controls_of_chords`."""
+        return self._family.controls_of_chords(figures)
+
+    def to_note_sequences(
+        self, tensors: Sequence[np.ndarray], style: Style = Style(), *, early: bool = False
+    ) -> List[note_seq.NoteSequence]:
         """Converts decoder outputs [time, output_depth] to NoteSequences.
 
         Bars of four quarters fill a window. Music with other bars is cut to the whole bars that are in the window, so
@@ -402,9 +463,10 @@ class WindowConverter:
         Args:
             tensors: The outputs.
             style: How they sound. magenta's converters themselves only support a tempo of 120.
+            early: Whether a groove's first hits may start a little before 0, as where another window comes before it.
         """
         track = Track(0, "", style.program, (), style.octaves)
-        sequences = self._facts.converter.from_tensors(tensors)
+        sequences = self._family.from_tensors(tensors)
         for sequence in sequences:
             if style.time_signature != COMMON:
                 self._cut(sequence, style.time_signature)
@@ -414,6 +476,8 @@ class WindowConverter:
                 tempo.qpm = style.qpm
             for note in sequence.notes:
                 note.start_time *= QPM / style.qpm
+                if not early:
+                    note.start_time = max(0.0, note.start_time)
                 note.end_time *= QPM / style.qpm
                 self._family.sound_as(track, note)
             sequence.total_time *= QPM / style.qpm
@@ -441,9 +505,9 @@ class WindowConverter:
         if decoded.shape[1] == self.input_depth and self._family.first_pitch is not None:
             shape = self._facts.converter.length_shape
             return decoded, np.full(shape, len(decoded) // int(np.prod(shape)), np.int32)
-        (sequence,) = self._facts.converter.from_tensors([decoded])
-        tensors = self._facts.converter.to_tensors(sequence)
-        return (tensors.inputs[0], tensors.lengths[0]) if len(tensors.inputs) == 1 else None
+        (sequence,) = self._family.from_tensors([decoded])
+        tensors = self._family.to_tensors(sequence)
+        return (tensors[0].inputs, tensors[0].length) if tensors else None
 
     def started(self, decoded: np.ndarray) -> Optional[np.ndarray]:
         """Returns the notes of a decoded melody, int [n, 3], as `notes_of` does, but for their lengths: these are 0.

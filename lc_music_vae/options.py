@@ -256,6 +256,17 @@ class Request(Options):
         "Dimensions of the small latent to walk along, from 1, such as 2,1, or all. Left out, those that change "
         "something, in order of their effect.",
     )
+    chords: Optional[str] = option(
+        None,
+        "Chords to decode with, for configs that are controlled by chords, such as C G Am F: each equally long in the "
+        "bars of an output; where an output has one chord alone, outputs take them in turn. Left out, those of the "
+        "first input.",
+    )
+    control_midi: Optional[str] = option(
+        None,
+        "A music file whose chords or drum hits to decode with, for configs that need some: those of the bars that are "
+        "most like its others. Left out, those of the first input.",
+    )
     num_bars: Optional[int] = option(
         None,
         "Length of a tune, in bars (left out, 32), or of what comes after given bars (16). In mode similar, so many "

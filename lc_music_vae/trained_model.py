@@ -24,6 +24,7 @@ from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import examples
 from lc_music_vae.music import form as forms
+from lc_music_vae.music.chords import CHORDS, HITS
 from lc_music_vae.music.likeness import dice
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style, bar_of
@@ -52,6 +53,11 @@ _Lean = Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]  # moves z^ o
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
 _MAX_FINER = 4  # points that are decoded for each of an interpolation
+# What is said where a config decodes with controls, and none are given.
+_NEEDED = {
+    CHORDS: '%s decodes with chords: give --chords="C G Am F" or so, or --control_midi, a music file that has some',
+    HITS: "%s decodes with hits: give --control_midi, a music file whose drums say what is hit when",
+}
 _SAMPLED, _DECODED, _LEANT = range(1, 4)  # the last of a key of noise: what it is for; the composer has others
 
 
@@ -136,6 +142,8 @@ class TrainedModel:
         qpm: Tempo of decoded music.
         program: Program of decoded melodies.
         time_signature: Time signature of decoded music, such as "6/8"; it has whole bars of this.
+        controls: What decodes with these where a call gives no other ones: chords or hits, float [time, control_depth],
+            or [k, time, control_depth], which outputs take in turn. None at first; see `WindowConverter.controls`.
         knobs: What can be turned by name, the best fitting first; see `models.knobs`. None if it was trained before
             there were knobs.
 
@@ -169,6 +177,7 @@ class TrainedModel:
         self.program = found.style.program if sound.program is None else sound.program
         self.octaves = found.style.octaves
         self.time_signature = found.style.time_signature
+        self.controls: Optional[np.ndarray] = None
         self._encoder: Optional[music_vae.Encoder] = None
         self._decoder: Optional[music_vae.Decoder] = None
         self._songs: Optional[Songs] = None
@@ -283,6 +292,7 @@ class TrainedModel:
         Sampling(temperature=temperature)  # so does this
         self._check_open()
         songs = None if copies == ALLOW else self._known_songs()
+        self._controls(None)  # checks that they are there
         lean = self._turning(self._leaning(freedom), knobs)
         first = self._draw(n)
         decoder = self._decoder_for(n)
@@ -317,7 +327,34 @@ class TrainedModel:
         where = points.samples(drawn, self.encoded_z_size, self._seed)
         keys = np.array([[self._seed, sample, draw, _SAMPLED] for sample, draw in drawn])
         z = lean(self.small.decode(where), drawn)
-        return list(zip(self._sequences(decoder.decode(z, temperature, keys)), where))
+        controls = _in_turn(self._controls(None), [sample for sample, _ in drawn])
+        return list(zip(self._sequences(decoder.decode(z, temperature, keys, controls=controls)), where))
+
+    def _controls(self, given: Optional[np.ndarray]) -> Optional[np.ndarray]:
+        """Returns the controls to decode with, [k, time, control_depth]; None if the config needs none.
+
+        Raises:
+            InputError: It needs some, and there are none, or of another shape.
+        """
+        depth, kind = self.converter.control_depth, self.converter.controls
+        controls = self.controls if given is None else given
+        if controls is None and not depth:
+            return None
+        if controls is None:
+            raise InputError(_NEEDED[kind] % self.config)
+        controls = np.asarray(controls, np.float32)
+        controls = controls[np.newaxis] if controls.ndim == 2 else controls
+        shape = 0, self.converter.steps, depth
+        if controls.ndim != 3 or controls.shape[1:] != shape[1:] or not len(controls) or not depth:
+            expected = "expected [%d, %d]" % shape[1:] if depth else "%s needs none" % self.config
+            raise InputError("controls of shape %s; %s" % (list(controls.shape[1:]), expected))
+        return controls
+
+    def _own_controls(self, windows: Sequence[data.Window]) -> Optional[np.ndarray]:
+        """Returns `controls` where they are set, else those of windows; None if the config needs none."""
+        if self.controls is not None or not self.converter.control_depth:
+            return None
+        return np.stack([window.controls[0] for window in windows])
 
     def _leaning(self, freedom: Optional[float]) -> _Lean:
         """Returns the function that moves z^ of samples towards draws of the broad part of the prior.
@@ -394,14 +431,20 @@ class TrainedModel:
         return self.small.encode(self._encode_to_z(windows))
 
     def _encode_to_z(self, windows: Sequence[data.Window]) -> np.ndarray:
-        return self._posterior([w.inputs[0] for w in windows], [w.length for w in windows])[0]
+        controls = [w.controls[0] for w in windows]
+        return self._posterior([w.inputs[0] for w in windows], [w.length for w in windows], controls)[0]
 
-    def _posterior(self, inputs: Sequence[np.ndarray], lengths: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
+    def _posterior(
+        self,
+        inputs: Sequence[np.ndarray],
+        lengths: Sequence[np.ndarray],
+        controls: Optional[Sequence[np.ndarray]] = None,
+    ) -> Tuple[np.ndarray, np.ndarray]:
         """Returns mean and scale of q(z|x), [n, z_size] each."""
         self._check_open()
         if self._encoder is None:
             self._encoder = music_vae.Encoder(self._music_vae, self._weights)
-        return self._encoder.encode(inputs, lengths)
+        return self._encoder.encode(inputs, lengths, controls)
 
     def distances(self, windows: Sequence[data.Window]) -> Optional[np.ndarray]:
         """Returns how far windows are from what the small latent can represent, relative to the training songs.
@@ -454,7 +497,8 @@ class TrainedModel:
         Args:
             z_small: float [n, encoded_z_size].
             temperature: Softmax temperature of the decoder, above 0.
-            controls: Must be None; no config that needs controls is supported yet.
+            controls: Chords or hits, if the config needs some: float [time, control_depth] or [k, time, control_depth];
+                of these k, the points take one each, in turn. None takes the model's own `controls`.
             residual: What is added to their z, float [n, z_size], or [1, z_size] for all of them: what the small latent
                 leaves out; see `hear`.
 
@@ -466,10 +510,9 @@ class TrainedModel:
             InputError: There are no points, they or the residual have the wrong size or values that are too large, or
                 the small VAE is not usable.
         """
-        if controls is not None:
-            raise ValueError("no MusicVAE config with controls is supported yet; give None")
         where = self._points(z_small)
-        return Music(self._sequences(self._decode(where, temperature, residual)), where, self.nearest)
+        decoded = self._decode(where, temperature, residual, controls=controls)
+        return Music(self._sequences(decoded), where, self.nearest)
 
     def _points(self, z_small: Union[np.ndarray, Sequence]) -> np.ndarray:
         expected = "expected [n, %d]: n points of the small latent, one or more" % self.encoded_z_size
@@ -485,7 +528,7 @@ class TrainedModel:
 
     def heard(self, sequences: Sequence[note_seq.NoteSequence]) -> List[np.ndarray]:
         """Returns the notes of outputs at MusicVAE's own pitches, as they are stored for the training windows."""
-        return [data.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
+        return [self.converter.notes_of(sequence) + [0, 0, 12 * self.octaves] for sequence in sequences]
 
     def nearest(self, sequences: Sequence[note_seq.NoteSequence]) -> Optional[List[Optional[Nearest]]]:
         """Returns the training window that each output of this model is nearest to, or None if it shares no note.
@@ -533,6 +576,7 @@ class TrainedModel:
         residual: Optional[np.ndarray] = None,
         *,
         same_noise: bool = False,
+        controls: Optional[np.ndarray] = None,
     ) -> np.ndarray:
         """Decodes points of the small latent to tensors, [n, time, output_depth], with noise that is not used yet.
 
@@ -543,9 +587,10 @@ class TrainedModel:
         z = self.small.decode(z_small)
         if residual is not None:
             z = z + _added(residual, z.shape)
+        controls = _in_turn(self._controls(controls), range(len(z)))
         keys = [[self._seed, self._decoded + (0 if same_noise else i), 0, _DECODED] for i in range(len(z))]
         self._decoded += len(z)
-        return self._decoder_for(len(z)).decode(z, temperature, np.array(keys))
+        return self._decoder_for(len(z)).decode(z, temperature, np.array(keys), controls=controls)
 
     def _decoder_for(self, n: int) -> music_vae.Decoder:
         """Returns the decoder, loaded again if it needs more than twice the time for n points that another would."""
@@ -585,9 +630,11 @@ class TrainedModel:
         """
         Request(similarity=similarity)  # checks it
         turn = self.knobs_for(knobs).shift(knobs) if knobs else 0.0
-        means, residuals = self.hear([self._only_window(0, note_sequence)])
+        window = self._only_window(0, note_sequence)
+        means, residuals = self.hear([window])
         where = points.similar(means[0], n, similarity, seed=self._seed, first=self._draw(n))
-        return self.decode(where, temperature, residual=points.kept(similarity) * residuals + turn)
+        kept, controls = points.kept(similarity) * residuals + turn, self._own_controls([window])
+        return self.decode(where, temperature, controls, residual=kept)
 
     def effects(self) -> np.ndarray:
         """Returns how far each dimension of the small latent moves MusicVAE's z over what the songs cover.
@@ -616,8 +663,10 @@ class TrainedModel:
 
         What the small latent leaves out of the two windows goes along, so the ends are what MusicVAE hears in them.
         """
-        means, residuals = self.hear([self._only_window(i, ns) for i, ns in enumerate((start, end))])
-        return self.between(means, residuals, num_steps, temperature=temperature)[0]
+        windows = [self._only_window(i, ns) for i, ns in enumerate((start, end))]
+        means, residuals = self.hear(windows)
+        controls = self._own_controls(windows[:1])
+        return self.between(means, residuals, num_steps, temperature=temperature, controls=controls)[0]
 
     def between(
         self,
@@ -626,6 +675,7 @@ class TrainedModel:
         num_steps: int,
         *,
         temperature: float = 0.5,
+        controls: Optional[np.ndarray] = None,
     ) -> Tuple[Music, np.ndarray]:
         """Decodes points on the way from one point to another: the great circle in the small latent.
 
@@ -639,6 +689,7 @@ class TrainedModel:
                 to the other in a straight line.
             num_steps: Number of points, both ends included.
             temperature: Softmax temperature of the decoder, above 0.
+            controls: Of all points; see `decode`.
 
         Returns:
             The music, and how far along the way each is, from 0 to 1: float [num_steps].
@@ -649,7 +700,7 @@ class TrainedModel:
         t = np.linspace(0, 1, times * (num_steps - 1) + 1)
         way = points.slerp(first, last, len(t))
         residual = None if residuals is None else points.between(residuals[0], residuals[1], len(t))
-        sequences = self._sequences(self._decode(way, temperature, residual, same_noise=True))
+        sequences = self._sequences(self._decode(way, temperature, residual, same_noise=True, controls=controls))
         if times > 1 and num_steps > 1:
             heard = self.heard(sequences)
             starts = [np.unique(onsets(notes)) for notes in heard]
@@ -753,6 +804,9 @@ class TrainedModel:
         Sampling(temperature=temperature)  # checks it
         Limits(1, MAX_BARS).check("num_bars", num_bars)
         Limits(1, MAX_OUTPUTS).check("n", n)
+        if self.converter.control_depth:
+            said = "%s decodes with %s, which whole tunes have none of; sample or vary single windows"
+            raise InputError(said % (self.config, self.converter.controls))
 
     def _means(self) -> Means:
         """Returns what the model composes with."""
@@ -825,9 +879,11 @@ class TrainedModel:
         result.key_signatures.extend(note_sequence.key_signatures)
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
-        decoded = self.converter.to_note_sequences(self._decode(means, temperature, detail * residuals))
+        controls = self._own_controls([window for _, _, window in placed])
+        tensors = self._decode(means, temperature, detail * residuals, controls=controls)
+        decoded = self.converter.to_note_sequences(tensors, early=True)
         came_back = f1(
-            (_in_bars(window.notes, at), _in_bars(data.notes_of(sequence), at))
+            (_in_bars(window.notes, at), _in_bars(self.converter.notes_of(sequence), at))
             for (_, at, window), sequence in zip(placed, decoded)
         )
         results.logger.info("F1 of its notes, by start and pitch: %.2f", came_back)
@@ -844,6 +900,11 @@ class TrainedModel:
                 % (number, len(candidates), " of " + candidates[0].length_in_words() if candidates else "")
             )
         return candidates[0]
+
+
+def _in_turn(controls: Optional[np.ndarray], numbers: Iterable[int]) -> Optional[np.ndarray]:
+    """Returns the controls of outputs by their numbers, [n, time, control_depth]; None if there are none."""
+    return None if controls is None else controls[[number % len(controls) for number in numbers]]
 
 
 def _added(residual: Any, shape: Tuple[int, ...]) -> np.ndarray:

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 from helpers import run_process
 
@@ -5,41 +7,72 @@ from lc_music_vae import configs, hparams
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 
+PUBLISHED = {
+    "cat-mel_2bar_big": "lc-cat-mel_2bar_big",
+    "hierdec-mel_16bar": "lc-hierdec-mel_16bar",
+    "hierdec-trio_16bar": "lc-hierdec-trio_16bar",
+    "cat-drums_2bar_small.lokl": "lc-cat-drums_2bar_small",
+    "cat-drums_2bar_small.hikl": "lc-cat-drums_2bar_small",
+    "nade-drums_2bar_full": "lc-nade-drums_2bar_full",
+    "groovae_4bar": "lc-groovae_4bar",
+    "groovae_2bar_humanize": "lc-groovae_2bar_humanize",
+    "groovae_2bar_tap_fixed_velocity": "lc-groovae_2bar_tap_fixed_velocity",
+    "groovae_2bar_add_closed_hh": "lc-groovae_2bar_add_closed_hh",
+    "groovae_2bar_hits_control": "lc-groovae_2bar_hits_control_tfds",
+}
+
 
 def test_reading_the_registry_imports_neither_tensorflow_nor_magenta():
-    code = "import configs, lc_music_vae, sys; print(sorted(configs.CONFIG_MAP)); "
+    code = "import configs, lc_music_vae, sys; print(len(configs.CONFIG_MAP)); "
     code += "print([m for m in ('tensorflow', 'magenta', 'note_seq', 'numpy') if m in sys.modules])"
-    names, heavy = run_process("-c", code).stdout.splitlines()
-    assert names == "['lc-cat-mel_2bar_big', 'lc-cat-mel_2bar_small', 'lc-hierdec-mel_16bar']"
+    number, heavy = run_process("-c", code).stdout.splitlines()
+    assert number == str(len(configs.CONFIG_MAP))
     assert heavy == "[]"
 
 
-def test_every_entry_names_a_config_of_magenta():
+def test_every_config_of_magenta_has_its_entry():
     from magenta.models.music_vae.configs import CONFIG_MAP
 
-    for name, entry in configs.CONFIG_MAP.items():
-        assert name == "lc-" + entry.music_vae
-        assert CONFIG_MAP[entry.music_vae].data_converter.control_depth == 0
-        assert entry.checkpoint_url or entry.shipped_checkpoint
-
-
-def test_the_registry():
-    published = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
-    expected = {
-        "lc-cat-mel_2bar_small": ("cat-mel_2bar_small", HParams(), None, "cat-mel_2bar_small_folk.tar", None),
-        "lc-cat-mel_2bar_big": ("cat-mel_2bar_big", HParams(), published + "cat-mel_2bar_big.tar", None, None),
-        "lc-hierdec-mel_16bar": ("hierdec-mel_16bar", HParams(), published + "hierdec-mel_16bar.tar", None, None),
+    assert len(CONFIG_MAP) == 23
+    assert {name: entry.music_vae for name, entry in configs.CONFIG_MAP.items()} == {
+        "lc-" + name: name for name in CONFIG_MAP
     }
-    assert expected == configs.CONFIG_MAP
+
+
+def test_the_published_checkpoints():
+    """Names and addresses are those in the README of magenta's models/music_vae."""
+    assert {one.name: name for name, entry in configs.CONFIG_MAP.items() for one in entry.checkpoints} == PUBLISHED
+    at = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/%s.tar"
+    assert {name: one.url for name, one in configs.published().items()} == {name: at % name for name in PUBLISHED}
+    assert [name for name, entry in configs.CONFIG_MAP.items() if entry.shipped_checkpoint] == ["lc-cat-mel_2bar_small"]
+
+
+@pytest.mark.parametrize("name", ["cat-drums_2bar_small.lokl", "groovae_2bar_humanize", "groovae_2bar_hits_control"])
+def test_a_checkpoint_has_the_size_of_its_weights_and_adams_slots(name):
+    import numpy as np
+    import tensorflow.compat.v1 as tf
+    from magenta.models.music_vae.configs import CONFIG_MAP
+
+    config = copy.deepcopy(CONFIG_MAP[configs.CONFIG_MAP[PUBLISHED[name]].music_vae])
+    config.hparams.batch_size = 1
+    depth, steps = config.data_converter.input_depth, config.hparams.max_seq_len
+    with tf.Graph().as_default():
+        config.model.build(config.hparams, config.data_converter.output_depth, is_training=False)
+        controls = tf.zeros([1, steps, config.data_converter.control_depth])
+        z = config.model.encode(tf.zeros([1, steps, depth]), tf.fill([1], steps), controls).loc
+        c_input = controls[0] if controls.shape[2] else None
+        config.model.sample(1, max_length=steps, z=z, c_input=c_input, temperature=1.0)
+        weights = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
+    assert configs.published()[name].megabytes == round(12 * weights / 1e6)
 
 
 @pytest.mark.parametrize(
     ("name", "hint"), [("cat-mel_2bar_big", "did you mean lc-cat-mel_2bar_big? "), ("MusicTransformer", "")]
 )
 def test_an_unknown_config_is_told_the_nearest(name, hint):
-    known = "lc-cat-mel_2bar_big, lc-cat-mel_2bar_small, lc-hierdec-mel_16bar"
     with pytest.raises(InputError) as e:
         configs.get_config(name)
+    known = ", ".join(sorted(configs.CONFIG_MAP))
     assert str(e.value) == "config=%s is not known; %schoose from %s" % (name, hint, known)
 
 

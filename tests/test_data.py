@@ -310,13 +310,6 @@ def test_what_a_config_reads(config, reads, depth, transpositions):
     assert (converter.reads, converter.input_depth, converter.transpose_range) == (reads, depth, transpositions)
 
 
-def test_configs_with_controls_are_refused():
-    with pytest.raises(InputError) as e:
-        data.WindowConverter("cat-mel_2bar_med_chords")
-    said = "MusicVAE config cat-mel_2bar_med_chords needs controls (chords or hits), which are not supported yet"
-    assert str(e.value) == said
-
-
 def test_a_metre_that_is_no_choice_is_refused():
     with pytest.raises(InputError) as e:
         Reading(metre="3/4")
@@ -338,7 +331,7 @@ def test_how_long_a_drum_is_held_means_nothing():
     assert track[:3] == (0, "drums", 0)
     assert (track.octaves, score.choice) == (0, "drums")
     assert {n.end - n.start for n in track.notes} == {0.25}
-    band = score_of(drum_and_band(2), "flat-trio_16bar")
+    band = score_of(drum_and_band(2), "hier-multiperf_vel_1bar_med")
     assert (band.choice, [t[:3] for t in band.tracks]) == ("all tracks", [(0, "all tracks", 0)])
     assert score_of(melody(tune(2)), "cat-drums_2bar_small").tracks == ()
 

@@ -57,13 +57,30 @@ def test_the_readmes_commands_give_flags():
     assert shown <= known
 
 
-def test_hyperparameters_and_configs_are_all_there():
+def test_hyperparameters_are_all_there():
     for name, default in HParams()._asdict().items():
         text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
         assert "| `%s` | `%s` |" % (name, text) in FLAGS
-    for name, entry in configs.CONFIG_MAP.items():
-        assert "`%s`" % name in README
-        assert entry.checkpoint_url is None or entry.checkpoint_url in README
+
+
+def size_in_words(megabytes):
+    return "%d MB" % megabytes if megabytes < 1000 else "%.1f GB" % (megabytes / 1000)
+
+
+def test_the_page_of_models_has_every_config_with_its_checkpoints():
+    rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| `lc-.*$", TEXTS["docs/models.md"], re.MULTILINE)]
+    assert [row[0].strip("`") for row in rows] == list(configs.CONFIG_MAP)
+    for row in rows:
+        entry = configs.CONFIG_MAP[row[0].strip("`")]
+        said = ["[`%s`](%s) (%s)" % (one.name, one.url, size_in_words(one.megabytes)) for one in entry.checkpoints]
+        assert row[3] == (", ".join(said) or ("ships" if entry.shipped_checkpoint else "none"))
+        assert row[4:] == ["the weights that ship" if entry.shipped_checkpoint else "cut-down network"]
+
+
+def test_what_the_readme_says_of_checkpoints_is_in_the_registry():
+    known = {one.url for one in configs.published().values()}
+    assert set(re.findall(r"https://\S+/music_vae/checkpoints/\S+?\.tar", README)) <= known
+    assert set(re.findall(r"`(lc-[\w.-]+)`", README)) - {"lc-cat-mel_2bar_small.tar"} <= set(configs.CONFIG_MAP)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -238,7 +238,8 @@ def test_a_published_checkpoint_by_its_name(server, cut_down, tmp_path, monkeypa
     server.content = packed.getvalue()
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
     entry = lc_music_vae.CONFIG_MAP["lc-cat-mel_2bar_big"]
-    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-cat-mel_2bar_big", entry._replace(checkpoint_url=server.url))
+    here = entry._replace(checkpoints=(entry.checkpoints[0]._replace(url=server.url),))
+    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-cat-mel_2bar_big", here)
     song = write_midi(melody(tune(4)), tmp_path / "song.mid")
     train = ["--config=lc-cat-mel_2bar_big", "--examples_path=" + song, "--run_dir=%s" % (tmp_path / "run")]
     status, _, error = script("midime_train", "--pretrained_path=cat-mel_2bar_big", "--num_steps=2", *train)

@@ -16,6 +16,7 @@ from lc_music_vae.families import magenta_facts
 from lc_music_vae.families import melody as melody_family
 from lc_music_vae.families.band import Band
 from lc_music_vae.families.drums import Drums
+from lc_music_vae.families.groove import Groove
 from lc_music_vae.families.melody import Melody
 from lc_music_vae.families.performance import Performance
 
@@ -24,7 +25,7 @@ CONFIGS = music_vae_configs.CONFIG_MAP
 FAMILY_OF = {
     "OneHotMelodyConverter": Melody,
     "DrumsConverter": Drums,
-    "GrooveConverter": Drums,
+    "GrooveConverter": Groove,
     "TrioConverter": Band,
     "MultiInstrumentPerformanceConverter": Performance,
 }
@@ -32,18 +33,15 @@ FAMILY_OF = {
 _OF_ALL = {"_steps_per_quarter", "_presplit_on_time_changes"}
 _OF_SLICES = _OF_ALL | {"_slice_steps", "_steps_per_bar", "_pad_to_total_time"}
 PRIVATES = {
-    "OneHotMelodyConverter": _OF_SLICES | {"_event_extractor_fn", "_min_pitch", "_max_pitch"},
+    "OneHotMelodyConverter": _OF_SLICES | {"_event_extractor_fn", "_min_pitch", "_max_pitch", "_chord_encoding"},
     "DrumsConverter": _OF_SLICES | {"_drums_extractor_fn", "_pitch_class_map"},
-    "GrooveConverter": _OF_ALL | {"_split_bars", "_pitch_class_map"},
-    "TrioConverter": _OF_ALL | {"_slice_bars"},
-    "MultiInstrumentPerformanceConverter": _OF_ALL | {"_hop_size_bars", "_min_pitch", "_max_pitch"},
+    "GrooveConverter": _OF_ALL | {"_split_bars", "_pitch_class_map", "_note_dropout"},
+    "TrioConverter": _OF_ALL | {"_slice_bars", "_chord_encoding"},
+    "MultiInstrumentPerformanceConverter": _OF_ALL
+    | {"_hop_size_bars", "_min_pitch", "_max_pitch", "_max_events_per_instrument", "_chord_encoding"},
     "NoteSequenceAugmenter": {"_transpose_range"},
 }
 EVERY_PRIVATE = set.union(*PRIVATES.values())
-
-
-def needs_controls(name):
-    return CONFIGS[name].data_converter.control_depth > 0
 
 
 @pytest.mark.parametrize("name", sorted(CONFIGS))
@@ -79,26 +77,26 @@ def test_that_module_touches_no_others():
     assert set(re.findall(r"[.\"](_[a-z]\w*)", text)) == EVERY_PRIVATE
 
 
-@pytest.mark.parametrize("name", sorted(name for name in CONFIGS if not needs_controls(name)))
-def test_each_config_without_controls_is_of_one_family(name):
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_each_config_is_of_one_family(name):
     converter = CONFIGS[name].data_converter
     family = families.family_of(name)
     assert type(family) is FAMILY_OF[type(converter).__name__]
     assert [kind for kind in families.FAMILIES if isinstance(converter, kind.converters)] == [type(family)]
-    assert family.pitch_range == ((21, 108) if family.reads == "melody" else (0, 127))
+    assert family.pitch_range == ((21, 108) if family.reads == "melody" or "trio" in name else (0, 127))
     assert family.facts.input_depth == converter.input_depth
     assert family.facts.steps_per_quarter == (24 if family.reads == "band" and "trio" not in name else 4)
+    assert family.controls == ("chords" if "chords" in name else "hits" if "hits" in name else "")
     assert bool(family.facts.drum_pitches) == (family.reads == "drums")
     bars = int(re.search(r"(\d+)bar|$", name).group(1) or 2)  # nade-drums_2bar_... and all others say it
     assert family.facts.bars == bars
 
 
-@pytest.mark.parametrize("name", sorted(filter(needs_controls, CONFIGS)))
-def test_each_config_with_controls_is_refused(name):
+def test_controls_that_a_family_does_not_know_are_refused(monkeypatch):
+    monkeypatch.setattr(Melody, "controlled_by", "")
     with pytest.raises(InputError) as e:
-        families.family_of(name)
-    said = "MusicVAE config %s needs controls (chords or hits), which are not supported yet" % name
-    assert str(e.value) == said
+        families.family_of("cat-mel_2bar_med_chords")
+    assert str(e.value) == "MusicVAE config cat-mel_2bar_med_chords needs controls, and Melody has none"
 
 
 def test_a_converter_of_no_family_is_refused_in_one_line(monkeypatch):
@@ -115,12 +113,14 @@ def test_a_converter_of_no_family_is_refused_in_one_line(monkeypatch):
 
 
 def test_a_new_family_is_a_line_in_the_table(monkeypatch):
-    class MelodyWithChords(Melody):
-        control_depth = 49
+    class Whistled(Melody):
+        converters = (type("WhistleConverter", (music_vae_data.OneHotMelodyConverter,), {}),)
 
-    monkeypatch.setattr(families, "FAMILIES", families.FAMILIES + (MelodyWithChords,))
-    assert type(families.family_of("cat-mel_2bar_med_chords")) is MelodyWithChords
-    assert families.family_of("cat-mel_2bar_med_chords").transpose_range == (-3, 3)
+    converter = copy.copy(CONFIGS["cat-mel_2bar_small"].data_converter)
+    converter.__class__ = Whistled.converters[0]
+    monkeypatch.setitem(CONFIGS, "new", CONFIGS["cat-mel_2bar_small"]._replace(data_converter=converter))
+    monkeypatch.setattr(families, "FAMILIES", (Whistled, *families.FAMILIES))
+    assert type(families.family_of("new")) is Whistled
     assert type(families.family_of("cat-mel_2bar_small")) is Melody
 
 

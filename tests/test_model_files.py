@@ -6,6 +6,7 @@ import pytest
 
 from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
 from lc_music_vae.checkpoints.checkpoint import Checkpoint, stamp
+from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 from lc_music_vae.music.style import Style
@@ -183,10 +184,30 @@ def test_where_the_checkpoint_that_was_used_is_gone(folder, run, pretrained):
 
 
 def test_where_none_is_published(folder, monkeypatch):
-    entry = model_files.CONFIG_MAP[BIG]
-    monkeypatch.setitem(model_files.CONFIG_MAP, BIG, entry._replace(checkpoint_url=None))
+    entry = CONFIG_MAP[BIG]
+    monkeypatch.setitem(CONFIG_MAP, BIG, entry._replace(checkpoints=()))
     os.remove(os.path.join(folder, "run.json"))
     assert refusal(checkpoint_file=prefix_in(folder), config=BIG).endswith("config=%s; none is published" % BIG)
+
+
+def test_a_published_name_of_another_config_is_not_downloaded(folder, monkeypatch):
+    from lc_music_vae.checkpoints import downloads
+
+    monkeypatch.setattr(downloads, "fetch", None)
+    assert refusal(run_dir=folder, vae_checkpoint_file="cat-drums_2bar_small.hikl") == (
+        "vae_checkpoint_file=cat-drums_2bar_small.hikl is not the MusicVAE of config=%s, but of "
+        "config=lc-cat-drums_2bar_small; give one or the other" % CONFIG
+    )
+
+
+def test_where_several_are_published_all_are_named(folder):
+    os.remove(os.path.join(folder, "run.json"))
+    said = refusal(checkpoint_file=prefix_in(folder), config="lc-cat-drums_2bar_small")
+    assert said.endswith(
+        "vae_checkpoint_file=cat-drums_2bar_small.lokl downloads it (%(at)s.lokl.tar) or "
+        "vae_checkpoint_file=cat-drums_2bar_small.hikl downloads it (%(at)s.hikl.tar)"
+        % {"at": "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/cat-drums_2bar_small"}
+    )
 
 
 def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tmp_path, monkeypatch):
@@ -202,6 +223,8 @@ def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tm
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(str(tmp_path))
     name = "cat-mel_2bar_big"
+    entry = CONFIG_MAP[CONFIG]._replace(checkpoints=CONFIG_MAP[BIG].checkpoints)
+    monkeypatch.setitem(CONFIG_MAP, CONFIG, entry)
     found = find(run_dir=folder, vae_checkpoint_file=name)
     assert found.pretrained.prefix == str(tmp_path / "came" / "model.ckpt")
     url = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/%s.tar" % name

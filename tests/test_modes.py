@@ -35,17 +35,20 @@ VALUES = {
     "max_page_mb": 5.0,
     "num_bars": 8,
     "form": "AABA",
+    "chords": "C G",
+    "control_midi": EXAMPLE,
 }
 _DECODED = {"num_outputs", "qpm", "program"}
 _READ = {"melody_track", "metre"}
+_CONTROLS = {"chords", "control_midi"}
 TAKEN = {
-    "sample": _DECODED | {"latent", "copies", "freedom", "knobs"},
-    "interpolate": (_DECODED | _READ)
+    "sample": _DECODED | _CONTROLS | {"latent", "copies", "freedom", "knobs"},
+    "interpolate": (_DECODED | _READ | _CONTROLS)
     | {"input_midi_1", "input_bars_1", "input_midi_2", "input_bars_2", "latent", "latent_2", "list_bars"},
-    "reconstruct": _READ | {"input_midi_1", "detail"},
-    "similar": (_DECODED | _READ)
+    "reconstruct": _READ | _CONTROLS | {"input_midi_1", "detail"},
+    "similar": (_DECODED | _READ | _CONTROLS)
     | {"input_midi_1", "input_bars_1", "latent", "similarity", "list_bars", "knobs", "num_bars"},
-    "walk": _DECODED | {"latent", "dimensions", "along"},
+    "walk": _DECODED | _CONTROLS | {"latent", "dimensions", "along"},
     "play": {"qpm", "program", "max_page_mb"},
     "compose": _DECODED | {"num_bars", "form", "knobs"},
     "continue": _DECODED | _READ | {"input_midi_1", "input_bars_1", "num_bars", "form"},

@@ -129,7 +129,7 @@ import tensorflow.compat.v1 as tf
 from lc_music_vae.models import music_vae
 import midime_train
 
-def encode(self, inputs, lengths):
+def encode(self, inputs, lengths, controls):
     with tf.Graph().as_default(), tf.Session() as session:
         loop = tf.while_loop(lambda i: i >= 0, lambda i: tf.abs(i) % 7, [tf.constant(1)])
         print("computing", file=sys.stderr, flush=True)
@@ -368,9 +368,9 @@ def test_what_changes_while_it_is_read_is_named(tmp_path, monkeypatch):
     song = write_midi(melody(tune(4)), tmp_path / "song.mid")
     encode = music_vae.Encoder.encode
 
-    def changing(self, inputs, lengths):
+    def changing(self, inputs, lengths, controls):
         write_midi(melody(tune(6, 2)), song)
-        return encode(self, inputs, lengths)
+        return encode(self, inputs, lengths, controls)
 
     monkeypatch.setattr(music_vae.Encoder, "encode", changing)
     with pytest.raises(InputError, match="song.mid changed while it was read"):

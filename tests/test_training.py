@@ -16,7 +16,6 @@ from helpers import (
     EXAMPLE,
     REPO,
     SMALL,
-    drum_and_band,
     drum_beat,
     layers,
     melody,
@@ -341,7 +340,7 @@ def test_latents_are_used_again_until_the_song_or_the_encoder_changes(tmp_path, 
     song = write_midi(melody(tune(4, 1)), tmp_path / "song.mid")
     encoded = []
     encode = music_vae.Encoder.encode
-    monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, n: encoded.append(len(x)) or encode(self, x, n))
+    monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, *n: encoded.append(len(x)) or encode(self, x, *n))
     small = layers(8)
     train(tmp_path / "run", song, num_steps=1, hparams=small)
     train(tmp_path / "run", song, num_steps=2)
@@ -422,20 +421,6 @@ def test_augment_is_refused_for_drums(cut_down, tmp_path, monkeypatch):
     train(tmp_path / "run", song, **kwargs)
     with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
         assert all(n.is_drum for sequence in model.sample(3, 1.0) for n in sequence.notes)
-
-
-@pytest.mark.parametrize("name", ["hier-mel_16bar", "hierdec-trio_16bar"])
-def test_one_more_model_is_one_more_entry(name, cut_down, tmp_path, monkeypatch):
-    monkeypatch.setitem(lc_music_vae.CONFIG_MAP, "lc-" + name, lc_music_vae.Config(music_vae=name))
-    song = write_midi(drum_and_band(18), tmp_path / "song.mid")
-    train(tmp_path / "run", song, "lc-" + name, pretrained_path=cut_down[name], num_steps=3)
-    with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
-        (sequence,) = model.sample(1, 1.0)
-        assert max(n.end_time for n in sequence.notes) <= 32 + 1e-6
-        mean, scale = model.encode_windows(
-            model.converter.windows(model.converter.score(next(examples.read(song))))[:2]
-        )
-    assert mean.shape == scale.shape == (2, 4)
 
 
 @pytest.mark.parametrize(
@@ -590,7 +575,7 @@ def test_options_are_given_as_records_by_name_and_paths_as_path_objects(tmp_path
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"config": 5}, "config=5 must be a config's name, such as lc-cat-mel_2bar_big"),
+        ({"config": 5}, "config=5 must be a config's name, such as lc-cat-mel_2bar_small"),
         ({"examples_path": 5}, "examples_path=5 must be a path"),
         ({"examples_path": [EXAMPLE, None]}, "examples_path=None must be a path"),
         ({"examples_path": None}, "examples_path is needed: a music file, a TFRecord or a folder of songs"),

@@ -9,7 +9,7 @@ from typing import List, NamedTuple, Optional, Tuple
 from lc_music_vae.checkpoints import finding, run_dir, run_json
 from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint, stamp
 from lc_music_vae.checkpoints.run_json import RunJson
-from lc_music_vae.configs import CONFIG_MAP, get_config
+from lc_music_vae.configs import CONFIG_MAP, get_config, published
 from lc_music_vae.errors import InputError
 from lc_music_vae.music.style import Style
 from lc_music_vae.options import ModelSource
@@ -122,7 +122,7 @@ def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optiona
         InputError: None of them exists.
     """
     if path:
-        return finding.find(_downloaded(path, flag) or path, flag)
+        return finding.find(_downloaded(path, flag, config) or path, flag)
     used = run.pretrained.path if run else None
     if used and (os.path.exists(used) or os.path.exists(used + ".index")):
         return finding.find(used, flag)
@@ -135,23 +135,27 @@ def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optiona
             flag,
             config,
             " (the one it was trained on, %s, is gone)" % used if used else "",
-            "%s=%s downloads it (%s)" % (flag, entry.music_vae, entry.checkpoint_url)
-            if entry.checkpoint_url
-            else "none is published",
+            " or ".join("%s=%s downloads it (%s)" % (flag, one.name, one.url) for one in entry.checkpoints)
+            or "none is published",
         )
     )
 
 
-def _downloaded(name: str, flag: str) -> Optional[str]:
-    """Returns the downloaded checkpoint if `name` is the name of a published MusicVAE and no file has this name."""
-    published = {
-        entry.music_vae: (entry.checkpoint_url, entry.checkpoint_sha256)
-        for entry in CONFIG_MAP.values()
-        if entry.checkpoint_url
-    }
-    if name not in published or os.path.exists(name) or os.path.exists(name + ".index"):
+def _downloaded(name: str, flag: str, config: str) -> Optional[str]:
+    """Returns the downloaded checkpoint if `name` is that of a published one and no file is called so.
+
+    Raises:
+        InputError: It is published for another MusicVAE than the config's.
+    """
+    one = published().get(name)
+    if one is None or os.path.exists(name) or os.path.exists(name + ".index"):
         return None
+    if one not in get_config(config).checkpoints:
+        others = [other for other, entry in CONFIG_MAP.items() if one in entry.checkpoints]
+        raise InputError(
+            "%s=%s is not the MusicVAE of --config=%s, but of --config=%s; give one or the other"
+            % (flag, name, config, " or ".join(others))
+        )
     from lc_music_vae.checkpoints import downloads  # here: only downloads need to wait for it
 
-    url, sha256 = published[name]
-    return downloads.fetch(url, os.path.join(cache.cache_dir(), "downloads"), flag, sha256=sha256)
+    return downloads.fetch(one.url, os.path.join(cache.cache_dir(), "downloads"), flag, sha256=one.sha256)

@@ -75,7 +75,7 @@ def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
         "transpositions": ints(window.transpositions),
         "num_transpositions": ints(len(window.transpositions)),
         "length": ints(window.length),
-        "controls": floats([]),
+        "controls": floats(window.controls[0]),
         "song": tf.train.Feature(bytes_list=tf.train.BytesList(value=[os.fsencode(window.song)])),
         "track": ints(window.track),
         "first_bar": ints(window.first_bar),
@@ -101,14 +101,14 @@ def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
 def encode_shard(
     songs: Iterable[Any],
     output: str,
-    encode: Callable[[Sequence[np.ndarray], Sequence[Any]], Tuple[np.ndarray, np.ndarray]],
+    encode: Callable[[Sequence[np.ndarray], Sequence[Any], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]],
 ) -> Shard:
     """Encodes songs to the TFRecord file `output`. The file appears complete or not at all.
 
     Args:
         songs: The songs, each a `songs.Converted`.
         output: Path of the file to write.
-        encode: Maps n inputs and their lengths to mean and scale [n, z_size].
+        encode: Maps n inputs, their lengths and their controls to mean and scale [n, z_size].
     """
     shard = Shard(0, [], {}, {}, {}, {})
     count = 0
@@ -116,7 +116,8 @@ def encode_shard(
         for batch in _batches(_windows(songs, shard)):
             inputs = [x for window in batch for x in window.inputs]
             lengths = [window.length for window in batch for _ in window.inputs]
-            means, scales = encode(inputs, lengths)
+            controls = [x for window in batch for x in window.controls]
+            means, scales = encode(inputs, lengths, controls)
             row = 0
             for window in batch:
                 here = slice(row, row + len(window.inputs))
@@ -378,6 +379,7 @@ def read(paths: Sequence[str]) -> Iterator[Dict[str, Any]]:
                 "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
                 "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
                 "transpositions": tuple(feature["transpositions"].int64_list.value),
+                "controls": np.array(feature["controls"].float_list.value, np.float32),
                 "song": os.fsdecode(feature["song"].bytes_list.value[0]),
                 "track": feature["track"].int64_list.value[0],
                 "first_bar": feature["first_bar"].int64_list.value[0],

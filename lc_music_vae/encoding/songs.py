@@ -100,13 +100,13 @@ def _reason(score: Score, windows: Sequence[data.Window], converter: data.Window
     if not score.notes:
         return "no notes"
     if not score.tracks:
-        return "no notes that this config reads"
+        return "; ".join(("no notes that this config reads", *score.remarks))
     bars = metre.bars_held(score.metres[0].quarters, converter.quarters)
     if not windows and np.ceil(score.bars[-1] / QUARTERS_PER_BAR) < converter.bars:
         said = "too short: %d of %d bars" % (len(score.bars) - 1, bars)
         return "; ".join([said] + _other_configs(score, converter))
     if not windows and any(converter.metre_allows(score, bar) for bar in score.bars[:-1]):
-        said = "no %s without a bar of rest between" % metre.in_words(bars)
+        said = "no %s %s" % (metre.in_words(bars), converter.fitting)
         return "; ".join([said] + _other_configs(score, converter) + list(score.remarks))
     return "; ".join(score.remarks)
 
@@ -117,7 +117,7 @@ def _other_configs(score: Score, converter: data.WindowConverter) -> List[str]:
     fit = [
         "--config=" + name
         for name, other in others.items()
-        if other.reads == converter.reads and _has_windows(other.fitted(score), other)
+        if other.takes_parts_of(converter) and other.bars < converter.bars and _has_windows(other.fitted(score), other)
     ]
     return [" or ".join(fit) + " would read it"] if fit else []
 

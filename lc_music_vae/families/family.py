@@ -1,9 +1,11 @@
 """The base of all families of MusicVAE configs. Each family is one class in its own module."""
 
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import note_seq
+import numpy as np
 
+from lc_music_vae.errors import InputError
 from lc_music_vae.families.magenta_facts import Facts
 from lc_music_vae.music.score import Score, Track
 
@@ -19,6 +21,22 @@ class Parts(NamedTuple):
     remarks: Tuple[str, ...] = ()
 
 
+class Tensors(NamedTuple):
+    """One window as magenta's converter makes it.
+
+    Attributes:
+        inputs: What the encoder takes, [time, input_depth].
+        outputs: The same in the form of the decoder's output, [time, output_depth].
+        length: Length of the inputs in the converter's own unit.
+        controls: What encoding and decoding need in addition, [time, control_depth].
+    """
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+    length: Any
+    controls: np.ndarray
+
+
 class Family:
     """Configs whose windows contain the same kind of music.
 
@@ -26,24 +44,34 @@ class Family:
 
     Attributes:
         converters: Classes of magenta's converters whose configs belong to this family.
-        control_depth: Depth of the controls that decoding needs in addition to a latent; 0 if it needs none.
+        controlled_by: What controls those configs that need controls: 'chords' or 'hits'; "" if there are none.
         reads: What the windows are made of: 'melody', 'drums' or 'band'.
         first_pitch: Index of the lowest pitch in tensors that are one-hot over pitches. A window is then transposed by
             moving its pitches in the tensors. None if its notes must be converted again instead.
+        earliest: How early a note may start and still belong to a window's first step, in steps: 0, or less if tensors
+            say how far from its step a note starts.
+        fitting: What bars must be like to be windows, in words after their number.
         no_event: Index of what goes on in such tensors, a note or a rest.
         note_off: Index of a note's end in such tensors.
         facts: What magenta says about the config.
     """
 
     converters: Tuple[type, ...] = ()
-    control_depth = 0
+    controlled_by = ""
     reads = "band"
     first_pitch: Optional[int] = None
+    earliest = 0.0
+    fitting = "without a bar of rest between"
     no_event = 0
     note_off = 1
 
     def __init__(self, facts: Facts):
         self.facts = facts
+
+    @property
+    def controls(self) -> str:
+        """What decoding needs in addition to a latent: 'chords', 'hits' or ""."""
+        return self.controlled_by if self.facts.control_depth else ""
 
     @property
     def pitch_range(self) -> Tuple[int, int]:
@@ -71,6 +99,29 @@ class Family:
         """
         del wanted
         return Parts((Track(0, "all tracks", 0, score.notes),) if score.notes else (), "all tracks")
+
+    def to_tensors(self, note_sequence: Any) -> List[Tensors]:
+        """Converts the NoteSequence of a window, at magenta's tempo; an empty list if it is none for the converter.
+
+        Several tensors are equally good ones of the same window: training draws one of them at each step. Everything
+        else takes the first.
+        """
+        tensors = self.facts.converter.to_tensors(note_sequence)
+        if len(tensors.inputs) != 1:
+            return []
+        return [Tensors(tensors.inputs[0], tensors.outputs[0], tensors.lengths[0], tensors.controls[0])]
+
+    def from_tensors(self, tensors: Sequence[np.ndarray]) -> List[Any]:
+        """Converts decoder outputs, [time, output_depth] each, to NoteSequences at magenta's tempo."""
+        return self.facts.writer.from_tensors(tensors)
+
+    def controls_of_chords(self, figures: Sequence[str]) -> np.ndarray:
+        """Returns chords as controls, bool [k, time, control_depth]: k windows, which outputs take in turn.
+
+        Raises:
+            InputError: They are too many for a window, or chords control nothing here.
+        """
+        raise InputError("--chords: this config is not controlled by chords; leave it out")
 
     def sound_as(self, track: Track, note: Any) -> None:
         """Sets the instrument, program and octave of a decoded note to those of a track.

@@ -6,9 +6,11 @@ import note_seq
 import numpy as np
 from magenta.models.music_vae import data as music_vae_data
 
+from lc_music_vae.errors import InputError
 from lc_music_vae.families.family import Family, Parts
-from lc_music_vae.music import melody
+from lc_music_vae.music import chords, melody
 from lc_music_vae.music.score import Note, Score, Track
+from lc_music_vae.music.style import QUARTERS_PER_BAR
 
 
 class Melody(Family):
@@ -16,6 +18,7 @@ class Melody(Family):
 
     converters = (music_vae_data.OneHotMelodyConverter,)
     reads = "melody"
+    controlled_by = chords.CHORDS
     first_pitch = note_seq.NUM_SPECIAL_MELODY_EVENTS  # the indices before it are no event and note-off
 
     @property
@@ -30,11 +33,19 @@ class Melody(Family):
 
     def parts(self, score, wanted):
         """Returns the tracks that `melody.choose` selects."""
-        chosen, choice = melody.choose(_tracks(score), wanted)
+        chosen, choice = melody.choose(tracks_of(score), wanted)
         moved = [_into_range(track, *self.pitch_range) for track in chosen]
         names = ["track %s: " % track.label() if len(moved) > 1 else "" for track, _ in moved]
         remarks = tuple(name + said for name, (_, said) in zip(names, moved) if said)
         return Parts(tuple(track for track, _ in moved), choice, remarks)
+
+    def controls_of_chords(self, figures):
+        """Returns the chords of one window, each as long as the others."""
+        most = self.facts.bars * QUARTERS_PER_BAR
+        if len(figures) > most:
+            raise InputError("--chords: %d chords; %d bars take %d at most" % (len(figures), self.facts.bars, most))
+        steps = np.arange(most * self.facts.steps_per_quarter)
+        return chords.one_hot(figures)[steps * len(figures) // len(steps)][None]
 
     def sound_as(self, track, note):
         """Sets all three, as MusicVAE's melodies have no instrument and no program."""
@@ -61,7 +72,7 @@ def octaves_into(pitches: np.ndarray, low: int, high: int) -> int:
     return min(sorted(range(-10, 11), key=abs), key=outside)
 
 
-def _tracks(score: Score) -> List[Track]:
+def tracks_of(score: Score) -> List[Track]:
     """Returns one track for each instrument except drums, with all notes set to program 0.
 
     magenta's 2-bar converters drop notes with program 32 or higher (bass, strings, flutes, voice), but a melody can

@@ -57,6 +57,7 @@ def generate(
     mode.num_outputs(request)  # checks it
     turned = _knobs_turned(request)
     inputs = inputs_lib.find(request, mode.num_inputs, mode.num_latents)
+    control_midi = inputs_lib.find_controls(request)
     formats = {"audio": find_engine()} if sound.audio else {}
     if mode.num_inputs:
         examples.start_reading()  # for the inputs: the reading process is ready before TensorFlow
@@ -69,6 +70,9 @@ def generate(
         output_dir = run_dir.at(source.run_dir).generated
     folder = outputs.make_folder(output_dir)
     if mode.makes_page:
+        from lc_music_vae.generation import controls as controls_lib
+
+        controls_lib.find(request, None, mode, given=Given(), music_vae=found.music_vae, reading=reading)
         return [_write_play_page(folder, found, request.max_page_mb, sampling=sampling, sound=sound)]
     given = Given(inputs, [examples.read_one(one.path) for one in inputs if one.path])
     if given.songs and (mode.takes_windows(request) or request.list_bars):
@@ -81,9 +85,12 @@ def generate(
         given = bars.with_windows(given, found.music_vae, reading)
 
     seed = _seed(sampling)
+    from lc_music_vae.generation import controls as controls_lib
     from lc_music_vae.trained_model import TrainedModel
 
+    controls = controls_lib.find(request, control_midi, mode, given=given, music_vae=found.music_vae, reading=reading)
     with TrainedModel(found, seed=seed, max_batch_size=sampling.max_batch_size, sound=sound, reading=reading) as model:
+        model.controls = controls
         made = mode.make(model, given, request, temperature=sampling.temperature, seed=seed)
         made = copies.compared(model, made, given)
     settings: Dict[str, Any] = {

@@ -122,6 +122,26 @@ def parse_knobs(text: str) -> Dict[str, float]:
     return knobs.checked(values)
 
 
+def find_controls(request: Request) -> Optional[str]:
+    """Returns the path of `--control_midi`, or None.
+
+    Raises:
+        InputError: Both `--chords` and `--control_midi` are given, or they are not usable.
+    """
+    if request.chords is not None:
+        from lc_music_vae.music import chords  # needs note_seq, and not for the help
+
+        chords.parse(request.chords)
+    if request.control_midi is None:
+        return None
+    if request.chords is not None:
+        raise InputError("give either --chords or --control_midi")
+    found = examples.find(request.control_midi, "--control_midi")
+    if len(found) != 1:
+        raise InputError("--control_midi=%s holds %d music files; give one" % (request.control_midi, len(found)))
+    return found[0]
+
+
 def _find_file(mode: str, number: int, path: Optional[str], bars: Optional[str], instead: str) -> Input:
     flag = "--input_midi_%d" % number
     if not path:

@@ -45,6 +45,7 @@ class Mode:
         num_latents: How many points of the small latent it takes, instead of inputs or in addition to them.
         whole_songs: Whether its inputs are whole songs, not windows picked from them.
         min_outputs: The smallest number of outputs that makes sense.
+        takes_controls: Whether it decodes with chords or hits, where a config needs some.
         makes_page: Whether the mode writes the page of the model, and no music.
         options: Names of the other flags that it takes.
     """
@@ -55,6 +56,7 @@ class Mode:
     num_latents = 0
     whole_songs = False
     min_outputs = 1
+    takes_controls = False
     makes_page = False
     options: FrozenSet[str] = frozenset(("num_outputs", "qpm", "program"))
 
@@ -64,6 +66,7 @@ class Mode:
         names = ["input_midi_%d" % i for i in numbers]
         names += [] if self.whole_songs else ["input_bars_%d" % i for i in numbers]
         names += ["latent", "latent_2"][: self.num_latents]
+        names += ["chords", "control_midi"] if self.takes_controls else []
         names += ["melody_track", "metre"] if self.num_inputs else []
         names += ["list_bars"] if self.num_inputs and not self.whole_songs else []
         return self.options.union(names)

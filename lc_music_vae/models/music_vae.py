@@ -8,7 +8,7 @@ import contextlib
 import copy
 import functools
 import types
-from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -18,6 +18,7 @@ from magenta.models.music_vae import configs as music_vae_configs
 from magenta.models.music_vae import lstm_models
 
 from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.errors import InputError
 from lc_music_vae.models import sessions
 from lc_music_vae.system import progress
 
@@ -147,15 +148,25 @@ class Encoder:
         shape = [self._batch_size, config.hparams.max_seq_len, converter.input_depth]
         inputs = tf.placeholder(tf.as_dtype(converter.input_dtype), shape)
         lengths = tf.placeholder(tf.int32, [self._batch_size] + list(converter.length_shape))
-        q_z = config.model.encode(inputs, lengths)
-        return {"inputs": inputs, "lengths": lengths, "mean": q_z.loc, "scale": q_z.scale.diag}
+        controls = tf.placeholder(tf.float32, shape[:2] + [converter.control_depth])
+        q_z = config.model.encode(inputs, lengths, controls)
+        return {
+            "inputs": inputs,
+            "lengths": lengths,
+            "controls": controls,
+            "mean": q_z.loc,
+            "scale": q_z.scale.diag,
+        }
 
-    def encode(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> Tuple[np.ndarray, np.ndarray]:
+    def encode(
+        self, inputs: Sequence[np.ndarray], lengths: Sequence[Any], controls: Optional[Sequence[np.ndarray]] = None
+    ) -> Tuple[np.ndarray, np.ndarray]:
         """Encodes windows, all in one batch where the model allows it.
 
         Args:
             inputs: n arrays [time, input_depth], as the converter makes them.
             lengths: Their n lengths, as the converter gives them.
+            controls: Their n controls, [time, control_depth] each, where the config needs some.
 
         Returns:
             Mean and scale of q(z|x), float32 [n, z_size] each.
@@ -163,10 +174,13 @@ class Encoder:
         size = self._batch_size or len(inputs)
         padded = _padded(inputs, size, self._tensors["inputs"])
         padded_lengths = _padded(lengths, size, self._tensors["lengths"])
+        given = [np.zeros([0, 0])] * len(inputs) if controls is None else controls
+        padded_controls = _padded(given, size, self._tensors["controls"])
         fetches = (self._tensors["mean"], self._tensors["scale"])
         batches = []
         for i in range(0, len(padded), size):
-            feeds = {"inputs": padded[i : i + size], "lengths": padded_lengths[i : i + size]}
+            here = slice(i, i + size)
+            feeds = {"inputs": padded[here], "lengths": padded_lengths[here], "controls": padded_controls[here]}
             batches.append(self._session.run(fetches, {self._tensors[k]: v for k, v in feeds.items()}))
         means, scales = zip(*batches)
         return np.concatenate(means)[: len(inputs)], np.concatenate(scales)[: len(inputs)]
@@ -207,39 +221,65 @@ class Decoder:
         steps = config.hparams.max_seq_len
         z = tf.placeholder(tf.float32, [self.batch_size, config.hparams.z_size])
         temperature = tf.placeholder(tf.float32, [])
+        depth = config.data_converter.control_depth
+        controls = tf.placeholder(tf.float32, [steps, depth]) if depth else None
         uniform = tf.placeholder(tf.float32, [self.batch_size, steps, config.data_converter.output_depth])
         with _drawing_with(-tf.log(-tf.log(uniform))):
-            samples, _ = config.model.sample(self.batch_size, max_length=steps, z=z, temperature=temperature)
-        return {"z": z, "temperature": temperature, "uniform": uniform, "samples": samples}
+            samples, _ = config.model.sample(
+                self.batch_size, max_length=steps, z=z, c_input=controls, temperature=temperature
+            )
+        tensors = {"z": z, "temperature": temperature, "uniform": uniform, "samples": samples}
+        return dict(tensors, controls=controls) if depth else tensors
 
-    def decode(self, z: np.ndarray, temperature: float, keys: np.ndarray) -> np.ndarray:
-        """Decodes latents in batches.
+    def decode(
+        self, z: np.ndarray, temperature: float, keys: np.ndarray, *, controls: Optional[np.ndarray] = None
+    ) -> np.ndarray:
+        """Decodes latents in batches, each with one sequence of controls, as magenta's decoders have one a batch.
 
         Args:
             z: float [n, z_size].
             temperature: Softmax temperature, above 0.
             keys: Whole numbers [n, k] from 0 to 2^32 - 1. The noise of a window is a function of its key.
+            controls: Controls of each window, [n, time, control_depth], if the config needs some.
 
         Returns:
             float32 [n, time, output_depth].
+
+        Raises:
+            InputError: The config needs controls, and there are none.
         """
         size, of = self.batch_size, self._tensors
-        batches = []
+        if "controls" in of and controls is None:
+            raise InputError("this MusicVAE decodes with controls, and none are given")
+        decoded: List[Any] = [None] * len(z)
         with progress.bar("decoding", len(z), "window") as bar:
-            for i in range(0, len(z), size):
-                here = slice(i, i + size)
-                given = {
-                    "z": _padded(z[here], size, of["z"]),
-                    "uniform": _uniform(keys[here], of["uniform"].shape.as_list()),
-                    "temperature": temperature,
-                }
-                batches.append(self._session.run(of["samples"], {of[name]: value for name, value in given.items()}))
-                bar.update(min(size, len(z) - i))
-        return np.concatenate(batches)[: len(z)]
+            for group in _alike(controls, len(z)):
+                for i in range(0, len(group), size):
+                    here = group[i : i + size]
+                    given = {
+                        "z": _padded(z[here], size, of["z"]),
+                        "uniform": _uniform(keys[here], of["uniform"].shape.as_list()),
+                        "temperature": temperature,
+                    }
+                    if "controls" in of and controls is not None:
+                        given["controls"] = controls[here[0]]
+                    made = self._session.run(of["samples"], {of[name]: value for name, value in given.items()})
+                    for row, window in zip(here, made):
+                        decoded[row] = window
+                    bar.update(len(here))
+        return np.stack(decoded)
 
     def close(self) -> None:
         """Frees the session and the weights in it."""
         self._session.close()
+
+
+def _alike(controls: Optional[np.ndarray], n: int) -> List[np.ndarray]:
+    """Returns the numbers of windows, grouped by their controls; all n in one group if there are none."""
+    groups: Dict[bytes, List[int]] = {}
+    for i in range(n):
+        groups.setdefault(b"" if controls is None else controls[i].tobytes(), []).append(i)
+    return [np.array(group) for group in groups.values()]
 
 
 def _uniform(keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -75,6 +75,8 @@ def _used(read: Any) -> Any:
     for kind in ["notes"] + list(kinds):
         getattr(used, kind).MergeFrom(getattr(read, kind))
     used.control_changes.extend(c for c in read.control_changes if c.control_number == _SUSTAIN)
+    chords = [a for a in read.text_annotations if a.annotation_type == a.CHORD_SYMBOL and math.isfinite(a.time)]
+    used.text_annotations.extend(chords[:_MAX_CHANGES])
     for single in ("sequence_metadata", "source_info"):
         if read.HasField(single):
             getattr(used, single).CopyFrom(getattr(read, single))

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music import chords as chords_lib
 from lc_music_vae.music.metre import Metre, bars_and_metres
 from lc_music_vae.music.source import Song
 from lc_music_vae.music.style import QUARTERS_PER_BAR
@@ -60,6 +61,7 @@ class Score(NamedTuple):
         remarks: How time signatures other than 4/4, and notes out of range, were treated, in words.
         window_ends: For each of `bars`, the end in quarters of the whole bars in the window that starts with it.
         windows_are_full: For each of `bars`, whether these are as many bars of one length as a window can hold.
+        chords: Its chords, if the config needs them.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Score(NamedTuple):
     remarks: Tuple[str, ...] = ()
     window_ends: np.ndarray = _NONE
     windows_are_full: np.ndarray = _NONE
+    chords: Tuple[chords_lib.Chord, ...] = ()
 
     def how_it_is_read(self) -> str:
         """Returns which tracks are read and why, and the remarks, in words."""

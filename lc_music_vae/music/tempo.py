@@ -66,7 +66,8 @@ def believe(note_sequence: Any) -> Any:
     notes = note_sequence.notes
     for note, start, end in zip(notes, moved([n.start_time for n in notes]), moved([n.end_time for n in notes])):
         note.start_time, note.end_time = start, end
-    for changes in (note_sequence.time_signatures, note_sequence.key_signatures, note_sequence.control_changes):
+    kinds = ("time_signatures", "key_signatures", "control_changes", "text_annotations")
+    for changes in (getattr(note_sequence, kind) for kind in kinds):
         for change, time in zip(changes, moved([change.time for change in changes])):
             change.time = time
     note_sequence.total_time = moved([note_sequence.total_time])[0]

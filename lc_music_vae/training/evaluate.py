@@ -143,6 +143,8 @@ def _show(run: _Run, prefix: str, found: Any, kept: shards.Kept) -> Tuple[run_js
         made = score.score(prior.log_prob, windows, kept.paths).record()
         means, _ = model.small.encode(z)
         some = np.unique(np.linspace(0, len(z) - 1, _PICTURED).astype(int))
+        if model.converter.controls:
+            model.controls = np.stack([records[i]["controls"].reshape(-1, model.converter.control_depth) for i in some])
         heard = model.decode(means[some])
         samples = model.sample(_PICTURED, copies=ALLOW)  # what the model gives by itself
     rows = [["song", "bars", "track", "repeats"]]

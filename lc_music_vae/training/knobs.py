@@ -59,7 +59,7 @@ def of_model(small: SmallVAE, moments: base_model.Moments, *, name: str, weights
         style: How the songs sound; of it the time signature counts.
     """
     converter = data.WindowConverter(name)
-    if converter.bars > _MAX_BARS:
+    if converter.bars > _MAX_BARS or converter.controls:
         return []
     names = measures.names_for(converter.reads)
     decoder = music_vae.Decoder(name, weights, _BATCH)
@@ -69,7 +69,7 @@ def of_model(small: SmallVAE, moments: base_model.Moments, *, name: str, weights
     def measured(z: np.ndarray) -> np.ndarray:
         keys = np.array([[0, i] for i in range(len(z))])
         sequences = converter.to_note_sequences(decoder.decode(z, Sampling().temperature, keys), of_time)
-        heard = [data.notes_of(sequence) for sequence in sequences]
+        heard = [converter.notes_of(sequence) for sequence in sequences]
         return np.array([[measures.MEASURES[name].of(notes, grid) for name in names] for notes in heard])
 
     # As `TrainedModel.sample` draws them, with noise of their own.

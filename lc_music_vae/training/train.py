@@ -249,12 +249,17 @@ def _write_play_page(job: Job, run: RunJson, *, small: Any, checkpoint: Checkpoi
 
     The training stands without it. For other decoders, `--mode=play` decodes many points, which takes longer.
     """
+    from lc_music_vae import families
     from lc_music_vae.checkpoints.weights import Weights
     from lc_music_vae.encoding import song_hashes
     from lc_music_vae.models.knobs import Knobs
     from lc_music_vae.showing import play_page
 
     settings, path = job.settings, job.folder.play_page
+    controls = families.family_of(settings.music_vae).controls
+    if controls:
+        logger.info("there is no page that plays the model: its decoder needs %s", controls)
+        return False
     weights = Weights(checkpoint), Weights(job.checkpoint)
     shards = job.folder.kept(run).paths
     model = play_page.Playable(

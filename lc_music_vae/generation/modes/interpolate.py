@@ -9,6 +9,7 @@ class Interpolate(Mode):
 
     name = "interpolate"
     text = "the way between two bars"
+    takes_controls = True
     num_inputs = 2
     num_latents = 2
     min_outputs = 2

@@ -9,6 +9,7 @@ class Reconstruct(Mode):
 
     name = "reconstruct"
     text = "a whole song as the model hears it"
+    takes_controls = True
     num_inputs = 1
     whole_songs = True
     options = frozenset(("detail",))  # the output is one song, with the tempo and programs of the input

@@ -12,6 +12,7 @@ class Sample(Mode):
 
     name = "sample"
     text = "new bars in the songs' manner"
+    takes_controls = True
     num_latents = 1
     options = Mode.options | {"copies", "freedom", "knobs"}
 

@@ -12,6 +12,7 @@ class Similar(Mode):
 
     name = "similar"
     text = "variations of given bars"
+    takes_controls = True
     num_inputs = 1
     num_latents = 1
     options = Mode.options | {"knobs", "similarity", "num_bars"}

@@ -16,6 +16,7 @@ class Walk(Mode):
 
     name = "walk"
     text = "what each dimension of the small latent does"
+    takes_controls = True
     num_latents = 1
     min_outputs = 2
     options = Mode.options | {"dimensions", "along"}
