@@ -220,7 +220,9 @@ def test_sigterm_ends_generating_with_its_own_last_line(trained, tmp_path, scrip
     monkeypatch.setattr(os, "_exit", end)
     decode = music_vae.Decoder.decode
     monkeypatch.setattr(
-        music_vae.Decoder, "decode", lambda *a: (os.kill(os.getpid(), signal.SIGTERM), decode(*a), time.sleep(1))
+        music_vae.Decoder,
+        "decode",
+        lambda *a, **k: (os.kill(os.getpid(), signal.SIGTERM), decode(*a, **k), time.sleep(1)),
     )
     with pytest.raises(Ended, match="143"):
         script("midime_generate", "--run_dir=" + trained, "--output_dir=%s" % tmp_path)
