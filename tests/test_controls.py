@@ -1,6 +1,7 @@
 """Chords and hits that decoders need beside the latent: where they come from, and which output gets which."""
 
 import copy
+import os
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from lc_music_vae.data import WindowConverter
 from lc_music_vae.music import chords, examples
 from lc_music_vae.music.chords import Chord
 from lc_music_vae.music.examples import Song
+from lc_music_vae.showing import index
 
 CHORDS, PERFORMANCE, HITS = (
     "cat-mel_2bar_med_chords",
@@ -197,6 +199,9 @@ def test_each_mode_takes_chords_from_the_flag_or_the_input(runs, tmp_path):
         assert len(generate(mode, run, str(tmp_path / mode), num_outputs=2, seed=1, chords="C G")) >= 3
     taken = generate("sample", run, str(tmp_path / "of_a_file"), num_outputs=2, seed=1, control_midi=song)
     assert len(taken) == 3
+    recorded = [index.read(str(tmp_path / name))[0][0] for name in ("sample", "of_a_file", "again")]
+    assert [run.chords for run in recorded] == ["C G", None, None]
+    assert [run.control_midi for run in recorded] == [None, os.path.basename(song), None]
 
 
 def test_outputs_with_different_chords_are_each_as_if_alone(runs):
@@ -224,8 +229,8 @@ def test_hits_of_a_file_are_the_hits_of_what_is_decoded_with(runs, tmp_path):
         [(n.start_time, n.pitch, n.velocity) for n in next(examples.read(paths[0])).note_sequence.notes]
         for paths in made
     ]
-    assert read[0] == read[1]
-    assert read[0]
+    assert read[0] == read[1] != []
+    assert read[2] != read[0]
 
 
 def test_a_config_without_controls_refuses_them(cut_down, tmp_path):

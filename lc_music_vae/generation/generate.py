@@ -97,7 +97,9 @@ def generate(
         "seed": seed,
         "temperature": sampling.temperature,
         "inputs": [one.name for one in inputs],
-        **({"knobs": request.knobs} if request.knobs else {}),
+        "knobs": request.knobs or None,
+        "chords": request.chords,
+        "control_midi": None if request.control_midi is None else os.path.basename(request.control_midi),
         **mode.settings(request),
     }
     run = outputs.Run(found.config, mode.name, settings, mode.bars(made, given))

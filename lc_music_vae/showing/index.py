@@ -175,6 +175,8 @@ _RUN = {
     "freedom": _Field(_is_share, "a number from 0 to 1", None),
     "knobs": _Field(_is_text, "a text", None),
     "along": _Field(_is_text, "a text", None),
+    "chords": _Field(_is_text, "a text", None),
+    "control_midi": _Field(_is_text, "a text", None),
     "copies": _Field(lambda value: value in (REDRAW, ALLOW), "%s or %s" % (REDRAW, ALLOW), None),
     "num_bars": _Field(_is_whole(1, _MAX_BARS), "a number of bars", None),
     "form": _Field(_is_text, "a text", None),
@@ -289,6 +291,8 @@ class RunRecord(NamedTuple):
         copies: Whether near-copies of the songs were drawn again, if it is samples: the value of `--copies`.
         knobs: The knobs that were turned, and how far: the value of `--knobs`.
         along: The knob that a walk turned: the value of `--along`.
+        chords: The chords that it was decoded with, if they were given: the value of `--chords`.
+        control_midi: The file that its chords or hits are from, if one was given: its name.
         num_bars: Length of its tunes, if it is tunes: the value of `--num_bars`.
         form: What gave these their form, if it was said: the value of `--form`, without folders.
     """
@@ -310,6 +314,8 @@ class RunRecord(NamedTuple):
     given: Sequence[GivenRecord] = ()
     knobs: Optional[str] = None
     along: Optional[str] = None
+    chords: Optional[str] = None
+    control_midi: Optional[str] = None
 
     @classmethod
     def read(cls, value: Any, where: str, faults: List[str]) -> Optional["RunRecord"]:
