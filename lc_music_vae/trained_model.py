@@ -166,6 +166,9 @@ class TrainedModel:
         self._closed = False
         self.config = found.config
         self.converter = data.WindowConverter(found.music_vae, reading)
+        if sound.program is not None and self.converter.reads != "melody":
+            said = "--program=%d: what %s makes has its own programs; leave it out"
+            raise InputError(said % (sound.program, found.config))
         self._music_vae = found.music_vae
         self._max_batch_size = max_batch_size
         self._seed = seed

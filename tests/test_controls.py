@@ -189,6 +189,11 @@ def test_generation_says_how_to_give_chords_and_hits(runs, tmp_path):
     assert one_line(generate, "sample", runs[CHORDS][0], **both) == "give either chords or control_midi"
 
 
+def test_what_has_its_own_programs_takes_no_other(runs, tmp_path):
+    refused = one_line(generate, "sample", runs[HITS][0], str(tmp_path), program=40, control_midi=runs[HITS][1])
+    assert refused == "program=40: what lc-%s makes has its own programs; leave it out" % HITS
+
+
 def test_each_mode_takes_chords_from_the_flag_or_the_input(runs, tmp_path):
     run, song = runs[CHORDS]
     given = {"interpolate": {"input_midi_1": song, "input_midi_2": song}, "similar": {"input_midi_1": song}}
