@@ -303,7 +303,7 @@ GENERATE_ERRORS = [
     (["--run_dir={new}"], "--run_dir={new}: no such folder; give the one that the run is in now"),
     (["--checkpoint_file={none}"], "--checkpoint_file={none}: no checkpoint there"),
     (["--checkpoint_file={run}/%s.tar" % SMALL], "--output_dir is needed with --checkpoint_file"),
-    (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk|compose|play>"),
+    (["{out}", "--mode=dance"], "should be one of <sample|interpolate|reconstruct|similar|walk|compose|continue|play>"),
     (["{out}", "--num_outputs=0"], "--num_outputs=0 must be from 1 to 10000"),
     (["{out}", "--mode=interpolate", "--num_outputs=1"], "--num_outputs=1 must be 2 or more in mode interpolate"),
     (["{out}", "--max_batch_size=0"], "--max_batch_size=0 must be from 1 to 10000"),
