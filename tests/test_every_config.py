@@ -28,10 +28,8 @@ NAMES = [entry.music_vae for entry in CONFIG_MAP.values()]
 # Of each family one or two that build quickly.
 QUICK = (
     SHIPPED,
-    "cat-mel_2bar_big",
     "cat-drums_2bar_small",
     "nade-drums_2bar_reduced",
-    "groovae_2bar_humanize",
     "groovae_2bar_tap_fixed_velocity_note_dropout",
     "flat-trio_16bar",
     "hier-multiperf_vel_1bar_med",
