@@ -18,7 +18,8 @@ import midime_train
 from lc_music_vae import configs
 from lc_music_vae.hparams import HParams
 
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(os.path.join("docs", n) for n in os.listdir(REPO + "/docs"))]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+PAGES += sorted(os.path.join("docs", name) for name in os.listdir(REPO + "/docs") if name.endswith(".md"))
 TEXTS = {}
 for _page in PAGES:
     with open(os.path.join(REPO, _page), encoding="utf-8") as _f:
