@@ -66,10 +66,26 @@ def test_each_piece_is_in_one_share_and_shares_are_even(total, tmp_path):
     assert all(share == sorted(share) for share in shares)
     assert shares == found.shares(total)
     work = [sum(os.path.getsize(song.path) for i in share for song in found.pieces[i].songs) for share in shares]
-    assert max(work) < (1.02 if total <= 16 else 1.35) * sum(work) / total
+    largest = max(sum(os.path.getsize(song.path) for song in piece.songs) for piece in found.pieces)
+    assert max(work) < 1.001 * (sum(work) / total + largest)
+    assert largest < 1.001 * sum(work) / 100
     if total == 16:
         by_count = [sum(os.path.getsize(song.path) for song in given[i : i + 188]) for i in range(0, 3000, 188)]
         assert max(by_count) > 3 * sum(work) / total
+
+
+def test_shares_are_even_in_windows_though_a_folder_has_more_of_them_for_its_size(monkeypatch):
+    """As many plain tunes as songs with five times the bytes a window, each kind in a folder of its own."""
+    draw = np.random.RandomState(0)
+    windows = {"/%d/%05d.mid" % (i // 10000, i): int(1 + 40 * draw.lognormal(0, 0.7)) for i in range(20000)}
+    sizes = {path: count * (60, 300)[int(path[1])] for path, count in windows.items()}
+    monkeypatch.setattr(os.path, "getsize", sizes.__getitem__)
+    found = listed(song_list.divided([File(path, "") for path in windows]))
+    for total, most in ((4, 1.03), (16, 1.1)):
+        counts = [
+            sum(windows[song.path] for i in share for song in found.pieces[i].songs) for share in found.shares(total)
+        ]
+        assert max(counts) < most * sum(counts) / total
 
 
 def test_a_musicxml_file_is_no_more_work_than_its_notes(tmp_path):
@@ -345,7 +361,7 @@ def test_what_other_shares_did_not_begin_with_is_refused(collection, whole, tmp_
         assert other == said % (collection.parent, where, collection)
         weights = os.path.join(str(tmp_path), "other.ckpt")
         changed_weights(weights)
-        said = "holds other weights than those that the songs of %s are encoded with" % where
+        said = "holds other weights than those that the other songs of run_dir are encoded with"
         assert said in one_line(call, run, collection, pretrained_path=weights)
     assert "add_songs: %s is not trained on yet" % where in one_line(train, run, collection, add_songs=True)
     assert "num_steps=3: mode encode does not take it" in one_line(encode, run, collection, num_steps=3)

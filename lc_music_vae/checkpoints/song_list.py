@@ -100,14 +100,20 @@ class SongList(NamedTuple):
     def shares(self, total: int) -> List[List[int]]:
         """Returns the numbers of the pieces of each of `total` shares: each piece is in one, and the work is even.
 
-        The largest piece goes first, always to the share that has the least. This is Graham's rule: no share has more
-        than 4/3 of what the best division has in its largest, and with many small pieces it is far less.
+        A piece goes to the share that has the least. So no share has more than the mean and the largest piece. Large
+        pieces go first. The others go in the order of the list, where neighbours are often of one kind: each share gets
+        some of every kind, and it matters less that a kind has more windows for its size than another.
         """
+        work = [piece.work for piece in self.pieces]
+        most = sum(work) // _PARTS
+        large = [i for i in range(len(work)) if work[i] > most]
+        others = sorted(set(range(len(work))).difference(large))
+        rounds = [large] + [others[i : i + total] for i in range(0, len(others), total)]
         loads = [(0, number) for number in range(total)]
         found: List[List[int]] = [[] for _ in loads]
-        for i in sorted(range(len(self.pieces)), key=lambda i: (-self.pieces[i].work, i)):
+        for i in (i for one in rounds for i in sorted(one, key=lambda i: -work[i])):
             load, number = heapq.heappop(loads)
-            heapq.heappush(loads, (load + self.pieces[i].work, number))
+            heapq.heappush(loads, (load + work[i], number))
             found[number].append(i)
         return [sorted(numbers) for numbers in found]
 

@@ -123,7 +123,7 @@ def _encode(
     from lc_music_vae.training import encoded, report
 
     way = encoded.encoding(settings, None, checkpoint)
-    encoded.check_listed(listed, way, folder, checkpoint)
+    encoded.check_listed(listed, way, checkpoint)
     planned = latents.plan_listed(listed)
     mine = [planned[i] for i in listed.shares(share.total)[share.number - 1]]
     if not mine:

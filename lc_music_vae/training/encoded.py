@@ -103,7 +103,7 @@ def for_training(job: Job) -> Encoded:
     way = encoding(job.settings, run, checkpoint)
     _, weights, pretrained = way
     if songs.listed:
-        check_listed(songs.listed, way, job.folder, checkpoint)
+        check_listed(songs.listed, way, checkpoint)
     if run is None or run.pretrained.stamp != pretrained.stamp:
         weights.check_finite(but=ENCODER_SCOPE)  # those of the encoder are checked when it encodes
     found, held_out = complete(_planned(songs), job.folder, way, listed=songs.listed)
@@ -157,12 +157,12 @@ def complete(
     return found, latents.complete(planned, folder.holdout, rest, weights=way.weights)
 
 
-def check_listed(listed: SongList, way: Encoding, folder: RunDir, checkpoint: Checkpoint) -> None:
+def check_listed(listed: SongList, way: Encoding, checkpoint: Checkpoint) -> None:
     """Raises an `InputError` unless the encoder is the one that the songs of a list are encoded with."""
     if way.made_with.fingerprint != listed.fingerprint:
         raise InputError(
-            "%s=%s holds other weights than those that the songs of %s are encoded with; give that MusicVAE checkpoint"
-            % (checkpoint.flag, checkpoint.path, folder.song_list)
+            "%s=%s holds other weights than those that the other songs of --run_dir are encoded with; give that "
+            "MusicVAE checkpoint" % (checkpoint.flag, checkpoint.path)
         )
 
 
