@@ -23,13 +23,21 @@ def _flags():
         "one whose MusicVAE ships with the toolkit.",
     )
     defined.add("run_dir", str, None, text="Folder of the run: checkpoints, latents, TensorBoard's events, run.json.")
-    defined.add("mode", str, "train", text="Train, or evaluate the newest checkpoint once.", choices=["train", "eval"])
+    defined.add(
+        "mode",
+        str,
+        "train",
+        text="train; eval: evaluate the newest checkpoint once; encode: only encode songs, or a share of them, for a "
+        "training that comes later.",
+        choices=["train", "eval", "encode"],
+    )
     defined.add(
         "examples_path",
         str,
         None,
         text="A music file (MIDI, MusicXML, ABC), a TFRecord of NoteSequences, a glob, or a folder that is searched "
-        "recursively. In eval mode: other songs; left out, those that were trained on.",
+        "recursively. In eval mode: other songs; left out, those that were trained on. "
+        "Where songs were encoded by encode mode, it may be left out.",
     )
     defined.add(
         "pretrained_path",
@@ -51,14 +59,14 @@ def _flags():
         text = "%s Left out, %s, or as the run began." % (flag.text, flag.default)
         defined.add(flag.name, flag.kind, None, text=text, choices=flag.choices)
     defined.add_all(options.flags_of(options.Evaluation))
+    defined.add_all(options.flags_of(options.Encoding))
     return defined.values
 
 
 def _main(flags) -> None:
-    if flags.mode == "eval":
-        _evaluate(flags)
-    else:
-        _train(flags)
+    if flags.mode != "encode":
+        _check_taken(flags, options.given_flags(options.Encoding, flags))
+    {"train": _train, "eval": _evaluate, "encode": _encode}[flags.mode](flags)
 
 
 def _train(flags) -> None:
@@ -78,19 +86,36 @@ def _train(flags) -> None:
     )
 
 
-def _check_taken(flags) -> None:
-    """Refuses what only training takes."""
-    given = options.from_flags(options.Training, flags).given()
-    given.update(options.given_flags(options.Reading, flags))
-    given.update({"add_songs": True} if flags.add_songs else {})
+def _encode(flags) -> None:
+    from lc_music_vae.training import encode as encoding
+
+    _check_taken(flags, {**options.from_flags(options.Evaluation, flags).given(), **_add_songs(flags)})
+    encoding.encode(
+        flags.config,
+        flags.examples_path,
+        flags.run_dir,
+        shard=flags.shard,
+        pretrained_path=flags.pretrained_path,
+        options=options.from_flags(options.Training, flags),
+        **options.given_flags(options.Reading, flags),
+    )
+
+
+def _add_songs(flags) -> dict:
+    return {"add_songs": True} if flags.add_songs else {}
+
+
+def _check_taken(flags, given) -> None:
+    """Refuses given flags, by name, which only another mode takes."""
     for name, value in given.items():
-        raise InputError("--%s=%s: mode eval does not take it; leave it out" % (name, value))
+        raise InputError("--%s=%s: mode %s does not take it; leave it out" % (name, value, flags.mode))
 
 
 def _evaluate(flags) -> None:
     from lc_music_vae.training import evaluate as evaluating
 
-    _check_taken(flags)
+    given = options.from_flags(options.Training, flags).given()
+    _check_taken(flags, {**given, **options.given_flags(options.Reading, flags), **_add_songs(flags)})
     evaluating.evaluate(
         flags.run_dir,
         flags.examples_path,

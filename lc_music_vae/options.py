@@ -25,6 +25,7 @@ MAX_STEPS = 10**9
 MAX_COORDINATE = 1000
 MAX_TURN = 5  # of a knob, in standard deviations over a model's samples
 MAX_THREADS = 256
+MAX_SHARDS = 10_000
 FREEDOM = 0.2  # measured: as like the songs as 0, with half of the near-copies
 MAX_PAGE_MB = 64.0
 REDRAW, ALLOW = "redraw", "allow"  # values of `--copies`
@@ -357,6 +358,17 @@ class Evaluation(Options):
 
     eval_num_batches: Optional[int] = option(None, "Batches to evaluate; left out, all.", Limits(1, MAX_STEPS))
     eval_dir_suffix: str = option("", "What is added to the name of the eval folder.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding(Options):
+    """Which songs are encoded."""
+
+    shard: Optional[str] = option(
+        None,
+        "In encode mode: the share of the songs to encode, such as 3/16, so that several machines encode a collection "
+        "into one --run_dir. Left out, all songs.",
+    )
 
 
 def names_of(record: type) -> List[str]:

@@ -10,10 +10,11 @@ import stat
 import tempfile
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from lc_music_vae.checkpoints import finding, run_json, shards
+from lc_music_vae.checkpoints import finding, run_json, shards, song_list
 from lc_music_vae.checkpoints.checkpoint import RUN_JSON, SONGS_NPZ, Checkpoint
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.checkpoints.shards import Kept
+from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import files
 
@@ -45,6 +46,11 @@ class RunDir(NamedTuple):
     def holdout(self) -> str:
         """Folder of the latents of the bars that are kept out of training."""
         return os.path.join(self.path, "holdout")
+
+    @property
+    def song_list(self) -> str:
+        """Path of the list of songs that are encoded in shares; see `song_list`."""
+        return os.path.join(self.latents, song_list.NAME)
 
     @property
     def examples(self) -> str:
@@ -126,13 +132,14 @@ class RunDir(NamedTuple):
         """Refuses to start a first training if the folder has files with a run's names that come from elsewhere.
 
         Songs are read before run.json is written. A training that was stopped at that point has left latents and their
-        table, and the lock file shows that they belong to it.
+        table, and the lock file shows that they belong to it. A list of songs shows the same of latents that were
+        encoded in shares, perhaps on other machines.
 
         Raises:
             InputError: There are such files.
         """
         names = [self.train, self.picture, self.play_page, self.songs, self.bundle(config)]
-        if not os.path.lexists(os.path.join(self.path, _LOCK)):
+        if not any(map(os.path.lexists, (os.path.join(self.path, _LOCK), self.song_list))):
             names += [self.latents, self.holdout, self.examples]
         found = [os.path.basename(path) for path in names if os.path.lexists(path)]
         if found:
@@ -163,6 +170,14 @@ class RunDir(NamedTuple):
             stack.callback(self._tidy)  # removes files that a full disk left incomplete
             self._tidy()
             yield
+
+    def mark(self) -> None:
+        """Makes the lock file if it does not exist. It shows later trainings that what is here is the toolkit's."""
+        try:
+            with _lock_file(self.path):
+                pass
+        except OSError as e:
+            raise files.cannot_write("--run_dir=" + self.path, e) from e
 
     @contextlib.contextmanager
     def evaluating(self, suffix: str) -> Iterator[str]:
@@ -197,6 +212,14 @@ class RunDir(NamedTuple):
         """
         value = read_json(self.run_json, "train into another --run_dir")
         return None if value is None else run_json.parse(value, self.run_json)
+
+    def listed(self) -> Optional[SongList]:
+        """Returns the list of songs that are encoded in shares; None if there is no list.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        return song_list.read(self.song_list) if os.path.lexists(self.song_list) else None
 
     def read_trained(self) -> RunJson:
         """Returns the contents of `run.json` for a run that has ended.
@@ -406,10 +429,13 @@ def at(path: str) -> RunDir:
     return RunDir(os.path.abspath(os.path.expanduser(path)))
 
 
-def check_same(path: str, recorded: Dict[str, Any], given: Dict[str, Any]) -> None:
-    """Raises an `InputError` for the first flag in `given` that contradicts `recorded`. None means not given."""
+def check_same(path: str, recorded: Dict[str, Any], given: Dict[str, Any], *, done: str = "trained") -> None:
+    """Raises an `InputError` for the first flag in `given` that contradicts `recorded`. None means not given.
+
+    `done` says what was done with the flags in `recorded`.
+    """
     for flag, value in given.items():
         if value is not None and value != recorded[flag]:
             raise InputError(
-                "--%s=%s contradicts %s, which was trained with --%s=%s" % (flag, value, path, flag, recorded[flag])
+                "--%s=%s contradicts %s, which was %s with --%s=%s" % (flag, value, path, done, flag, recorded[flag])
             )

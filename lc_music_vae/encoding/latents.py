@@ -21,6 +21,7 @@ import tensorflow.compat.v1 as tf
 from lc_music_vae import base_model
 from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
+from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.models import sessions
@@ -164,6 +165,12 @@ def plan(songs: Sequence[File], addition: int = 0) -> List[Planned]:
     return [Planned(shards.name(i, len(pieces), addition), piece) for i, piece in enumerate(pieces)]
 
 
+def plan_listed(listed: SongList) -> List[Planned]:
+    """Returns the shards that the songs of a list will be encoded to, one for each piece."""
+    count = len(listed.pieces)
+    return [Planned(shards.name(i, count, 0), piece.songs) for i, piece in enumerate(listed.pieces)]
+
+
 def plan_kept(kept: shards.Kept, given: Sequence[File]) -> List[Planned]:
     """Returns the shards that a run has, with the current paths of their files.
 
@@ -191,6 +198,7 @@ def complete(
     *,
     weights: Weights,
     workers: Optional[int] = None,
+    before: Callable[[Sequence[int]], None] = lambda missing: None,
 ) -> Latents:
     """Returns the latents of shards. Shards that are missing, incomplete, or made in another way are encoded first.
 
@@ -200,6 +208,7 @@ def complete(
         made_with: How they are made.
         weights: MusicVAE's checkpoint.
         workers: Additional processes that read songs; None means one per core if there are many songs, else none.
+        before: Called with the numbers of the shards that will be encoded, if there are any.
 
     Raises:
         InputError: A song that must be encoded is missing or has changed.
@@ -208,6 +217,7 @@ def complete(
     records = [_kept_record(path, songs, made_with) for path, (_, songs) in zip(paths, planned)]
     missing = [i for i, record in enumerate(records) if record is None]
     if missing:
+        before(missing)
         made = _encode(planned, missing, folder, made_with, weights=weights, workers=workers)
         records = [made.get(i, record) for i, record in enumerate(records)]
     return _found(paths, [record for record in records if record is not None])
@@ -253,7 +263,7 @@ def _encode(
     from lc_music_vae.models import music_vae
 
     records = {}
-    counts = [len(songs) for _, songs in planned]
+    counts, unsaid = [len(songs) for _, songs in planned], 0
     paths: Dict[int, Sequence[str]] = {i: [song.path for song in planned[i].songs] for i in missing}
     reading.window_converter(made_with)  # before processes start: this fails if the config's kind is not supported
     with reading.reading(paths, made_with, workers) as converted:
@@ -264,8 +274,10 @@ def _encode(
             _check_unchanged(songs)
             records[i] = shards.Record(made_with, songs, made).with_checksum(shard)
             records[i].write(shard)
-            if len(planned) > 1 and not progress.shown():
+            unsaid += len(songs)
+            if len(planned) > 1 and (unsaid >= _FILES_A_SHARD or i == missing[-1]) and not progress.shown():
                 logger.info("encoded %d of %d files", sum(counts[: i + 1]), sum(counts))
+                unsaid = 0
         encoder.close()
     return records
 
@@ -316,8 +328,8 @@ def _check_there(songs: Sequence[File], shard: str) -> None:
     """Raises an `InputError` unless the files that a shard will be made from exist and have the known hashes."""
     for path in _changed(songs):
         raise InputError(
-            "%s is to be made again, and %s, which it was made from, is gone or changed; put that back, or train "
-            "into another --run_dir" % (shard, path)
+            "%s is to be made, and %s, which it is made from, is gone or changed; put that back, or take another "
+            "--run_dir" % (shard, path)
         )
 
 

@@ -2,17 +2,21 @@
 
 import logging
 import os
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.checkpoints import run_json, shards
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.checkpoint import stamp as stamp_of
+from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.checkpoints.run_json import RunJson, Settings
+from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
 from lc_music_vae.encoding import latents
-from lc_music_vae.encoding.latents import Latents
+from lc_music_vae.encoding.latents import Latents, Planned
 from lc_music_vae.errors import InputError
+from lc_music_vae.options import WHOLE
 from lc_music_vae.training.job import Job
+from lc_music_vae.training.songs import Songs
 
 logger = logging.getLogger(__name__)
 
@@ -96,24 +100,75 @@ def for_training(job: Job) -> Encoded:
     for path, record in zip(*songs.kept):
         if record is None:
             logger.warning("%s.json is damaged or gone; the songs of that part are encoded again", path)
-    made_with, weights, pretrained = encoding(job.settings, run, checkpoint)
+    way = encoding(job.settings, run, checkpoint)
+    _, weights, pretrained = way
+    if songs.listed:
+        check_listed(songs.listed, way, checkpoint)
     if run is None or run.pretrained.stamp != pretrained.stamp:
         weights.check_finite(but=ENCODER_SCOPE)  # those of the encoder are checked when it encodes
-    planned = latents.plan_kept(songs.kept, songs.given) if songs.kept.paths else latents.plan(songs.given)
-    if songs.kept.paths and songs.new:
-        planned += latents.plan(songs.new, 1 + shards.additions(songs.kept.paths))
-    found = latents.complete(planned, job.folder.latents, made_with, weights=weights)
-    held_out = None
-    if job.settings.holdout:
-        rest = made_with._replace(part=(made_with.part[1], 1.0), transpositions=(0,))
-        held_out = latents.complete(planned, job.folder.holdout, rest, weights=weights)
+    found, held_out = complete(_planned(songs), job.folder, way, listed=songs.listed)
     if run and not songs.kept.is_known and found.num_windows != run.examples.windows:
         raise InputError(
             "--examples_path=%s gives %d windows, but %s was trained on %d: give the songs that it was trained on, or "
             "another --run_dir" % (", ".join(songs.path), found.num_windows, job.folder.path, run.examples.windows)
         )
+    check_unchanged(checkpoint, pretrained)
+    return Encoded(found, held_out if held_out and held_out.num_windows else None, pretrained)
+
+
+def _planned(songs: Songs) -> List[Planned]:
+    """Returns the shards that a training needs, in order."""
+    if songs.listed:
+        return latents.plan_listed(songs.listed)
+    if not songs.kept.paths:
+        return latents.plan(songs.given)
+    planned = latents.plan_kept(songs.kept, songs.given)
+    return planned + (latents.plan(songs.new, 1 + shards.additions(songs.kept.paths)) if songs.new else [])
+
+
+def complete(
+    planned: Sequence[Planned], folder: RunDir, way: Encoding, *, listed: Optional[SongList] = None
+) -> Tuple[Latents, Optional[Latents]]:
+    """Encodes what is missing of shards; returns their latents, and those of the bars that are kept out, if any are.
+
+    Args:
+        planned: The shards.
+        folder: The run's folder.
+        way: How songs are encoded.
+        listed: None, or the list of songs whose pieces the shards are: what is missing of it is said.
+    """
+
+    def say(missing: Sequence[int]) -> None:
+        if listed:
+            logger.warning(
+                "of %s, %d of %d songs are not encoded yet, or not whole, those of --shard=%s; they are encoded now",
+                folder.latents,
+                sum(len(planned[i].songs) for i in missing),
+                len(listed.songs),
+                listed.shares_with(missing),
+            )
+
+    made_with = way.made_with
+    found = latents.complete(planned, folder.latents, made_with, weights=way.weights, before=say)
+    end = made_with.part[1]
+    if end == WHOLE[1]:
+        return found, None
+    rest = made_with._replace(part=(end, WHOLE[1]), transpositions=(0,))
+    return found, latents.complete(planned, folder.holdout, rest, weights=way.weights)
+
+
+def check_listed(listed: SongList, way: Encoding, checkpoint: Checkpoint) -> None:
+    """Raises an `InputError` unless the encoder is the one that the songs of a list are encoded with."""
+    if way.made_with.fingerprint != listed.fingerprint:
+        raise InputError(
+            "%s=%s holds other weights than those that the other songs of --run_dir are encoded with; give that "
+            "MusicVAE checkpoint" % (checkpoint.flag, checkpoint.path)
+        )
+
+
+def check_unchanged(checkpoint: Checkpoint, pretrained: run_json.Pretrained) -> None:
+    """Raises an `InputError` if MusicVAE's checkpoint is not the same any more as when it was opened."""
     if stamp_of(checkpoint) != pretrained.stamp:
         raise InputError(
             "%s=%s changed while it was read; give the same command again" % (checkpoint.flag, checkpoint.path)
         )
-    return Encoded(found, held_out if held_out and held_out.num_windows else None, pretrained)

@@ -11,6 +11,7 @@ from typing import List, NamedTuple, Optional, Sequence
 from lc_music_vae.checkpoints import shards
 from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.checkpoints.run_json import RunJson
+from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
 
@@ -25,34 +26,55 @@ class Songs(NamedTuple):
         given: The music files in the paths that are given now.
         kept: The shards that the run was already trained on; none if the run is new.
         new: The given files that no shard was made from.
+        listed: If the run is new: the list of songs that are encoded in shares, or None.
     """
 
     path: List[str]
     given: List[shards.File]
     kept: shards.Kept
     new: List[shards.File]
+    listed: Optional[SongList] = None
 
     def contents(self) -> str:
         """Returns the value that identifies all of the songs together; see `shards.contents`."""
         return shards.contents(self.kept.songs + self.new if self.kept.is_known else self.given)
 
 
-def find(folder: RunDir, run: Optional[RunJson], paths: Sequence[str], *, add_songs: bool) -> Songs:
+def find(
+    folder: RunDir,
+    run: Optional[RunJson],
+    paths: Sequence[str],
+    *,
+    add_songs: bool,
+    listed: Optional[SongList] = None,
+) -> Songs:
     """Returns the given songs, and those that a run was trained on.
+
+    If there is a list of songs, the given songs are those of the list, whatever is at their paths now, until songs are
+    added to the run.
 
     Args:
         folder: The run's folder.
         run: What the run recorded; None before its first training.
-        paths: Music files, TFRecords, globs or folders.
+        paths: Music files, TFRecords, globs or folders; with a list of songs, they may be left out.
         add_songs: Whether the given songs may differ from those that the run was trained on.
+        listed: The list of songs that are encoded in shares, or None.
 
     Raises:
         InputError: They differ, and `add_songs` is not set.
     """
-    path = [os.path.abspath(os.path.expanduser(one)) for one in paths]
-    given = shards.hashed(_files(paths))
+    if listed and run and (add_songs or run.examples.contents != shards.contents(listed.songs)):
+        listed = None
+    if not (paths or listed):
+        raise InputError("--examples_path is needed: a music file, a TFRecord or a folder of songs")
+    if listed and add_songs:
+        raise InputError("--add_songs: %s is not trained on yet; train without it first" % folder.song_list)
+    if listed:
+        check_path(folder, listed, paths)
+    path = listed.path if listed else _absolute(paths)
+    given = listed.songs if listed else shards.hashed(_files(paths))
     if run is None:
-        return Songs(path, given, shards.Kept((), ()), given)
+        return Songs(path, given, shards.Kept((), ()), given, listed)
     kept = folder.kept(run)
     before = run.examples
     if add_songs:
@@ -72,6 +94,19 @@ def find(folder: RunDir, run: Optional[RunJson], paths: Sequence[str], *, add_so
         "--examples_path=%s: other songs than %s was trained on, from %s (%s); give another --run_dir, or --add_songs "
         "to go on with all of them" % (", ".join(path), folder.path, ", ".join(before.path), other.text())
     )
+
+
+def check_path(folder: RunDir, listed: SongList, paths: Sequence[str]) -> None:
+    """Raises an `InputError` unless the paths are those that the list of songs was made of, or none."""
+    if paths and sorted(_absolute(paths)) != sorted(listed.path):
+        raise InputError(
+            "--examples_path=%s: %s lists the songs of %s; give that, or another --run_dir"
+            % (", ".join(_absolute(paths)), folder.song_list, ", ".join(listed.path))
+        )
+
+
+def _absolute(paths: Sequence[str]) -> List[str]:
+    return [os.path.abspath(os.path.expanduser(one)) for one in paths]
 
 
 def _files(paths: Sequence[str]) -> List[str]:

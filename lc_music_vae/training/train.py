@@ -4,19 +4,18 @@ Everything that can be checked without a model is checked before TensorFlow is i
 """
 
 import contextlib
-import dataclasses
 import functools
 import importlib
 import logging
 import os
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
-from lc_music_vae.options import Path, Paths, Reading, Training, check_kind, names_of, path_of, paths_of
+from lc_music_vae.options import Path, Paths, Reading, Training, check_kind, path_of, paths_of
 from lc_music_vae.system import files, interrupts, results, talk
 from lc_music_vae.training import job as jobs
 from lc_music_vae.training import songs as songs_lib
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 @talk.heard()
 def train(
     config: Optional[str],
-    examples_path: Paths,
+    examples_path: Optional[Paths],
     run_dir: Path,
     *,
     pretrained_path: Optional[Path] = None,
@@ -46,7 +45,8 @@ def train(
 
     Args:
         config: Name in the registry; None means the run's own, else the only one whose MusicVAE ships with the toolkit.
-        examples_path: A music file, a TFRecord of NoteSequences, a glob or a folder; or several of them.
+        examples_path: A music file, a TFRecord of NoteSequences, a glob or a folder; or several of them. None means
+            the songs that `encode` has listed in `run_dir`.
         run_dir: The run's folder; see `run_dir.RunDir`.
         pretrained_path: MusicVAE's checkpoint (tar, prefix or folder); None means the one that ships with the toolkit.
         options: How training is done.
@@ -62,7 +62,7 @@ def train(
             `run_dir`; or something cannot be written.
         KeyboardInterrupt: Training was stopped; the same call continues it.
     """
-    options, read = _put_in(named, options, reading)
+    options, read = jobs.put_in(named, options, reading)
     if options.fidelity and options.num_steps:
         raise InputError(
             "--fidelity=%s: --num_steps=%d says where training ends; leave one of them out"
@@ -70,33 +70,17 @@ def train(
         )
     check_kind("add_songs", add_songs, bool)
     folder = jobs.folder_of(run_dir)
-    if not examples_path:
-        raise InputError("--examples_path is needed: a music file, a TFRecord or a folder of songs")
-    run = folder.read()
+    run, listed = folder.read(), folder.listed()
     pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
-    config = jobs.config_of(config, run, pretrained)
-    settings = jobs.settings_of(folder, run, config, options=options, reading=read)
-    songs = songs_lib.find(folder, run, paths_of("examples_path", examples_path), add_songs=add_songs)
+    config = jobs.config_of(config, jobs.config_begun(run, listed), pretrained)
+    settings = jobs.settings_of(folder, run, config, options=options, reading=read, listed=listed)
+    paths = paths_of("examples_path", examples_path) if examples_path else []
+    songs = songs_lib.find(folder, run, paths, add_songs=add_songs, listed=listed)
     checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=run)
     bundle = _begin(Job(folder, run, settings, songs, checkpoint, options))
     logger.info("  the model to keep or share:")
     results.logger.info("%s", bundle)
     return bundle
-
-
-def _put_in(named: Dict[str, Any], options: Training, reading: Optional[Reading]) -> Tuple[Training, Dict[str, Any]]:
-    """Returns the options, and the given fields of `Reading`, with the values that were given by name put in.
-
-    Raises:
-        InputError: A value is not usable.
-        TypeError: There is no such option.
-    """
-    for name in named:
-        if name not in names_of(Training) + names_of(Reading):
-            raise TypeError("train() got an unexpected keyword argument %r" % name)
-    read = dataclasses.asdict(reading) if reading is not None else {}
-    read.update({name: named[name] for name in names_of(Reading) if named.get(name) is not None})
-    return dataclasses.replace(options, **{name: named[name] for name in names_of(Training) if name in named}), read
 
 
 def _begin(job: Job) -> str:

@@ -1,0 +1,144 @@
+"""Encodes songs for a later training, all or a share of them: `midime_train.py --mode=encode` and notebooks call this.
+
+Any number of machines may encode into one run folder at the same time. They agree on the songs by the list there; see
+`song_list`. Everything that can be checked without a model is checked before TensorFlow is imported.
+"""
+
+import logging
+import os
+from typing import Any, List, Optional
+
+from lc_music_vae.checkpoints import model_files, song_list
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.run_dir import RunDir
+from lc_music_vae.checkpoints.run_json import Settings
+from lc_music_vae.checkpoints.song_list import SongList
+from lc_music_vae.errors import InputError
+from lc_music_vae.music import examples
+from lc_music_vae.options import Path, Paths, Reading, Training, path_of, paths_of
+from lc_music_vae.system import interrupts, results, talk
+from lc_music_vae.training import job as jobs
+from lc_music_vae.training import songs as songs_lib
+
+logger = logging.getLogger(__name__)
+
+_TAKEN = ("augment", "holdout")  # fields of `Training` that change how songs are encoded
+
+
+@talk.heard()
+def encode(
+    config: Optional[str],
+    examples_path: Optional[Paths],
+    run_dir: Path,
+    *,
+    shard: Optional[str] = None,
+    pretrained_path: Optional[Path] = None,
+    options: Training = Training(),
+    reading: Optional[Reading] = None,
+    **named: Any,
+) -> List[str]:
+    """Encodes songs to latents in `run_dir`, and trains nothing. What is encoded already is left as it is.
+
+    The first call for a `run_dir` lists the songs there. Later calls go by that list, with the same `examples_path` or
+    none, so that shares fit together although files come and go.
+
+    Example:
+        >>> encode("lc-cat-mel_2bar_small", "songs/", "my_run", shard="1/2")  # on one machine
+        >>> encode("lc-cat-mel_2bar_small", "songs/", "my_run", shard="2/2")  # on another
+        >>> train("lc-cat-mel_2bar_small", "songs/", "my_run")
+
+    Args:
+        config: Name in the registry; None means as for `train`.
+        examples_path: Songs, as for `train`; each machine must have them at the same path.
+        run_dir: The run's folder, which the machines share, or whose `latents/` (and `holdout/`) are copied together.
+        shard: Which share of the songs, such as "3/16"; None means all.
+        pretrained_path: MusicVAE's checkpoint, as for `train`.
+        options: `augment` and `holdout`; only training takes the other options.
+        reading: How songs are read; None means the defaults of `Reading`, or as the first share was encoded.
+        named: Single fields of `Training` and `Reading`; they replace those in the records.
+
+    Returns:
+        The files with the latents of the share, in the order of the songs.
+
+    Raises:
+        InputError: A given value is not usable, or contradicts what other shares of `run_dir` began with; a song is
+            gone or has changed since the list was made; or something cannot be written.
+    """
+    options, read = jobs.put_in(named, options, reading)
+    for name, value in options.given().items():
+        if name not in _TAKEN:
+            raise InputError("--%s=%s: mode encode does not take it; leave it out" % (name, value))
+    share = song_list.share_of(shard or "1/1")
+    folder = jobs.folder_of(run_dir)
+    if folder.read() is not None:
+        raise InputError("--run_dir=%s: trained already; training encodes new songs, with --add_songs" % folder.path)
+    listed = folder.listed()
+    pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
+    config = jobs.config_of(config, jobs.config_begun(None, listed), pretrained)
+    settings = jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
+    if listed is None:
+        folder.check_free(config)
+    paths = paths_of("examples_path", examples_path) if examples_path else []
+    songs = songs_lib.find(folder, None, paths, add_songs=False, listed=listed)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=None)
+    folder.make()
+    folder.mark()
+    examples.start_reading()  # it is ready before TensorFlow is
+    with interrupts.saying(lambda: "while songs were read"):
+        if listed is None:
+            listed = _list(folder, settings, songs, checkpoint, share)
+            # Another process may have made the list at the same moment, for other songs.
+            jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
+            songs_lib.check_path(folder, listed, paths)
+        return _encode(folder, settings, listed, checkpoint, share)
+
+
+def _list(
+    folder: RunDir, settings: Settings, songs: songs_lib.Songs, checkpoint: Checkpoint, share: song_list.Share
+) -> SongList:
+    """Lists the songs in the run's folder; returns the list that is there then."""
+    from lc_music_vae.training import encoded
+
+    way = encoded.encoding(settings, None, checkpoint)
+    made = SongList(
+        songs.path,
+        settings.config,
+        settings.augment,
+        settings.holdout,
+        settings.melody_track,
+        settings.metre,
+        way.made_with.fingerprint,
+        share.total,
+        song_list.divided(songs.given),
+    )
+    song_list.write_first(folder.song_list, made)
+    return song_list.read(folder.song_list)
+
+
+def _encode(
+    folder: RunDir, settings: Settings, listed: SongList, checkpoint: Checkpoint, share: song_list.Share
+) -> List[str]:
+    """Encodes a share, after `encode` has checked everything; returns its files."""
+    from lc_music_vae.encoding import latents
+    from lc_music_vae.training import encoded, report
+
+    way = encoded.encoding(settings, None, checkpoint)
+    encoded.check_listed(listed, way, checkpoint)
+    planned = latents.plan_listed(listed)
+    mine = [planned[i] for i in listed.shares(share.total)[share.number - 1]]
+    if not mine:
+        logger.warning("--shard=%d/%d has no songs: they are divided into %d", *share, len(planned))
+        return []
+    found, _ = encoded.complete(mine, folder, way)
+    encoded.check_unchanged(checkpoint, way.pretrained)
+    results.logger.info("--shard=%d/%d is encoded: %s", *share, report.counted(found))
+    unused = sum(not row.slices for row in found.rows)
+    if unused:
+        logger.warning("%d of %d songs gave no window; training lists them in examples.tsv", unused, len(found.rows))
+    written = set(os.listdir(folder.latents))
+    missing = [i for i, (name, _) in enumerate(planned) if name + ".json" not in written]
+    if missing:
+        logger.info("still to encode: --shard=%s", listed.shares_with(missing))
+    else:
+        logger.info("all songs are encoded; now train, with the same --run_dir")
+    return list(found.shards)
