@@ -199,7 +199,7 @@ def batches_of(monkeypatch):
     """Returns a list that grows by the windows of each batch that is encoded."""
     found = []
     encode = music_vae.Encoder.encode
-    monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, n: found.append(len(x)) or encode(self, x, n))
+    monkeypatch.setattr(music_vae.Encoder, "encode", lambda self, x, *n: found.append(len(x)) or encode(self, x, *n))
     return found
 
 
