@@ -279,7 +279,7 @@ TRAIN_ERRORS = [
     (["{train}", "--hparam=max_beta=1"], "Unknown command line flag 'hparam'. Did you mean: hparams ?"),
     (["{train}", "--hparams=encoded_z_size=1000000000"], "must be above 0 and at most 1024"),
     (["{train}", "--hparams=max_betta=1"], "did you mean max_beta?"),
-    (["{train}", "--mode=test"], "should be one of <train|eval>"),
+    (["{train}", "--mode=test"], "should be one of <train|eval|encode>"),
     (["--run_dir={text}/x", "--config=" + SMALL, "--examples_path={song}"], "--run_dir={text}/x cannot be made"),
     (["--run_dir={new}", "--mode=eval"], "--run_dir={new}: no such folder; give the one that the run is in now"),
     (["--run_dir={run}", "--mode=eval", "--eval_num_batches=0"], "--eval_num_batches=0 must be from 1 to 1000000000"),

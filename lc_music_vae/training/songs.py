@@ -66,7 +66,7 @@ def find(
     if listed and run and (add_songs or run.examples.contents != shards.contents(listed.songs)):
         listed = None
     if not (paths or listed):
-        raise InputError("--examples_path is needed: a music file, a TFRecord or a folder of songs")
+        raise needed()
     if listed and add_songs:
         raise InputError("--add_songs: %s is not trained on yet; train without it first" % folder.song_list)
     if listed:
@@ -94,6 +94,11 @@ def find(
         "--examples_path=%s: other songs than %s was trained on, from %s (%s); give another --run_dir, or --add_songs "
         "to go on with all of them" % (", ".join(path), folder.path, ", ".join(before.path), other.text())
     )
+
+
+def needed() -> InputError:
+    """Returns the error to raise if no songs are given, and there is no list of songs in their place."""
+    return InputError("--examples_path is needed: a music file, a TFRecord or a folder of songs")
 
 
 def check_path(folder: RunDir, listed: SongList, paths: Sequence[str]) -> None:

@@ -71,6 +71,8 @@ def train(
     check_kind("add_songs", add_songs, bool)
     folder = jobs.folder_of(run_dir)
     run, listed = folder.read(), folder.listed()
+    if not (examples_path or listed):
+        raise songs_lib.needed()
     pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
     config = jobs.config_of(config, jobs.config_begun(run, listed), pretrained)
     settings = jobs.settings_of(folder, run, config, options=options, reading=read, listed=listed)
