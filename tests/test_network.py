@@ -1,11 +1,10 @@
 """No network unless asked: training and generating open no socket, and the suite itself cannot."""
 
 import json
-import os
 import socket
 
 import pytest
-from helpers import EXAMPLE, REPO, run_process
+from helpers import EXAMPLE, run_process
 
 pytestmark = pytest.mark.slow
 
@@ -43,10 +42,10 @@ def test_training_and_generating_ask_nothing(tmp_path):
 
 def test_a_download_is_asked_for(tmp_path):
     """The same recorder hears it."""
-    checkpoint = os.path.join(REPO, "tests", "goldens", "run_tf1", "train")
-    command = ["midime_generate", "--checkpoint_file=" + checkpoint, "--vae_checkpoint_file=cat-mel_2bar_big"]
+    command = ["midime_train", "--config=lc-cat-mel_2bar_big", "--pretrained_path=cat-mel_2bar_big"]
+    command.append("--examples_path=" + EXAMPLE)
     at_once = "from lc_music_vae.checkpoints import downloads\ndownloads._PAUSE = 0\n"
-    status, found, error = asked(command + ["--output_dir=%s" % tmp_path], before=at_once)
+    status, found, error = asked(command + ["--run_dir=%s" % (tmp_path / "run")], before=at_once)
     assert status == 1, error
     assert any("storage.googleapis.com" in call for call in found)
 
