@@ -35,7 +35,12 @@ def decoder_of(name, cut_down, batch_size):
 
 # A decoder of one loop, one of a loop a bar, and one of three loops a bar: melody, bass and drums.
 @pytest.mark.parametrize(
-    ("name", "batch_sizes"), [(SHIPPED, [1, 5, 64]), ("hierdec-mel_16bar", [1, 5, 64]), ("hierdec-trio_16bar", [1, 5])]
+    ("name", "batch_sizes"),
+    [
+        (SHIPPED, [1, 5, 64]),
+        ("hierdec-mel_16bar", [1, 5, 64]),
+        pytest.param("hierdec-trio_16bar", [1, 5], marks=pytest.mark.every),
+    ],
 )
 def test_a_window_is_decoded_with_the_noise_of_its_key_in_whatever_batch(name, batch_sizes, cut_down):
     from magenta.models.music_vae.configs import CONFIG_MAP
@@ -69,7 +74,10 @@ def test_events_are_as_frequent_as_in_magentas_own_draws(cut_down):
     assert np.abs((ours - theirs) / errors).max() < 6
 
 
-@pytest.mark.parametrize(("name", "parts"), [("hierdec-mel_16bar", [0, 90]), ("hierdec-trio_16bar", [0, 90, 180, 692])])
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("hierdec-mel_16bar", [0, 90]), pytest.param("hierdec-trio_16bar", [0, 90, 180, 692], marks=pytest.mark.every)],
+)
 def test_every_bar_and_instrument_is_drawn_with_noise_of_its_own(name, parts, cut_down):
     with decoder_of(name, cut_down, 1) as decoder:
         drawn = decoder.decode(np.zeros((1, 12)), 1e6, keys(1))[0]  # nothing but noise
