@@ -40,6 +40,7 @@ class Tune(NamedTuple):
         places: Which distinct window stands at each place of the tune; -1 for a rest.
         letters: The letter of each phrase.
         phrase_bars: Length of a phrase in bars.
+        num_bars: Length of the tune in bars, those that were given included.
         rotation_key: Key of `rotation.orthogonal`, which turned the form's path.
         latents: The point of each distinct window, float [distinct, encoded_z_size].
         likeness: How alike the form's windows are, float [places, places]; NaN where letters leave it open.
@@ -53,6 +54,7 @@ class Tune(NamedTuple):
     places: Sequence[int]
     letters: Sequence[str]
     phrase_bars: int
+    num_bars: int
     rotation_key: Sequence[int]
     latents: np.ndarray
     likeness: np.ndarray
@@ -221,6 +223,7 @@ class Composer:
                 places=plan.places,
                 letters=forms.letters_of(plan.places, self._phrase),
                 phrase_bars=self._bars_of(self._phrase),
+                num_bars=num_bars,
                 rotation_key=one.rotation_key,
                 latents=one.points,
                 likeness=_at_places(plan.likeness, plan.places),

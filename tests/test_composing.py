@@ -124,6 +124,7 @@ def test_given_bars_stay_and_what_comes_after_them_sounds_as_they_do_and_differs
     (record,) = index.read(second)[0][0].outputs
     assert record.tune["form"] == "ode_to_joy.mid"
     assert record.tune["places"][:4] == [0, 1, 2, 3]
+    assert record.tune["num_bars"] == 16
 
 
 def test_what_goes_on_comes_back_to_the_given_bars_where_the_song_does(trained, tmp_path):

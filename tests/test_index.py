@@ -230,7 +230,14 @@ def test_what_is_unknown_here_survives(folder):
 
 def test_records_come_back_as_they_were(tmp_path):
     near = {"song": "a.mid", "bars": [1, 2], "similarity": 0.5, "copy": False, "semitones": -3}
-    tune = {"form": "AB", "letters": ["A", "B"], "phrase_bars": 8, "places": [0, -1], "rotation_key": [1, 0]}
+    tune = {
+        "form": "AB",
+        "letters": ["A", "B"],
+        "phrase_bars": 8,
+        "num_bars": 16,
+        "places": [0, -1],
+        "rotation_key": [1, 0],
+    }
     tune["latents"] = [[0.5, -1]]
     first = index.OutputRecord("a.mid", "000", [0.5, 1], near, "a.wav", [1, 0.5], [[1, "a.mid", 7]], tune=tune)
     heard = index.Heard([[0.0, 0.5, 60, 80, False]], [0.0, 2.0])

@@ -52,6 +52,7 @@ def _record(tune: Any) -> Dict[str, Any]:
         "form": os.path.basename(tune.form),
         "letters": list(tune.letters),
         "phrase_bars": tune.phrase_bars,
+        "num_bars": tune.num_bars,
         "places": list(tune.places),
         "rotation_key": list(tune.rotation_key),
         "latents": tune.latents.round(4).tolist(),

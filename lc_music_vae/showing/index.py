@@ -136,6 +136,7 @@ _TUNE = {
     "form": _is_text,
     "letters": _is_list(_MAX_DIMENSIONS, _is_text),
     "phrase_bars": _is_whole(1, _MAX_BARS),
+    "num_bars": _is_whole(1, _MAX_BARS),
     "places": _is_list(_MAX_DIMENSIONS, _is_whole(-1, _MAX_DIMENSIONS)),
     "rotation_key": _is_list(_MAX_INPUTS, _is_whole(0, 2**32 - 1)),
     "latents": _is_list(_MAX_DIMENSIONS, _is_list(_MAX_DIMENSIONS, _is_number)),

@@ -316,6 +316,10 @@ def test_tunes_have_letters_and_beside_them_which_windows_of_form_and_tune_are_a
         ticks = 8 * data.TICKS_PER_QUARTER
         windows = [np.unique(nearness.onsets(notes[notes[:, 0] // ticks == k] - [k * ticks, 0, 0])) for k in range(8)]
         np.testing.assert_allclose(np.array(square).reshape(8, 8) / 255, dice(windows, windows), atol=0.01)
+        widths = (
+            "[...%s.querySelectorAll('.letters span')].map((e) => Math.round(e.getBoundingClientRect().width / 10))"
+        )
+        assert len(set(opened.run(widths % item))) == 1  # both phrases have eight bars
     places = run["outputs"][0]["tune"]["places"]
     assert len(set(places)) < len(places)  # it repeats, so its square is dark off the diagonal, too
     os.makedirs(SHOTS, exist_ok=True)
