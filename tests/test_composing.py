@@ -179,6 +179,18 @@ def test_tunes_follow_a_knob(trained):
     assert heights[0] + 1.5 * scale < heights[2]
 
 
+def test_the_prior_moves_with_the_knobs(trained):
+    """What is decoded where knobs lead is as likely there as the same is without them."""
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        turn = model.knobs.shift({"register": 1})
+        plain, turned = (composer.Composer(model._means(), 0.5, by) for by in (0.0, turn))
+        where, keys = np.zeros([4, model.encoded_z_size]), np.array([[3, i] for i in range(4)])
+        windows = turned._decode(where, keys, 0.5)
+        (nats, at), (moved_nats, moved_at) = (one._hear(windows) for one in (plain, turned))
+    np.testing.assert_allclose(moved_at, at - turn, atol=1e-5)
+    assert np.mean(moved_nats) > np.mean(nats)
+
+
 def test_what_gives_no_form_is_named(trained):
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         assert "form=nowhere.mid is no music file" in one_line(model.compose, 32, form="nowhere.mid")

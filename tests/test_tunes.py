@@ -67,21 +67,33 @@ def compose(plan, *keys):
     return tunes.compose([plan] * len(keys), Toy().instrument(), keys)
 
 
+def all_leaps(tune):
+    """How far pitches move within the windows of a tune on PLACES, and across its seams."""
+    played = [tune.windows[place] for place in PLACES if place >= 0]
+    across = [(0, 1), (2, 3), (3, 0)]
+    seams = [np.concatenate([tune.windows[a][2:4], tune.windows[b][:2]]) for a, b in across]
+    return [sum(map(leaps, some)) for some in (played, seams)]
+
+
 def test_neighbours_go_better_together_within_windows_and_across_seams(monkeypatch):
     plan = Plan(PLACES, HALVES, PATH, FREE)
-
-    def all_leaps(tune):
-        played = [tune.windows[place] for place in PLACES if place >= 0]
-        across = [(0, 1), (2, 3), (3, 0)]
-        seams = [np.concatenate([tune.windows[a][2:4], tune.windows[b][:2]]) for a, b in across]
-        return [sum(map(leaps, some)) for some in (played, seams)]
-
     keys = [(1, i) for i in range(8)]
     after = np.array([all_leaps(tune) for tune in compose(plan, *keys)])
     monkeypatch.setattr(tunes, "_ROUNDS", 0)
     before = np.array([all_leaps(tune) for tune in compose(plan, *keys)])
     assert (after.sum(0) < 0.5 * before.sum(0)).all()
     assert (after.sum(1) <= before.sum(1)).all()
+
+
+def test_what_lies_across_seams_counts_more(monkeypatch):
+    plan, keys = Plan(PLACES, HALVES, PATH, FREE), [(1, i) for i in range(16)]
+    ways = []
+    for weight in (3.0, 0.0):
+        monkeypatch.setattr(tunes, "_SEAM", weight)
+        ways.append(np.sum([all_leaps(tune) for tune in compose(plan, *keys)], 0))
+    (windows, seams), (windows_alone, seams_alone) = ways
+    assert seams < 0.8 * seams_alone
+    assert windows_alone <= windows
 
 
 def test_halves_that_are_the_same_stay_the_same_and_a_window_begins_again():
