@@ -80,7 +80,7 @@ STALLING = {
     "a million chords": (
         "xml",
         lambda: score(
-            9000, before_the_note="<harmony><root><root-step>{0}</root-step></root><kind>major</kind></harmony>" * 2
+            9000, before_the_note="<harmony><root><root-step>{0}</root-step></root><kind>major</kind></harmony>" * 12
         ),
         SECONDS,
     ),
