@@ -41,7 +41,8 @@ class Tune(NamedTuple):
         letters: The letter of each phrase.
         phrase_bars: Length of a phrase in bars.
         num_bars: Length of the tune in bars, those that were given included.
-        rotation_key: Key of `rotation.orthogonal`, which turned the form's path.
+        rotation_key: Key of the rotation that turned the form's path: of `rotation.orthogonal`, or of
+            `rotation.leading` where given bars go on.
         latents: The point of each distinct window, float [distinct, encoded_z_size].
         likeness: How alike the form's windows are, float [places, places]; NaN where letters leave it open.
         said: How the form was cut or repeated; "" if it was not.
@@ -81,6 +82,7 @@ class Means(NamedTuple):
         songs: The songs that it learned from, as far as they are known.
         run_path: The run's folder, if it is known.
         style: How its music sounds.
+        hear: Returns where windows are in the small latent, and what it leaves out of them; see `TrainedModel.hear`.
         posterior: Returns mean and scale of q(z|x) of encoder inputs and their lengths, [n, z_size] each.
         decode: Decodes points of z at a temperature, each with the noise of its key, to tensors.
     """
@@ -91,6 +93,7 @@ class Means(NamedTuple):
     songs: Union[Songs, HashedSongs, None]
     run_path: Optional[str]
     style: Style
+    hear: Callable[[Sequence[data.Window]], Tuple[np.ndarray, np.ndarray]]
     posterior: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]]
     decode: Callable[[np.ndarray, float, np.ndarray], np.ndarray]
 
@@ -156,17 +159,14 @@ class Composer:
             homes: Pitch classes to end on.
             seed: Seed of everything random.
         """
-        if form is not None and forms.is_letters(form) and not song_forms.is_file(form):
-            raise InputError("--form=%s: what goes on takes its form from a song; give a music file" % form)
-        at, _ = self._hear_windows(given.windows)
+        at, _ = self._by.hear(given.windows)
         songs = song_forms.some(form, self._by.run_path, [seed, 0, _FORM], most=_SONGS)
         num_windows = self._windows_of(num_bars)
         stretches = [self._nearest(song_forms.of_song(self._converter, song), given, at, num_windows) for song in songs]
         stretch = min(stretches, key=lambda one: one.far)
         made: List[Tuple[note_seq.NoteSequence, Tune]] = []
         for keys in _batches(n, seed):
-            planned = [self._plan_on(given, at, stretch, num_windows, key=key) for key in keys]
-            planned = [one._replace(plan=one.plan._replace(homes=homes)) for one in planned]
+            planned = [self._plan_on(given, at, stretch, num_windows, homes=homes, key=key) for key in keys]
             made += self._made(planned, num_bars, keys, given=len(given.places))
         return _tunes(made)
 
@@ -183,7 +183,7 @@ class Composer:
             seed: Seed of everything random.
         """
         places = given.places[: self._windows_of(num_bars)]
-        means, residuals = self._hear_windows(given.windows)
+        means, residuals = self._by.hear(given.windows)
         kept = points.kept(similarity)
         made = []
         for i in range(n):
@@ -251,12 +251,6 @@ class Composer:
             return None
         return self._joined(np.stack([window.outputs for window in windows]), places, num_bars)
 
-    def _hear_windows(self, windows: Sequence[data.Window]) -> Tuple[np.ndarray, np.ndarray]:
-        """Returns where windows are in the small latent, and what it leaves out of them."""
-        z, _ = self._by.posterior([w.inputs[0] for w in windows], [w.length for w in windows])
-        means, _ = self._by.small.encode(z)
-        return means, z - self._by.small.decode(means)
-
     def _nearest(
         self, song: song_forms.SongForm, given: song_forms.SongForm, at: np.ndarray, num_windows: int
     ) -> _Stretch:
@@ -268,7 +262,7 @@ class Composer:
             at: Their points.
             num_windows: How many are to follow; half of the song's are enough.
         """
-        path, _ = self._hear_windows(song.windows)
+        path, _ = self._by.hear(song.windows)
         follow = max(1, min(num_windows, len(song.places) // 2))
         found = []
         for place in range(max(1, len(song.places) - follow)):
@@ -279,7 +273,14 @@ class Composer:
         return min(found, key=lambda one: one.far)
 
     def _plan_on(
-        self, given: song_forms.SongForm, at: np.ndarray, stretch: _Stretch, num_windows: int, *, key: Key
+        self,
+        given: song_forms.SongForm,
+        at: np.ndarray,
+        stretch: _Stretch,
+        num_windows: int,
+        *,
+        homes: Sequence[int],
+        key: Key,
     ) -> _Planned:
         """Returns the plan of a tune that begins with given windows, which stay, and goes on as a song does.
 
@@ -312,13 +313,15 @@ class Composer:
         notes = [np.unique(onsets(window.notes)) for window in theirs]
         likeness = np.full([len(halves)] * 2, np.nan)
         likeness[np.ix_(numbers, numbers)] = dice(notes, notes)
-        turn = rotation.leading(stretch.path[song.places[stretch.at]], at[song.aligned(stretch.at, given)[0][1]], key)
+        theirs_last, own_last = song.aligned(stretch.at, given)[0]
+        turn = rotation.leading(stretch.path[theirs_last], at[own_last], (*key, _COMPOSED))
         plan = tunes.Plan(
             places=[*given.places, *(place if place == forms.REST else number[place] for place in after)],
             halves=halves,
             path=np.concatenate([at, stretch.path[new] @ turn]),
             likeness=likeness,
             near={known[half]: known[other] for half, other in near.items() if known[half] >= 2 * count},
+            homes=homes,
             given=[window.outputs for window in given.windows],
             is_turned=True,
         )
@@ -354,7 +357,7 @@ class Composer:
         if not used:
             raise InputError("--form=%s: its first %d windows are rests; ask for more bars" % (song.name, num_windows))
         windows = [song.windows[i] for i in used]
-        path, _ = self._hear_windows(windows)
+        path, _ = self._by.hear(windows)
         notes = [np.unique(onsets(window.notes)) for window in windows]
         home = song.home()
         halves = song_forms.halves(self._converter, windows)

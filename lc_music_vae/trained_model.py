@@ -47,6 +47,7 @@ from lc_music_vae.system import results
 logger = logging.getLogger(__name__)
 
 NoteSequences = Union[note_seq.NoteSequence, Sequence[note_seq.NoteSequence]]
+AnySong = Union[str, "os.PathLike[str]", note_seq.NoteSequence, Song]
 
 _Lean = Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]  # moves z^ of samples, by which of them they are
 
@@ -743,7 +744,7 @@ class TrainedModel:
 
     def go_on(
         self,
-        song: Song,
+        song: AnySong,
         num_bars: int,
         n: int = 1,
         *,
@@ -758,7 +759,7 @@ class TrainedModel:
         these.
 
         Args:
-            song: The song with the bars.
+            song: The song with the bars: a NoteSequence, or the path of a music file with one song.
             num_bars: Number of bars after them.
             n: Number of tunes.
             bars: First and last bar to go on from, from 1; None for the song's last eight.
@@ -770,6 +771,8 @@ class TrainedModel:
             InputError: A value is not usable, or there are no such bars or songs.
         """
         self._check_whole(num_bars, n, temperature)
+        forms.check_song(form)
+        song = _song_of(song)
         most = max(1, forms.PHRASE_BARS // self.converter.bars_of(self.time_signature))
         given = song_forms.ending(self.converter, song, bars=bars, most=most)
         means = self._means_for(song, given)
@@ -779,7 +782,7 @@ class TrainedModel:
         return composer.go_on(given, num_bars, n, form=form, homes=homes, seed=self._seed)
 
     def vary(
-        self, song: Song, num_bars: int, n: int = 1, *, similarity: float = 0.8, temperature: float = 0.5
+        self, song: AnySong, num_bars: int, n: int = 1, *, similarity: float = 0.8, temperature: float = 0.5
     ) -> List[note_seq.NoteSequence]:
         """Returns n variations of the first bars of a whole tune, in its tempo and program.
 
@@ -787,7 +790,7 @@ class TrainedModel:
         windows that are the same stay the same, and those that are alike stay alike.
 
         Args:
-            song: The tune.
+            song: The tune: a NoteSequence, or the path of a music file with one song.
             num_bars: How many of its bars to vary, from the first in which a note starts.
             n: Number of variations.
             similarity: How near they stay to it; see `similar`.
@@ -798,6 +801,7 @@ class TrainedModel:
         """
         self._check_whole(num_bars, n, temperature)
         Request(similarity=similarity)  # checks it
+        song = _song_of(song)
         given = song_forms.of_song(self.converter, song, "--input_midi_1")
         means = self._means_for(song, given)
         return Composer(means, temperature).vary(given, num_bars, n, similarity=similarity, seed=self._seed)
@@ -825,6 +829,7 @@ class TrainedModel:
             songs=self._known_songs(),
             run_path=self._found.run_path,
             style=self._style(),
+            hear=self.hear,
             posterior=self._posterior,
             decode=decode,
         )
@@ -847,7 +852,7 @@ class TrainedModel:
 
     def reconstruct(
         self,
-        song: Union[str, "os.PathLike[str]", note_seq.NoteSequence],
+        song: AnySong,
         temperature: float = 0.5,
         *,
         detail: float = 0.0,
@@ -868,8 +873,7 @@ class TrainedModel:
             InputError: The song has no notes that this config reads.
         """
         Request(detail=detail)  # checks it
-        is_read = isinstance(song, note_seq.NoteSequence)
-        note_sequence = song if is_read else examples.read_one(os.path.abspath(os.fspath(song))).note_sequence
+        note_sequence = _song_of(song).note_sequence
         score = self.converter.score(Song("the song", note_sequence))
         placed = [(t, at, w) for t in score.tracks for at, w in self.converter.consecutive(score, t) if w is not None]
         if not placed:
@@ -924,6 +928,13 @@ def _added(residual: Any, shape: Tuple[int, ...]) -> np.ndarray:
     if not (np.abs(added) <= MAX_COORDINATE).all():  # also false for NaN
         raise InputError("residual has NaN or numbers beyond %d; no window leaves such" % MAX_COORDINATE)
     return added
+
+
+def _song_of(song: AnySong) -> Song:
+    """Returns a song that is given as itself, as a NoteSequence, or by its path."""
+    if isinstance(song, note_seq.NoteSequence):
+        return Song("the song", song)
+    return song if isinstance(song, Song) else examples.read_one(os.path.abspath(os.fspath(song)))
 
 
 def _in_bars(notes: np.ndarray, at: data.Place) -> np.ndarray:

@@ -132,16 +132,15 @@ def test_what_goes_on_comes_back_to_the_given_bars_where_the_song_does(trained, 
     notes = tune(8, seed=2)
     path = write_midi(melody(notes + [(s + 32, e + 32, p) for s, e, p in notes]), tmp_path / "twice.mid")
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
-        song = examples.read_one(path)
-        (one,) = model.go_on(song, 8, bars=(1, 8), form=path)
-    assert bars_of(one, 0, 8) == bars_of(one, 8, 8) == bars_of(song.note_sequence, 0, 8)
+        (one,) = model.go_on(path, 8, bars=(1, 8), form=path)
+    assert bars_of(one, 0, 8) == bars_of(one, 8, 8) == bars_of(examples.read_one(path).note_sequence, 0, 8)
 
 
 def test_a_tune_is_varied_as_a_whole_and_its_repeats_stay_repeats(trained, tmp_path):
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         (sequence,) = model.compose(16, form="AABA")
         path = write_midi(sequence, tmp_path / "tune.mid")
-        song = examples.read_one(path)
+        song = examples.read_one(path).note_sequence
         sets = {s: model.vary(song, 16, 4, similarity=s) for s in (1.0, 0.5, 0.0)}
         again = model.vary(song, 16, 4, similarity=0.5)
     assert again == sets[0.5]

@@ -23,6 +23,13 @@ def is_letters(text: str) -> bool:
     return _LETTERS.match(text) is not None
 
 
+def check_song(text: Optional[str]) -> None:
+    """Raises an `InputError` if a form that a song must give is empty or given by letters."""
+    if text is not None and (not text or is_letters(text)):
+        said = "--form=%s: what goes on takes its form from a song; give a music file, or the name of a training song"
+        raise InputError(said % text)
+
+
 def sections(text: str) -> List[Section]:
     """Returns the sections of a form by letters, of which the first of each letter is the plain one.
 

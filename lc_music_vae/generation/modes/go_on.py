@@ -2,7 +2,6 @@
 
 import os
 
-from lc_music_vae.errors import InputError
 from lc_music_vae.generation import whole_tunes
 from lc_music_vae.generation.mode import Mode
 from lc_music_vae.music import form as forms
@@ -21,11 +20,7 @@ class Continue(Mode):
 
     def num_outputs(self, request):
         """Returns the requested number of tunes; checks the form as far as it can be without a model."""
-        if request.form is not None and (not request.form or forms.is_letters(request.form)):
-            raise InputError(
-                "--form=%s: mode continue takes its form from a song; give a music file or the name of a training song"
-                % request.form
-            )
+        forms.check_song(request.form)
         return super().num_outputs(request)
 
     def make(self, model, given, request, *, temperature, seed):
