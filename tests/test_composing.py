@@ -10,7 +10,8 @@ from helpers import EXAMPLE, drum_and_band, drum_beat, generate, layers, melody,
 import lc_music_vae
 from lc_music_vae import composer, data
 from lc_music_vae.composer import joined
-from lc_music_vae.models import tunes
+from lc_music_vae.encoding import song_forms
+from lc_music_vae.models import rotation, tunes
 from lc_music_vae.music import examples
 from lc_music_vae.music.style import bar_quarters
 from lc_music_vae.showing import index
@@ -134,6 +135,21 @@ def test_what_goes_on_comes_back_to_the_given_bars_where_the_song_does(trained, 
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
         (one,) = model.go_on(path, 8, bars=(1, 8), form=path)
     assert bars_of(one, 0, 8) == bars_of(one, 8, 8) == bars_of(examples.read_one(path).note_sequence, 0, 8)
+
+
+def test_the_key_of_what_goes_on_turns_the_songs_path_to_its_points(trained, tmp_path):
+    path = write_midi(melody(tune(16, seed=5)), tmp_path / "song.mid")
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        made = model.go_on(path, 8, 2, form=EXAMPLE).made
+        song = song_forms.of_song(model.converter, examples.read_one(EXAMPLE))
+        way, _ = model.hear(song.windows)
+    assert made[0].rotation_key != made[1].rotation_key
+    for one in made:
+        given, new = one.latents[:4], one.latents[4:]
+        turned = [way @ rotation.leading(start, given[-1], one.rotation_key) for start in way]  # from one of its places
+        far = [max(np.abs(points - point).max(1).min() for point in new) for points in turned]
+        assert len(new) >= 2
+        assert min(far) < 1e-4
 
 
 def test_a_tune_is_varied_as_a_whole_and_its_repeats_stay_repeats(trained, tmp_path):

@@ -377,6 +377,21 @@ def changed_weights(prefix):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_no_pictures")
+def test_musicvae_s_weights_that_change_meanwhile_are_said(collection, tmp_path, monkeypatch):
+    weights, began = str(tmp_path / "weights.ckpt"), music_vae.Encoder.encode
+    changed_weights(weights)
+
+    def encode_and_touch(self, *given):
+        os.utime(weights + ".index", (1, 1))
+        return began(self, *given)
+
+    monkeypatch.setattr(music_vae.Encoder, "encode", encode_and_touch)
+    error = one_line(encode, tmp_path / "run", collection, "1/16", pretrained_path=weights)
+    assert error == "pretrained_path=%s changed while it was read; give the same command again" % weights
+
+
+@pytest.mark.slow
 def test_latents_of_somebody_else_are_left_alone(collection, tmp_path):
     (tmp_path / "latents").mkdir()
     (tmp_path / "latents" / "mine").write_text("x")
