@@ -16,6 +16,7 @@ from PIL import Image
 import midime_generate
 import midime_train
 from lc_music_vae import configs
+from lc_music_vae.generation.modes import MODES
 from lc_music_vae.hparams import HParams
 
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
@@ -41,6 +42,12 @@ def test_every_flag_has_its_row_with_its_help_and_default(module):
         default = "" if flag.default in (None, "") else "`%s`" % flag.default
         text = flag.help.split(">: ")[-1]  # absl puts the choices before it
         assert "| `--%s` | %s | %s |" % (name, default, text) in FLAGS
+
+
+def test_every_mode_has_its_row_with_what_it_takes():
+    for mode in MODES.values():
+        takes = ", ".join("`--%s`" % name for name in sorted(mode.takes()))
+        assert "| `%s` | %s | %s |" % (mode.name, mode.text, takes) in FLAGS
 
 
 @pytest.mark.parametrize("page", PAGES)
