@@ -124,6 +124,7 @@ def test_given_bars_stay_and_what_comes_after_them_sounds_as_they_do_and_differs
     generate("continue", trained, second, input_midi_1=path, num_bars=8, num_outputs=1, seed=1, form=EXAMPLE)
     (record,) = index.read(second)[0][0].outputs
     assert record.tune["form"] == "ode_to_joy.mid"
+    assert record.title == "000: 8 bars of song.mid, going on as ode_to_joy.mid"
     assert record.tune["places"][:4] == [0, 1, 2, 3]
     assert record.tune["num_bars"] == 16
 

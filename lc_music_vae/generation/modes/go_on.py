@@ -34,7 +34,12 @@ class Continue(Mode):
             form=request.form,
             temperature=temperature,
         )
-        return whole_tunes.outputs_of(tunes)
+        made = []
+        for i, (one, tune) in enumerate(zip(whole_tunes.outputs_of(tunes), tunes.made)):
+            bars_given, form = tune.num_bars - self._num_bars(request), os.path.basename(tune.form)
+            title = "%03d: %d bars of %s, going on as %s" % (i, bars_given, given.inputs[0].name, form)
+            made.append(one._replace(title=title))
+        return made
 
     def sheet(self, made, given, *, request):
         """Returns the tunes, with letters above their bars."""
