@@ -16,6 +16,7 @@ from lc_music_vae.models.prior import PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
 from lc_music_vae.music import form as forms
 from lc_music_vae.music.likeness import dice
+from lc_music_vae.music.source import Song
 from lc_music_vae.music.style import Style, bar_of
 from lc_music_vae.options import FREEDOM
 
@@ -336,9 +337,11 @@ class Composer:
         """Returns the plan of each tune."""
         if form is not None and forms.is_letters(form) and not song_forms.is_file(form):
             return [self._plan_of_letters(form, num_windows, key) for key in keys]
-        drawn = [key if form is None else keys[0] for key in keys]  # all take the song that is wanted
-        found = {key: self._plan_of_song(form, num_windows, key) for key in dict.fromkeys(drawn)}
-        return [found[key] for key in drawn]
+        drawn = [
+            song_forms.find(form, self._by.run_path, [*key, _FORM]) for key in (keys if form is None else keys[:1])
+        ]
+        plans = {name: self._plan_of_song(song, num_windows) for name, song in {one.name: one for one in drawn}.items()}
+        return [plans[song.name] for song in (drawn if form is None else drawn * len(keys))]
 
     def _plan_of_letters(self, letters: str, num_windows: int, key: Key) -> _Planned:
         places, varied = forms.of_letters(letters, num_windows)
@@ -350,8 +353,8 @@ class Composer:
         halves = [(2 * i, 2 * i + 1) for i in range(size)]
         return _Planned(tunes.Plan(places, halves, path, likeness, homes=self._homes()), letters)
 
-    def _plan_of_song(self, form: Optional[str], num_windows: int, key: Key) -> _Planned:
-        song = song_forms.of_song(self._converter, song_forms.find(form, self._by.run_path, [*key, _FORM]))
+    def _plan_of_song(self, of: Song, num_windows: int) -> _Planned:
+        song = song_forms.of_song(self._converter, of)
         places, said = forms.fitted(song.places, num_windows, self._phrase)
         used = sorted(set(places) - {forms.REST})
         if not used:

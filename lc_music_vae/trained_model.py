@@ -819,8 +819,9 @@ class TrainedModel:
         """Returns what the model composes with."""
 
         def decode(z: np.ndarray, temperature: float, keys: np.ndarray) -> np.ndarray:
-            # The decoder at hand will do: loading another takes longer than a few windows decoded for nothing.
-            return (self._decoder or self._decoder_for(len(z))).decode(z, temperature, keys)
+            # The decoder at hand will do: loading another takes longer than a few windows decoded for nothing. First
+            # come all windows of the tunes, and then rounds with a quarter as many.
+            return (self._decoder or self._decoder_for(-(-len(z) // 4))).decode(z, temperature, keys)
 
         return Means(
             converter=self.converter,

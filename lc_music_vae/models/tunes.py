@@ -34,9 +34,8 @@ import numpy as np
 
 from lc_music_vae.models import rotation
 
-_ROUNDS = 12
-_IMAGINED = 2  # windows for each two neighbours that are to be replaced
-_TRIED = 3  # of what they give, those nearest to the form: encoding what is tried takes most of the time
+_ROUNDS = 16
+_TRIED = 2  # of what is imagined for two neighbours, that nearest to the form: encoding it takes most of the time
 _MAX_ROUNDS = 30  # of a tune in which there are near-copies
 _FORM = 300.0  # nats: w, for each place of a tune
 _SEAM = 3.0  # what a nat of a seam is worth, in nats of a window: what lies across seams gives a tune away
@@ -198,7 +197,11 @@ class _Draft:
         counts = np.bincount(played, minlength=len(plan.halves))
         self._weights = np.where(np.isnan(plan.likeness), 0, _FORM * np.outer(counts, counts) / len(played)).tolist()
         self._likeness = np.nan_to_num(plan.likeness).tolist()
+        # The windows as they are, and what was heard of them.
+        self._now: Dict[Pair, np.ndarray] = {}
+        self._nats: Dict[Pair, float] = {}
         self._onsets = self._onsets_with({})
+        self._alike = [[_alike(some, others) for others in self._onsets] for some in self._onsets]
 
     def _ended(self, halves: Halves) -> Halves:
         """Returns these halves; the last of the tune, if it is one of them, so that it ends."""
@@ -208,24 +211,32 @@ class _Draft:
 
     def window(self, pair: Pair, new: Optional[Halves] = None) -> np.ndarray:
         """Returns the window of two neighbours, with new halves in place of some."""
+        if not new and pair in self._now:
+            return self._now[pair]
         first, second = ((new or {}).get(number, self.halves[number]) for number in pair)
-        return self._joined(first, second if pair in self._windows else self._by.cut(second))
+        window = self._joined(first, second if pair in self._windows else self._by.cut(second))
+        if not new:
+            self._now[pair] = window
+        return window
+
+    def nats(self, pair: Pair) -> float:
+        """Returns the likelihood of the window of two neighbours, which must have been heard."""
+        if pair not in self._nats:
+            self._nats[pair] = self._ear.nats(self.window(pair))
+        return self._nats[pair]
 
     def _joined(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.concatenate([first, second])[self._again]
 
-    def replacements(self, pair: Pair, windows: Sequence[np.ndarray]) -> List[Halves]:
-        """Returns what is to be tried in place of two neighbours: of what windows give, that nearest to the form.
+    def replacements(self, pair: Pair, window: np.ndarray) -> List[Halves]:
+        """Returns what is to be tried in place of two neighbours: both halves of a window and each alone.
 
-        A window gives both halves, and each alone.
+        Of these, those nearest to the form.
         """
         seam = len(self.halves[pair[0]])
-        every = []
-        for window in windows:
-            first, second = {pair[0]: window[:seam]}, {pair[1]: window[seam : self._by.last]}
-            for new in ({**first, **second}, first, second):
-                every += [self._ended(new)] if self._given.isdisjoint(new) else []
-        return sorted(every, key=self._nearer_to_form, reverse=True)[:_TRIED]
+        first, second = {pair[0]: window[:seam]}, {pair[1]: window[seam : self._by.last]}
+        every = [new for new in ({**first, **second}, first, second) if self._given.isdisjoint(new)]
+        return sorted(map(self._ended, every), key=self._nearer_to_form, reverse=True)[:_TRIED]
 
     def beside(self, numbers: Iterable[int]) -> Set[Pair]:
         """Returns the pairs of neighbours that hold one of these halves."""
@@ -247,21 +258,48 @@ class _Draft:
         """Returns the windows that new halves change, with them."""
         return [self.window(one, new) for one in sorted(self.beside(new))]
 
+    def telling(self, new: Halves) -> List[np.ndarray]:
+        """Returns the window that says most of what new halves are worth: the seam that is likely now."""
+        return [self.window(self._by_weight(new)[0], new)]
+
+    def is_promising(self, new: Halves) -> bool:
+        """Returns whether new halves make the tune better if all but the telling window is as likely as the middle one.
+
+        That window must have been heard. A quarter of the windows need not be heard, for less than a hundredth of
+        what is gained.
+        """
+        usual = float(np.median([self.nats(pair) for pair in self.pairs]))
+        first, *others = self._by_weight(new)
+        hoped = self.pairs[first] * (self._ear.nats(self.window(first, new)) - self.nats(first))
+        hoped += sum(self.pairs[pair] * max(0.0, usual - self.nats(pair)) for pair in others)
+        hoped += _COPY * self._ear.copies([self.window(pair) for pair in (first, *others)])
+        return hoped > 0 or hoped + self._nearer_to_form(new) > 0
+
+    def _by_weight(self, new: Halves) -> List[Pair]:
+        """Returns the pairs beside new halves, those that count most first."""
+        return sorted(self.beside(new), key=lambda pair: (-self.pairs[pair], -self.nats(pair), pair))
+
     def take(self, every: Sequence[Halves]) -> None:
         """Takes those of some new halves that make the tune best, if any makes it better."""
-        worth = [(self._gain(new), i, new) for i, new in enumerate(every)]
-        gain, _, new = max(worth, key=lambda one: one[:2])
-        if gain > 0:
-            self.halves.update(new)
-            self._onsets = self._onsets_with(new)
+        best, chosen = 0.0, None
+        for gain, new in sorted(((self._gain(new), new) for new in every), key=lambda one: one[0], reverse=True):
+            if gain > best:  # looking for copies takes time
+                gain -= _COPY * self._ear.copies(self.after(new))
+                best, chosen = max((best, chosen), (gain, new), key=lambda one: one[0])
+        if chosen is not None:
+            self.halves.update(chosen)
+            for pair in self.beside(chosen):
+                del self._now[pair], self._nats[pair]
+            self._onsets = self._onsets_with(chosen)
+            self._alike = [[_alike(some, others) for others in self._onsets] for some in self._onsets]
 
     def _gain(self, new: Halves) -> float:
-        """Returns by how many nats the tune is better with these halves."""
+        """Returns by how many nats the tune is better with these halves, if none of them makes a near-copy."""
         beside = sorted(self.beside(new))
-        before, after = [self.window(one) for one in beside], [self.window(one, new) for one in beside]
-        gain = sum(self.pairs[p] * (self._ear.nats(b) - self._ear.nats(a)) for p, a, b in zip(beside, before, after))
-        gain += self._nearer_to_form(new) + _COPY * self._ear.copies(before)
-        return gain - _COPY * self._ear.copies(after) if gain > 0 else gain  # looking for copies takes time
+        after = [self._ear.nats(self.window(pair, new)) for pair in beside]
+        gain = sum(self.pairs[pair] * (heard - self.nats(pair)) for pair, heard in zip(beside, after))
+        gain += _COPY * self._ear.copies([self.window(pair) for pair in beside])
+        return gain + self._nearer_to_form(new)
 
     def _onsets_with(self, new: Halves) -> List[FrozenSet[int]]:
         """Returns the onsets of each distinct window with these halves."""
@@ -278,10 +316,11 @@ class _Draft:
         changed = [i for i in range(len(after)) if after[i] is not before[i]]
         gain = 0.0
         for i in changed:
-            for j, wanted in enumerate(self._likeness[i]):
-                if j not in changed or j > i:
-                    was, now = (_alike(onsets[i], onsets[j]) for onsets in (before, after))
-                    gain += self._weights[i][j] * ((was - wanted) ** 2 - (now - wanted) ** 2)
+            of_i = zip(range(len(after)), self._weights[i], self._likeness[i], self._alike[i])
+            for j, weight, wanted, was in of_i:
+                if weight and (j not in changed or j > i):
+                    now = _alike(after[i], after[j])
+                    gain += weight * ((was - wanted) ** 2 - (now - wanted) ** 2)
         return gain
 
     def held(self) -> Iterator[Tuple[Pair, np.ndarray]]:
@@ -293,7 +332,7 @@ class _Draft:
 
     def chosen(self, points: np.ndarray, key: Sequence[int]) -> Chosen:
         """Returns the tune as it is; the windows with held notes must have been heard."""
-        longer = {p for p, window in self.held() if self._ear.nats(window) > self._ear.nats(self.window(p))}
+        longer = {p for p, window in self.held() if self._ear.nats(window) > self.nats(p)}
         seams = [(a, b) for a, b in zip(self._plan.places, self._plan.places[1:]) if min(a, b) >= 0]
         held = [(a, b) for a, b in seams if (self._plan.halves[a][1], self._plan.halves[b][0]) in longer]
         windows = np.stack([self.window(pair) for pair in self._plan.halves])
@@ -339,10 +378,11 @@ def compose(plans: Sequence[Plan], by: Instrument, keys: Sequence[Sequence[int]]
         chosen = [(i, pair) for i in going_on for pair in made[i].disjoint(orders[i])]
         if not chosen:
             break
-        z = np.repeat([ear.z(made[i].window(pair)) for i, pair in chosen], _IMAGINED, 0)
-        noise = [[*keys[i], number, pair[0], draw] for i, pair in chosen for draw in range(_IMAGINED)]
-        imagined = np.split(by.imagine(z, np.array(noise)), len(chosen))
-        tried = [(made[i], made[i].replacements(pair, windows)) for (i, pair), windows in zip(chosen, imagined)]
+        z = np.stack([ear.z(made[i].window(pair)) for i, pair in chosen])
+        imagined = by.imagine(z, np.array([[*keys[i], number, pair[0], 0] for i, pair in chosen]))
+        tried = [(made[i], made[i].replacements(pair, window)) for (i, pair), window in zip(chosen, imagined)]
+        ear.listen([window for draft, every in tried for new in every for window in draft.telling(new)])
+        tried = [(draft, [new for new in every if draft.is_promising(new)]) for draft, every in tried]
         ear.listen([window for draft, every in tried for new in every for window in draft.after(new)])
         for draft, every in tried:
             draft.take(every)
