@@ -10,9 +10,10 @@ import pytest
 from helpers import AWKWARD, EXAMPLE, SMALL, Reader, generate, melody, one_line, train, tune, write_midi
 
 from lc_music_vae import base_model
-from lc_music_vae.checkpoints import model_files, songs_npz
+from lc_music_vae.checkpoints import finding, model_files, songs_npz
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import printable
+from lc_music_vae.models import music_vae
 from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.options import ModelSource
 from lc_music_vae.showing import page, play_model, play_page
@@ -111,13 +112,60 @@ def test_the_pages_weights_are_the_models(trained, model):
     arrays = unpacked(read(os.path.join(trained, play_page.PAGE))[1])
     weights = Weights(found.pretrained)
     kernel = weights.get("decoder/multi_rnn_cell/cell_0/lstm_cell/kernel")
-    parts = [arrays["lstm0/event"], arrays["lstm0/z"].T, arrays["lstm0/state"].T]
+    parts = [arrays["notes/0/event"], arrays["notes/0/embedding"].T, arrays["notes/0/state"].T]
     np.testing.assert_allclose(np.concatenate(parts), kernel, atol=1e-4)
     x = point = model.center
     for layer in range(3):
         x = np.maximum(0, arrays["small%d/kernel" % layer] @ x + arrays["small%d/bias" % layer])
     z = arrays["small/kernel"] @ x + arrays["small/bias"]
     np.testing.assert_allclose(z, model.small.decode(point[np.newaxis])[0], atol=2e-3)
+
+
+def lstm(arrays, name, embedding):
+    """Steps of an LSTM, as decoder.js has it: given the first layer's gates, what the last one gives."""
+    start = np.tanh(arrays[name + "/start/kernel"] @ embedding + arrays[name + "/start/bias"])
+    layers = sum(re.match(name + r"/\d+/state", key) is not None for key in arrays)
+    states = np.split(start, 2 * layers)  # c and h of each layer
+
+    def step(gates):
+        for layer in range(layers):
+            of = "%s/%d/" % (name, layer)
+            if layer:
+                gates = arrays[of + "below"] @ states[2 * layer - 1] + arrays[of + "bias"]
+            i, j, f, o = np.split(gates + arrays[of + "state"] @ states[2 * layer + 1], 4)
+            states[2 * layer] = states[2 * layer] / (1 + np.exp(-f - 1)) + np.tanh(j) / (1 + np.exp(-i))
+            states[2 * layer + 1] = np.tanh(states[2 * layer]) / (1 + np.exp(-o))
+        return states[-1]
+
+    return step
+
+
+@pytest.mark.parametrize("name", ["cat-mel_2bar_big", "hierdec-mel_16bar", "hier-mel_16bar"])
+def test_a_decoder_of_one_or_two_levels_decodes_on_the_page_as_in_tensorflow(name, cut_down):
+    assert play_model.is_live(name)
+    weights = Weights(finding.find(cut_down[name], "--pretrained_path"))
+    arrays = play_model.decoder(weights)  # not rounded: small random networks often hardly prefer an event
+    z = np.random.RandomState(8).standard_normal([3, music_vae.z_size(name)]).astype(np.float32)
+    expected = music_vae.Decoder(name, weights, 3).decode(z, 1e-6, np.zeros([3, 1], int)).argmax(-1)
+    assert len(np.unique(expected)) > 4
+    parts, steps = play_model.parts(name), expected.shape[1]
+    for one, of_tensorflow in zip(z, expected):
+        embeddings, events = [one], []
+        if parts > 1:
+            over = lstm(arrays, "parts", one)
+            embeddings = [over(arrays["parts/0/bias"]) for _ in range(parts)]
+        for embedding in embeddings:
+            within = lstm(arrays, "notes", embedding)
+            gates = arrays["notes/0/embedding"] @ embedding + arrays["notes/0/bias"]
+            for _ in range(steps // parts):
+                before = arrays["notes/0/event"][events[-1]] if events else 0
+                events.append(np.argmax(arrays["notes/out/kernel"] @ within(gates + before) + arrays["notes/out/bias"]))
+        np.testing.assert_array_equal(events, of_tensorflow)
+
+
+@pytest.mark.parametrize("name", ["hierdec-trio_16bar", "cat-drums_2bar_small", "groovae_2bar_humanize"])
+def test_what_is_no_melody_is_not_decoded_on_the_page(name):
+    assert not play_model.is_live(name)
 
 
 def test_named_knobs_turn_and_read_z_as_the_models_do(trained, model):

@@ -19,7 +19,9 @@ from lc_music_vae.families import magenta_facts
 from lc_music_vae.models.knobs import Knobs
 
 _MOST = 32767
-_CELL = "decoder/multi_rnn_cell/cell_%d/lstm_cell/"
+_NOTES = "decoder/"  # where the weights of a plain decoder are
+_PARTS = "decoder/hierarchical_level_0/"  # and of a hierarchical one: the LSTM over its parts, and that within them
+_WITHIN_PARTS = "core_decoder/decoder/"
 
 
 class Packed(NamedTuple):
@@ -54,43 +56,60 @@ def pack(arrays: Dict[str, np.ndarray]) -> Packed:
 
 
 def is_live(music_vae: str) -> bool:
-    """Returns whether the page can decode by itself: melodies, from a plain LSTM without controls."""
+    """Returns whether the page can decode by itself: melodies without controls, from LSTMs of one or two levels."""
     config = music_vae_configs.CONFIG_MAP[music_vae]
+    of_notes = config.model.decoder
+    if isinstance(of_notes, lstm_models.HierarchicalLstmDecoder):
+        if 0 not in of_notes._disable_autoregression or len(of_notes._level_lengths) != 2:
+            return False
+        of_notes = of_notes._core_decoder
     return (
-        type(config.model.decoder) is lstm_models.CategoricalLstmDecoder
+        type(of_notes) is lstm_models.CategoricalLstmDecoder
         and not config.hparams.residual_decoder
         and magenta_facts.facts_of(music_vae).pitch_range is not None
         and not config.data_converter.control_depth
     )
 
 
+def parts(music_vae: str) -> int:
+    """Returns how many parts a window is decoded in, each from an embedding of its own."""
+    of_parts = music_vae_configs.CONFIG_MAP[music_vae].model.decoder
+    return of_parts._level_lengths[0] if isinstance(of_parts, lstm_models.HierarchicalLstmDecoder) else 1
+
+
 def size_mb(weights: Weights) -> float:
     """Returns the size of MusicVAE's decoder on the page, in millions of bytes."""
-    numbers = sum(int(np.prod(shape)) for name, shape in weights.shapes.items() if name.startswith("decoder/"))
-    return 2 * numbers * 4 / 3 / 1e6
+    ours = [shape for name, shape in weights.shapes.items() if name.startswith((_NOTES, _WITHIN_PARTS))]
+    return 2 * sum(int(np.prod(shape)) for shape in ours) * 4 / 3 / 1e6
 
 
 def decoder(weights: Weights) -> Dict[str, np.ndarray]:
-    """Returns MusicVAE's decoder, each kernel as [outputs, inputs], cut at what it is multiplied with.
+    """Returns MusicVAE's decoder, each kernel as [outputs, inputs], cut at what it is multiplied with."""
+    within = _NOTES if _NOTES + "output_projection/bias" in weights.shapes else _WITHIN_PARTS
+    events = weights.shapes[within + "output_projection/bias"][0]
+    arrays = _lstm(weights, "notes", within + "multi_rnn_cell/")
+    inputs = arrays.pop("notes/0/below")
+    arrays["notes/0/event"] = inputs[:, :events].T  # a row for each event: it is looked up, not multiplied
+    arrays["notes/0/embedding"] = inputs[:, events:]
+    arrays.update(_layer(weights, "notes/start", within + "z_to_initial_state"))
+    arrays.update(_layer(weights, "notes/out", within + "output_projection"))
+    if within == _WITHIN_PARTS:
+        arrays.update(_lstm(weights, "parts", _PARTS))
+        del arrays["parts/0/below"]  # its only input is always 0
+        arrays.update(_layer(weights, "parts/start", _PARTS + "initial_state"))
+    return arrays
 
-    A cell's kernel is [inputs and state, 4 units]; the first cell's inputs are the event before and z.
-    """
-    events = weights.shapes["decoder/output_projection/bias"][0]
-    arrays = {}
-    layer = 0
-    while _CELL % layer + "kernel" in weights.shapes:
-        kernel = weights.get(_CELL % layer + "kernel")
+
+def _lstm(weights: Weights, ours: str, theirs: str) -> Dict[str, np.ndarray]:
+    """Returns the arrays of an LSTM's cells. A cell's kernel is [inputs and state, 4 units]."""
+    arrays: Dict[str, np.ndarray] = {}
+    cells = [name for name in weights.shapes if name.startswith(theirs) and name.endswith("lstm_cell/kernel")]
+    for layer, name in enumerate(sorted(cells)):
+        kernel = weights.get(name)
         inputs = len(kernel) - kernel.shape[1] // 4
-        if layer:
-            arrays["lstm%d/below" % layer] = kernel[:inputs].T
-        else:
-            arrays["lstm0/event"] = kernel[:events]  # a row for each event: it is looked up, not multiplied
-            arrays["lstm0/z"] = kernel[events:inputs].T
-        arrays["lstm%d/state" % layer] = kernel[inputs:].T
-        arrays["lstm%d/bias" % layer] = weights.get(_CELL % layer + "bias")
-        layer += 1
-    for ours, theirs in (("start", "z_to_initial_state"), ("out", "output_projection")):
-        arrays.update(_layer(weights, ours, "decoder/" + theirs))
+        arrays["%s/%d/below" % (ours, layer)] = kernel[:inputs].T
+        arrays["%s/%d/state" % (ours, layer)] = kernel[inputs:].T
+        arrays["%s/%d/bias" % (ours, layer)] = weights.get(name[: -len("kernel")] + "bias")
     return arrays
 
 

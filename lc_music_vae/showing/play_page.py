@@ -202,6 +202,7 @@ def _facts(model: Playable) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     lowest = of.pitch_range[0] - 12 * style.octaves if of.pitch_range else 0
     facts = {
         "steps": quarters * of.steps_per_quarter,
+        "parts": play_model.parts(model.music_vae),
         "played": int(metre.whole_bars(bar, quarters) * of.steps_per_quarter),
         "first": note_seq.NUM_SPECIAL_MELODY_EVENTS,
         "lowest": lowest,

@@ -75,13 +75,38 @@ function dense(kernel, bias, x) {
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
+// Layers of LSTM cells whose first state is a function of an embedding. A cell's gates are: input, candidate, forget
+// (with a bias of 1), output.
+class Lstm {
+  constructor(weights, name, embedding) {
+    this.of = (part) => weights[`${name}/${part}`];
+    const start = dense(this.of("start/kernel"), this.of("start/bias"), embedding).map(Math.tanh);
+    this.cells = [];
+    for (let at = 0; this.of(`${this.cells.length}/state`); at += 2 * this.cells.at(-1).size) {
+      const size = this.of(`${this.cells.length}/state`).columns;
+      this.cells.push({ size, c: start.slice(at, at + size), h: start.slice(at + size, at + 2 * size) });
+    }
+  }
+
+  // What the last layer gives after one step. The first layer's gates hold its biases and what its inputs add.
+  step(gates) {
+    this.cells.forEach(({ size, c, h }, layer) => {
+      if (layer) gates = dense(this.of(`${layer}/below`), this.of(`${layer}/bias`), this.cells[layer - 1].h);
+      addProduct(gates, this.of(`${layer}/state`), h);
+      for (let i = 0; i < size; i++) {
+        c[i] = c[i] * sigmoid(gates[2 * size + i] + 1) + sigmoid(gates[i]) * Math.tanh(gates[size + i]);
+        h[i] = Math.tanh(c[i]) * sigmoid(gates[3 * size + i]);
+      }
+    });
+    return this.cells.at(-1).h;
+  }
+}
+
 class Model {
   // facts.broad: {windows, pseudo: [[for mean, for covariance]]}, or null if nothing is known of the broad part.
   constructor(weights, facts) {
     this.weights = weights;
     this.facts = facts;
-    this.layers = 0;
-    while (weights[`lstm${this.layers}/state`]) this.layers += 1;
   }
 
   // z^ of a point of the small latent.
@@ -133,46 +158,42 @@ class Model {
     return z;
   }
 
-  // MusicVAE's CategoricalLstmDecoder: the events of a window. The first state is a function of z; each step is given
-  // z and the event before. A cell's gates are: input, candidate, forget (with a bias of 1), output. An event is drawn
-  // as argmax(logits / temperature + Gumbel noise), which has the softmax's distribution.
+  // MusicVAE's CategoricalLstmDecoder, and its HierarchicalLstmDecoder over one: the events of a window. Each step is
+  // given the embedding of its part, and the event before. An event is drawn as argmax(logits / temperature + Gumbel
+  // noise), which has the softmax's distribution.
   decode(z, temperature, seed, steps) {
     const { weights } = this;
     const random = new Random(seed);
-    const start = dense(weights["start/kernel"], weights["start/bias"], z).map(Math.tanh);
-    const cells = [];
-    for (let layer = 0, at = 0; layer < this.layers; layer++) {
-      const size = weights[`lstm${layer}/state`].columns;
-      cells.push({ size, c: start.slice(at, at + size), h: start.slice(at + size, at + 2 * size) });
-      at += 2 * size;
-    }
-    const ofZ = dense(weights["lstm0/z"], weights["lstm0/bias"], z);  // the same at every step
-    const ofEvent = weights["lstm0/event"];
+    const ofEvent = weights["notes/0/event"];
+    const embeddings = this.embeddings(z);
     const events = [];
-    for (let step = 0; step < steps; step++) {
-      let below = null;
-      cells.forEach(({ size, c, h }, layer) => {
-        const gates = layer ? dense(weights[`lstm${layer}/below`], weights[`lstm${layer}/bias`], below) : ofZ.slice();
-        if (!layer && step) {
-          const row = events[step - 1] * 4 * size;
-          for (let i = 0; i < 4 * size; i++) gates[i] += ofEvent.values[row + i];
+    embeddings.forEach((embedding, part) => {
+      const notes = new Lstm(weights, "notes", embedding);
+      const ofEmbedding = dense(weights["notes/0/embedding"], weights["notes/0/bias"], embedding);
+      while (events.length * embeddings.length < steps * (part + 1)) {
+        const gates = ofEmbedding.slice();
+        if (events.length) {
+          const row = events.at(-1) * gates.length;
+          for (let i = 0; i < gates.length; i++) gates[i] += ofEvent.values[row + i];
         }
-        addProduct(gates, weights[`lstm${layer}/state`], h);
-        for (let i = 0; i < size; i++) {
-          c[i] = c[i] * sigmoid(gates[2 * size + i] + 1) + sigmoid(gates[i]) * Math.tanh(gates[size + i]);
-          h[i] = Math.tanh(c[i]) * sigmoid(gates[3 * size + i]);
-        }
-        below = h;
-      });
-      const logits = dense(weights["out/kernel"], weights["out/bias"], below);
-      let best = 0, highest = -Infinity;
-      logits.forEach((logit, event) => {
-        const score = logit / temperature - Math.log(-Math.log(random.uniform()));
-        if (score > highest) [highest, best] = [score, event];
-      });
-      events.push(best);
-    }
+        const logits = dense(weights["notes/out/kernel"], weights["notes/out/bias"], notes.step(gates));
+        let best = 0, highest = -Infinity;
+        logits.forEach((logit, event) => {
+          const score = logit / temperature - Math.log(-Math.log(random.uniform()));
+          if (score > highest) [highest, best] = [score, event];
+        });
+        events.push(best);
+      }
+    });
     return events;
+  }
+
+  // The embedding of each part: z of the only one, or what the LSTM over the parts makes of z; it has no inputs.
+  embeddings(z) {
+    const { weights } = this, { parts } = this.facts;
+    if (!weights["parts/start/kernel"]) return [z];
+    const over = new Lstm(weights, "parts", z);
+    return Array.from({ length: parts }, () => over.step(Float64Array.from(weights["parts/0/bias"].values)).slice());
   }
 
   // What is asked, {point, freedom, lean, turns, temperature, seed}: notes, [[first step, step after the last, pitch]],
