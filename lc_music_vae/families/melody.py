@@ -39,6 +39,10 @@ class Melody(Family):
         remarks = tuple(name + said for name, (_, said) in zip(names, moved) if said)
         return Parts(tuple(track for track, _ in moved), choice, remarks)
 
+    def chords_in(self, decoded, controls):
+        """Returns the chords of the steps."""
+        return chords.of_steps(controls, self.facts.steps_per_quarter)
+
     def controls_of_chords(self, figures):
         """Returns the chords of one window, each as long as the others."""
         most = self.facts.bars * QUARTERS_PER_BAR
