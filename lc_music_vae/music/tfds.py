@@ -73,7 +73,9 @@ def _listed(folder: str) -> List[str]:
 def _missing(name: str) -> InputError:
     """Returns the error for a data set that is not there: what is, and the command that gets it."""
     root = data_dir()
-    there = glob.glob(os.path.join(glob.escape(root), "**", _INFO), recursive=True)
+    # A data set has configs or not. The folder also holds downloads, thousands of files that are not looked through.
+    depths = ("*", "*"), ("*", "*", "*")
+    there = [path for depth in depths for path in glob.glob(os.path.join(glob.escape(root), *depth, _INFO))]
     names = sorted({os.path.dirname(os.path.relpath(os.path.dirname(path), root)) for path in there})
     which = ", which has %s" % ", ".join(names) if names else ""
     return InputError(
