@@ -5,9 +5,11 @@ python midime_train.py --config=lc-cat-mel_2bar_small --examples_path=my_songs/ 
 
 import dataclasses
 import logging
+from typing import Optional
 
 from lc_music_vae import options
 from lc_music_vae.errors import InputError
+from lc_music_vae.music import tfds
 from lc_music_vae.system import command_line
 
 logger = logging.getLogger("lc_music_vae.midime_train")
@@ -40,6 +42,14 @@ def _flags():
         "Where songs were encoded by encode mode, it may be left out.",
     )
     defined.add(
+        "tfds_name",
+        str,
+        None,
+        text="In place of --examples_path: a data set as TensorFlow Datasets names it, such as groove/2bar-midionly: "
+        "its split train, in eval mode its split validation. It is read from TFDS_DATA_DIR or ~/tensorflow_datasets, "
+        "and never downloaded.",
+    )
+    defined.add(
         "pretrained_path",
         str,
         None,
@@ -69,12 +79,26 @@ def _main(flags) -> None:
     {"train": _train, "eval": _evaluate, "encode": _encode}[flags.mode](flags)
 
 
+def _examples_path(flags, split: str) -> Optional[str]:
+    """Returns the value of --examples_path, or the files of the split that --tfds_name stands for."""
+    if flags.tfds_name is None:
+        return flags.examples_path
+    if flags.examples_path is not None:
+        raise InputError(
+            "--tfds_name=%s: --examples_path=%s is given, too; leave one of them out"
+            % (flags.tfds_name, flags.examples_path)
+        )
+    found = tfds.find(flags.tfds_name, split)
+    logger.info("--tfds_name=%s: --examples_path=%s", flags.tfds_name, found)
+    return found
+
+
 def _train(flags) -> None:
     from lc_music_vae.training import train as training
 
     training.train(
         flags.config,
-        flags.examples_path,
+        _examples_path(flags, tfds.TRAIN),
         flags.run_dir,
         pretrained_path=flags.pretrained_path,
         options=options.from_flags(options.Training, flags),
@@ -92,7 +116,7 @@ def _encode(flags) -> None:
     _check_taken(flags, {**options.from_flags(options.Evaluation, flags).given(), **_add_songs(flags)})
     encoding.encode(
         flags.config,
-        flags.examples_path,
+        _examples_path(flags, tfds.TRAIN),
         flags.run_dir,
         shard=flags.shard,
         pretrained_path=flags.pretrained_path,
@@ -118,7 +142,7 @@ def _evaluate(flags) -> None:
     _check_taken(flags, {**given, **options.given_flags(options.Reading, flags), **_add_songs(flags)})
     evaluating.evaluate(
         flags.run_dir,
-        flags.examples_path,
+        _examples_path(flags, tfds.VALIDATION),
         pretrained_path=flags.pretrained_path,
         config=flags.config,
         **dataclasses.asdict(options.from_flags(options.Evaluation, flags)),

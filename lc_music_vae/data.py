@@ -364,7 +364,7 @@ class WindowConverter:
         at: Place,
         result: note_seq.NoteSequence,
     ) -> None:
-        """Adds the notes of a decoded window to `result`, as `track`; leaves out what is not in the bars `at`."""
+        """Adds a decoded window's notes and chords to `result`, as `track`; leaves out what is not in the bars `at`."""
         end = min(at.end, score.end)
         for note in decoded.notes:
             first, last = (max(0.0, at.start + t / _SECONDS_PER_QUARTER) for t in (note.start_time, note.end_time))
@@ -374,6 +374,13 @@ class WindowConverter:
             added.CopyFrom(note)
             added.start_time, added.end_time = score.tempo_map.seconds(np.array([first, min(last, end)]))
             self._family.sound_as(track, added)
+        for annotation in decoded.text_annotations:
+            start = at.start + annotation.time / _SECONDS_PER_QUARTER
+            if start < end:
+                (seconds,) = score.tempo_map.seconds(np.array([start]))
+                result.text_annotations.add(
+                    time=seconds, text=annotation.text, annotation_type=annotation.annotation_type
+                )
 
     def _step(self, quarters: float) -> int:
         """Returns the step nearest to `quarters`; ties go up, as in `note_seq.quantize_to_step`."""
@@ -442,18 +449,26 @@ class WindowConverter:
         if not notes:
             return []
         sequence = _window_sequence(notes, transposition, self.quarters)
-        moved = [chord.transposed(transposition) for chord in chords]
-        chords_lib.annotate(
-            sequence, moved, seconds_per_quarter=_SECONDS_PER_QUARTER, steps_per_quarter=self.steps_per_quarter
-        )
+        self._annotate(sequence, [chord.transposed(transposition) for chord in chords])
         return self._family.to_tensors(sequence)
+
+    def _annotate(self, sequence: note_seq.NoteSequence, chords: Sequence[chords_lib.Chord]) -> None:
+        """Adds chords to a window at magenta's tempo."""
+        chords_lib.annotate(
+            sequence, chords, seconds_per_quarter=_SECONDS_PER_QUARTER, steps_per_quarter=self.steps_per_quarter
+        )
 
     def controls_of_chords(self, figures: Sequence[str]) -> np.ndarray:
         """Returns chords as controls of k windows, bool [k, time, control_depth]; see `Family.controls_of_chords`."""
         return self._family.controls_of_chords(figures)
 
     def to_note_sequences(
-        self, tensors: Sequence[np.ndarray], style: Style = Style(), *, early: bool = False
+        self,
+        tensors: Sequence[np.ndarray],
+        style: Style = Style(),
+        *,
+        early: bool = False,
+        controls: Optional[Sequence[np.ndarray]] = None,
     ) -> List[note_seq.NoteSequence]:
         """Converts decoder outputs [time, output_depth] to NoteSequences.
 
@@ -464,9 +479,12 @@ class WindowConverter:
             tensors: The outputs.
             style: How they sound. magenta's converters themselves only support a tempo of 120.
             early: Whether a groove's first hits may start a little before 0, as where another window comes before it.
+            controls: What each was decoded with, [time, control_depth]: its chords are then annotated.
         """
         track = Track(0, "", style.program, (), style.octaves)
         sequences = self._family.from_tensors(tensors)
+        for decoded, with_controls, sequence in zip(tensors, [] if controls is None else controls, sequences):
+            self._annotate(sequence, self._family.chords_in(decoded, with_controls))
         for sequence in sequences:
             if style.time_signature != COMMON:
                 self._cut(sequence, style.time_signature)
@@ -480,6 +498,8 @@ class WindowConverter:
                     note.start_time = max(0.0, note.start_time)
                 note.end_time *= QPM / style.qpm
                 self._family.sound_as(track, note)
+            for annotation in sequence.text_annotations:
+                annotation.time *= QPM / style.qpm
             sequence.total_time *= QPM / style.qpm
         return sequences
 
@@ -573,6 +593,9 @@ class WindowConverter:
             note.end_time = min(note.end_time, end)
         del sequence.notes[:]
         sequence.notes.extend(notes)
+        annotations = [annotation for annotation in sequence.text_annotations if annotation.time < end]
+        del sequence.text_annotations[:]
+        sequence.text_annotations.extend(annotations)
         sequence.total_time = end
 
 

@@ -22,9 +22,8 @@ from lc_music_vae.models import music_vae, points, redraw
 from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
-from lc_music_vae.music import examples
+from lc_music_vae.music import chords, examples
 from lc_music_vae.music import form as forms
-from lc_music_vae.music.chords import CHORDS, HITS
 from lc_music_vae.music.likeness import dice
 from lc_music_vae.music.source import MAX_QPM, MIN_QPM, Song
 from lc_music_vae.music.style import Style, bar_of
@@ -56,8 +55,8 @@ _WINDOWS_A_BATCH = 16
 _MAX_FINER = 4  # points that are decoded for each of an interpolation
 # What is said where a config decodes with controls, and none are given.
 _NEEDED = {
-    CHORDS: '%s decodes with chords: give --chords="C G Am F" or so, or --control_midi, a music file that has some',
-    HITS: "%s decodes with hits: give --control_midi, a music file whose drums say what is hit when",
+    chords.CHORDS: '%s decodes with chords: give --chords="C G Am F" or so, or --control_midi, a music file with some',
+    chords.HITS: "%s decodes with hits: give --control_midi, a music file whose drums say what is hit when",
 }
 _SAMPLED, _DECODED, _LEANT = range(1, 4)  # the last of a key of noise: what it is for; the composer has others
 
@@ -332,7 +331,8 @@ class TrainedModel:
         keys = np.array([[self._seed, sample, draw, _SAMPLED] for sample, draw in drawn])
         z = lean(self.small.decode(where), drawn)
         controls = _in_turn(self._controls(None), [sample for sample, _ in drawn])
-        return list(zip(self._sequences(decoder.decode(z, temperature, keys, controls=controls)), where))
+        tensors = decoder.decode(z, temperature, keys, controls=controls)
+        return list(zip(self._sequences(tensors, controls), where))
 
     def _controls(self, given: Optional[np.ndarray]) -> Optional[np.ndarray]:
         """Returns the controls to decode with, [k, time, control_depth]; None if the config needs none.
@@ -508,7 +508,7 @@ class TrainedModel:
 
         Returns:
             n NoteSequences of one window each, with the songs' tempo, program, octave and time signature, cut to whole
-            bars.
+            bars; chords that they are decoded with are annotated.
 
         Raises:
             InputError: There are no points, they or the residual have the wrong size or values that are too large, or
@@ -516,7 +516,7 @@ class TrainedModel:
         """
         where = self._points(z_small)
         decoded = self._decode(where, temperature, residual, controls=controls)
-        return Music(self._sequences(decoded), where, self.nearest)
+        return Music(self._sequences(*decoded), where, self.nearest)
 
     def _points(self, z_small: Union[np.ndarray, Sequence]) -> np.ndarray:
         expected = "expected [n, %d]: n points of the small latent, one or more" % self.encoded_z_size
@@ -581,10 +581,13 @@ class TrainedModel:
         *,
         same_noise: bool = False,
         controls: Optional[np.ndarray] = None,
-    ) -> np.ndarray:
+    ) -> Tuple[np.ndarray, Optional[np.ndarray]]:
         """Decodes points of the small latent to tensors, [n, time, output_depth], with noise that is not used yet.
 
         The noise is the points' own, or the same for all.
+
+        Returns:
+            The tensors, and what they were decoded with, [n, time, control_depth]; None if that is nothing.
         """
         self._check_open()
         Sampling(temperature=temperature)  # checks it
@@ -594,7 +597,7 @@ class TrainedModel:
         controls = _in_turn(self._controls(controls), range(len(z)))
         keys = [[self._seed, self._decoded + (0 if same_noise else i), 0, _DECODED] for i in range(len(z))]
         self._decoded += len(z)
-        return self._decoder_for(len(z)).decode(z, temperature, np.array(keys), controls=controls)
+        return self._decoder_for(len(z)).decode(z, temperature, np.array(keys), controls=controls), controls
 
     def _decoder_for(self, n: int) -> music_vae.Decoder:
         """Returns the decoder, loaded again if it needs more than twice the time for n points that another would."""
@@ -606,9 +609,9 @@ class TrainedModel:
             self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._seed)
         return self._decoder
 
-    def _sequences(self, tensors: np.ndarray) -> List[note_seq.NoteSequence]:
-        """Returns decoded windows as NoteSequences that sound like the songs."""
-        return self.converter.to_note_sequences(tensors, self._style())
+    def _sequences(self, tensors: np.ndarray, controls: Optional[np.ndarray]) -> List[note_seq.NoteSequence]:
+        """Returns decoded windows as NoteSequences that sound like the songs, with the chords among their controls."""
+        return self.converter.to_note_sequences(tensors, self._style(), controls=controls)
 
     def _style(self) -> Style:
         return Style(self.qpm, self.program, self.octaves, self.time_signature)
@@ -704,7 +707,7 @@ class TrainedModel:
         t = np.linspace(0, 1, times * (num_steps - 1) + 1)
         way = points.slerp(first, last, len(t))
         residual = None if residuals is None else points.between(residuals[0], residuals[1], len(t))
-        sequences = self._sequences(self._decode(way, temperature, residual, same_noise=True, controls=controls))
+        sequences = self._sequences(*self._decode(way, temperature, residual, same_noise=True, controls=controls))
         if times > 1 and num_steps > 1:
             heard = self.heard(sequences)
             starts = [np.unique(onsets(notes)) for notes in heard]
@@ -888,8 +891,8 @@ class TrainedModel:
         for seconds, qpm in score.tempo_map.changes():
             result.tempos.add(time=seconds, qpm=qpm)
         controls = self._own_controls([window for _, _, window in placed])
-        tensors = self._decode(means, temperature, detail * residuals, controls=controls)
-        decoded = self.converter.to_note_sequences(tensors, early=True)
+        tensors, controls = self._decode(means, temperature, detail * residuals, controls=controls)
+        decoded = self.converter.to_note_sequences(tensors, early=True, controls=controls)
         came_back = f1(
             (_in_bars(window.notes, at), _in_bars(self.converter.notes_of(sequence), at))
             for (_, at, window), sequence in zip(placed, decoded)
@@ -897,6 +900,7 @@ class TrainedModel:
         results.logger.info("F1 of its notes, by start and pitch: %.2f", came_back)
         for (track, at, _), sequence in zip(placed, decoded):
             self.converter.place(sequence, track, score, at=at, result=result)
+        chords.keep_changes(result)
         result.total_time = note_sequence.total_time
         return result
 

@@ -3,6 +3,8 @@
 import copy
 import os
 
+import mido
+import note_seq
 import numpy as np
 import pytest
 from helpers import drum_and_band, drum_beat, generate, groove, layers, melody, one_line, train, tune, write_midi
@@ -13,6 +15,7 @@ from lc_music_vae.data import WindowConverter
 from lc_music_vae.music import chords, examples
 from lc_music_vae.music.chords import Chord
 from lc_music_vae.music.examples import Song
+from lc_music_vae.music.style import Style
 from lc_music_vae.showing import index
 
 CHORDS, PERFORMANCE, HITS = (
@@ -157,6 +160,60 @@ def test_hits_are_those_that_are_played():
     np.testing.assert_array_equal(window.controls[0], window.outputs[:, :9].astype(bool))
 
 
+def markers_in(path):
+    """(seconds, text) of each marker, as a sequencer reads them."""
+    return [(at, event.text) for at, event in timed(mido.MidiFile(path)) if event.type == "marker"]
+
+
+def timed(midi):
+    at = 0.0
+    for event in midi:  # all tracks together, with seconds since the event before
+        at += event.time
+        yield at, event
+
+
+def chords_of(sequence):
+    return [(one.time, one.text) for one in sequence.text_annotations]
+
+
+def test_what_is_decoded_over_chords_names_them():
+    """At its tempo; in 3/4, as far as its bars go. Nothing else has any."""
+    converter = WindowConverter(CHORDS)
+    (window,) = windows_of(with_chords(melody(tune(2)), (0, "C"), (4, "F#m7"), (6, "Gdim")))
+    controls = [window.controls[0]]
+    (made,) = converter.to_note_sequences([window.outputs], Style(qpm=90), controls=controls)
+    assert chords_of(made) == [
+        (0.0, "C"),
+        (pytest.approx(4 * 60 / 90), "F#m"),
+        (pytest.approx(6 * 60 / 90), "Gdim"),
+    ]
+    (waltz,) = converter.to_note_sequences([window.outputs], Style(time_signature="3/4"), controls=controls)
+    assert waltz.total_time == 3
+    assert chords_of(waltz) == [(0.0, "C"), (2.0, "F#m")]
+    assert chords_of(converter.to_note_sequences([window.outputs])[0]) == []
+    (hits,) = windows_of(groove(2), HITS)
+    (played,) = WindowConverter(HITS).to_note_sequences([hits.outputs], controls=[hits.controls[0]])
+    assert chords_of(played) == []
+
+
+def test_chords_of_a_performance_begin_with_their_first_event():
+    song = with_chords(drum_and_band(1), (0, "C"), (2, "F"))
+    (window,) = windows_of(song, PERFORMANCE)
+    converter = WindowConverter(PERFORMANCE)
+    (made,) = converter.to_note_sequences([window.outputs], Style(qpm=60), controls=[window.controls[0]])
+    first_after = min(n.start_time for n in made.notes if n.start_time >= 2)
+    assert chords_of(made) == [(0.0, "C"), (pytest.approx(first_after, abs=0.5), "F")]
+    (only,) = converter.controls_of_chords(["Am"])
+    assert chords_of(converter.to_note_sequences([window.outputs], controls=[only])[0]) == [(0.0, "Am")]
+    nameless = np.roll(
+        window.outputs, -1, axis=0
+    )  # events without their instruments' programs, at which no chord stands
+    assert chords_of(converter.to_note_sequences([nameless], controls=[only])[0]) == [(0.0, "Am")]
+    silent = np.zeros_like(window.outputs)
+    silent[:, -1] = 1  # each instrument ends at once
+    assert chords_of(converter.to_note_sequences([silent], controls=[only])[0]) == []
+
+
 _RUNS = {}
 
 
@@ -194,16 +251,30 @@ def test_what_has_its_own_programs_takes_no_other(runs, tmp_path):
     assert refused == "program=40: what lc-%s makes has its own programs; leave it out" % HITS
 
 
+def inferred_in(path):
+    """(seconds, triad) of each change in a song at 120 quarters a minute."""
+    triads = note_seq.TriadChordOneHotEncoding()
+    found = [
+        (chord.start / 2, triads.decode_event(triads.encode_event(chord.figure)))
+        for chord in WindowConverter(CHORDS).score(next(examples.read(path))).chords
+    ]
+    return [chord for before, chord in zip([(0, None), *found], found) if before[1] != chord[1]]
+
+
 def test_each_mode_takes_chords_from_the_flag_or_the_input(runs, tmp_path):
     run, song = runs[CHORDS]
     given = {"interpolate": {"input_midi_1": song, "input_midi_2": song}, "similar": {"input_midi_1": song}}
     for mode in ("interpolate", "similar"):
         assert len(generate(mode, run, str(tmp_path / mode), num_outputs=2, seed=1, **given[mode])) == 3
-    assert len(generate("reconstruct", run, str(tmp_path / "again"), input_midi_1=song)) == 2
-    for mode in ("sample", "walk"):
-        assert len(generate(mode, run, str(tmp_path / mode), num_outputs=2, seed=1, chords="C G")) >= 3
+    again = generate("reconstruct", run, str(tmp_path / "again"), input_midi_1=song)
+    assert len(again) == 2
+    assert len(generate("walk", run, str(tmp_path / "walk"), num_outputs=2, seed=1, chords="C G")) >= 3
+    chosen = generate("sample", run, str(tmp_path / "sample"), num_outputs=2, seed=1, chords="C G")
+    assert len(chosen) == 3
     taken = generate("sample", run, str(tmp_path / "of_a_file"), num_outputs=2, seed=1, control_midi=song)
     assert len(taken) == 3
+    assert markers_in(chosen[0]) == markers_in(chosen[1]) == [(0.0, "C"), (pytest.approx(2, abs=1e-3), "G")]
+    assert markers_in(again[0]) == [(pytest.approx(at, abs=1e-3), text) for at, text in inferred_in(song)]
     recorded = [index.read(str(tmp_path / name))[0][0] for name in ("sample", "of_a_file", "again")]
     assert [run.chords for run in recorded] == ["C G", None, None]
     assert [run.control_midi for run in recorded] == [None, os.path.basename(song), None]

@@ -147,7 +147,7 @@ def test_the_size_of_a_record(tmp_path, monkeypatch):
     monkeypatch.setattr(examples, "_MAX_RECORD_BYTES", songs[1].ByteSize() - 1)
     read = examples.read(path)
     next(read)
-    message = "%s: a record of %d bytes; a NoteSequence has at most 0 MiB here" % (path, songs[1].ByteSize())
+    message = "%s: a record of %d bytes; a song has at most 0 MiB here" % (path, songs[1].ByteSize())
     assert one_line(next, read) == message
 
 

@@ -20,7 +20,7 @@ from lc_music_vae.generation import generate as generating
 from lc_music_vae.generation.inputs import Given
 from lc_music_vae.generation.modes import MODES
 from lc_music_vae.options import Request
-from lc_music_vae.showing import audio, outputs, piano_rolls
+from lc_music_vae.showing import audio, midi_file, outputs, piano_rolls
 from lc_music_vae.system import files
 
 
@@ -249,7 +249,7 @@ def test_a_tempo_that_midi_does_not_have_is_one_line_and_nothing_is_written(tmp_
     assert os.listdir(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("qpm", [outputs._MIN_QPM, 10, 1000, outputs._MAX_QPM])
+@pytest.mark.parametrize("qpm", [midi_file._MIN_QPM, 10, 1000, midi_file._MAX_QPM])
 def test_every_other_tempo_comes_back(tmp_path, qpm):
     path, _ = written(str(tmp_path), [melody([(0, 1, 60)], qpm=qpm)])
     assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == pytest.approx(qpm, rel=1e-3)

@@ -55,11 +55,20 @@ def test_a_bass_by_its_name():
     assert score_of(song).choice == "melody track 0, the only track; bass track 1 Acoustic Bass; drums"
 
 
-def test_parts_out_of_range_are_moved_into_it():
-    song = band(part(0, PIANO, 0, shift=40), part(1, BASS, 1, shift=-55), drum_beat(16))
-    (window,) = WindowConverter(TRIO).windows(score_of(song))
-    assert window.inputs[0][:, 2:90].any()
-    assert window.inputs[0][:, 92:180].any()
+def test_notes_out_of_range_are_moved_into_it_by_octaves_and_that_is_said():
+    """Magenta's range is a piano's, 21 to 108."""
+    high = melody([(0, 1, 108), (1, 2, 109), (2, 3, 127), *((i, i + 1, 70) for i in range(3, 64))])
+    low = melody([(0, 1, 20), *((i, i + 1, 40) for i in range(1, 64))], program=BASS, instrument=1)
+    score = score_of(band(high, low, drum_beat(16)))
+    pitches = {(n.instrument, n.start): n.pitch for n in score.tracks[0].notes if not n.is_drum}
+    assert [pitches[0, 0], pitches[0, 1], pitches[0, 2], pitches[0, 3]] == [108, 97, 103, 70]
+    assert [pitches[1, 0], pitches[1, 1]] == [32, 40]
+    assert score.remarks == (
+        "melody: moved 2 notes alone, to be in MusicVAE's range",
+        "bass: moved 1 note alone, to be in MusicVAE's range",
+    )
+    (window,) = WindowConverter(TRIO).windows(score)
+    assert songs._reason(score, [window], WindowConverter(TRIO)) == "; ".join(score.remarks)
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,7 @@ def _encode(
     counts, unsaid = [len(songs) for _, songs in planned], 0
     paths: Dict[int, Sequence[str]] = {i: [song.path for song in planned[i].songs] for i in missing}
     reading.window_converter(made_with)  # before processes start: this fails if the config's kind is not supported
+    reading.check_kind(itertools.chain.from_iterable(paths.values()), made_with)
     with reading.reading(paths, made_with, workers) as converted:
         encoder = music_vae.Encoder(made_with.music_vae, weights)
         for i, of_shard in itertools.groupby(converted, lambda song: song.shard):

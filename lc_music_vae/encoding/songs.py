@@ -14,13 +14,14 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints.shards import MadeWith, Row
 from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError, printable
-from lc_music_vae.music import examples, metre
+from lc_music_vae.music import examples, metre, tfds
 from lc_music_vae.music.score import Score, Track
 from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.options import WHOLE, Reading
 from lc_music_vae.system import parallel, progress
 
 _SONGS_HERE = 256  # up to this many songs are read in less time than workers need to start
+_TRIED = 64  # songs of a data set, before all are read: more than half of Groove's takes are fills of a bar
 
 
 class _Job(NamedTuple):
@@ -51,6 +52,26 @@ def window_converter(made_with: MadeWith) -> data.WindowConverter:
     """
     reading = Reading(made_with.melody_track, made_with.metre)
     return data.WindowConverter(made_with.music_vae, reading)
+
+
+def check_kind(paths: Iterable[str], made_with: MadeWith) -> None:
+    """Raises an `InputError` if none of the first songs of a data set gives a window, before minutes are spent on all.
+
+    The songs of a data set are of one kind. Other files are not looked at.
+    """
+    path = next(filter(tfds.is_shard, paths), None)
+    if path is None:
+        return
+    rows = []
+    for source in itertools.islice(examples.sources(path), _TRIED):
+        rows.append(_convert(made_with._replace(part=WHOLE), _Job(0, 0, source)).row)
+        if rows[-1].slices:
+            return
+    if len(rows) == _TRIED:
+        raise InputError(
+            "%s: none of its first %d songs gives %s a window; the first: %s: %s"
+            % (path, _TRIED, made_with.music_vae, rows[0].path.rpartition("#")[2], rows[0].reason)
+        )
 
 
 def _convert(made_with: MadeWith, job: _Job) -> Converted:

@@ -1,12 +1,12 @@
 """Trios of melody, bass and drums."""
 
 import re
-from typing import List
+from typing import List, Tuple
 
 from magenta.models.music_vae import data as music_vae_data
 
 from lc_music_vae.families.family import Family, Parts
-from lc_music_vae.families.melody import nearest_octave, tracks_of
+from lc_music_vae.families.melody import in_words, moved_alone, tracks_of
 from lc_music_vae.music import melody
 from lc_music_vae.music.score import Note, Track
 from lc_music_vae.music.source import ALL, AUTO
@@ -49,14 +49,15 @@ class Band(Family):
             missing.append("no drums: notes on channel 10")
         if bass is None or missing:
             return Parts((), "", tuple(missing))
-        lead = self._part(chosen[0], _MELODY, 0) + self._part(bass, _BASS, music_vae_data.ELECTRIC_BASS_PROGRAM)
-        notes = sorted(lead + drums, key=lambda n: (n.start, -n.pitch))
+        lead, lead_moved = self._part(chosen[0], _MELODY, 0)
+        low, bass_moved = self._part(bass, _BASS, music_vae_data.ELECTRIC_BASS_PROGRAM)
+        notes = sorted(lead + low + drums, key=lambda n: (n.start, -n.pitch))
         choice = "melody track %s, %s; bass track %s; drums" % (chosen[0].label(), why, bass.label())
-        return Parts((Track(0, "trio", 0, tuple(notes)),), choice)
+        moved = [("melody", lead_moved), ("bass", bass_moved)]
+        remarks = tuple("%s: %s" % (part, in_words([alone])) for part, alone in moved if alone)
+        return Parts((Track(0, "trio", 0, tuple(notes)),), choice, remarks)
 
-    def _part(self, track: Track, instrument: int, program: int) -> List[Note]:
-        """Returns the notes of a part; those out of MusicVAE's range are moved into it by octaves, one by one."""
-        return [
-            n._replace(instrument=instrument, program=program, pitch=nearest_octave(n.pitch, *self.pitch_range))
-            for n in track.notes
-        ]
+    def _part(self, track: Track, instrument: int, program: int) -> Tuple[List[Note], str]:
+        """Returns the notes of a part, and what `moved_alone` says. Parts are not moved back when they are written."""
+        notes, alone = moved_alone(track.notes, *self.pitch_range)
+        return [n._replace(instrument=instrument, program=program) for n in notes], alone

@@ -7,6 +7,7 @@ import numpy as np
 
 from lc_music_vae.errors import InputError
 from lc_music_vae.families.magenta_facts import Facts
+from lc_music_vae.music.chords import Chord
 from lc_music_vae.music.score import Score, Track
 
 
@@ -114,6 +115,16 @@ class Family:
     def from_tensors(self, tensors: Sequence[np.ndarray]) -> List[Any]:
         """Converts decoder outputs, [time, output_depth] each, to NoteSequences at magenta's tempo."""
         return self.facts.writer.from_tensors(tensors)
+
+    def chords_in(self, decoded: np.ndarray, controls: np.ndarray) -> List[Chord]:
+        """Returns the chords that a window was decoded with, where each begins in quarters; none without chords.
+
+        Args:
+            decoded: The decoder's output, [time, output_depth].
+            controls: What it was decoded with, [time, control_depth].
+        """
+        del decoded, controls
+        return []
 
     def controls_of_chords(self, figures: Sequence[str]) -> np.ndarray:
         """Returns chords as controls, bool [k, time, control_depth]: k windows, which outputs take in turn.

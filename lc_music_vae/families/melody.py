@@ -1,6 +1,6 @@
 """Melodies: one note at a time."""
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import note_seq
 import numpy as np
@@ -38,6 +38,10 @@ class Melody(Family):
         names = ["track %s: " % track.label() if len(moved) > 1 else "" for track, _ in moved]
         remarks = tuple(name + said for name, (_, said) in zip(names, moved) if said)
         return Parts(tuple(track for track, _ in moved), choice, remarks)
+
+    def chords_in(self, decoded, controls):
+        """Returns the chords of the steps."""
+        return chords.of_steps(controls, self.facts.steps_per_quarter)
 
     def controls_of_chords(self, figures):
         """Returns the chords of one window, each as long as the others."""
@@ -94,16 +98,23 @@ def _into_range(track: Track, low: int, high: int) -> Tuple[Track, str]:
     moved one by one.
     """
     octaves = octaves_into(np.array([n.pitch for n in track.notes]), low, high)
-    pitches = [n.pitch + 12 * octaves for n in track.notes]
-    notes = tuple(n._replace(pitch=nearest_octave(pitch, low, high)) for n, pitch in zip(track.notes, pitches))
-    alone = sum(n.pitch != pitch for n, pitch in zip(notes, pitches))
-    moves = []
-    if octaves:
-        moves.append("%s %s" % ("up" if octaves > 0 else "down", _times(abs(octaves), "octave")))
-    if alone:
-        moves.append("%s alone" % _times(alone, "note"))
-    said = "moved %s, to be in MusicVAE's range" % ", ".join(moves) if moves else ""
-    return track._replace(notes=notes, octaves=octaves), said
+    together = [n._replace(pitch=n.pitch + 12 * octaves) for n in track.notes]
+    notes, alone = moved_alone(together, low, high)
+    moves = ["%s %s" % ("up" if octaves > 0 else "down", _times(abs(octaves), "octave"))] if octaves else []
+    moves += [alone] if alone else []
+    return track._replace(notes=tuple(notes), octaves=octaves), in_words(moves) if moves else ""
+
+
+def moved_alone(notes: Sequence[Note], low: int, high: int) -> Tuple[List[Note], str]:
+    """Moves notes that are out of MusicVAE's range into it by octaves, one by one; says how many, "" if none is."""
+    moved = [n._replace(pitch=nearest_octave(n.pitch, low, high)) for n in notes]
+    alone = sum(now.pitch != n.pitch for now, n in zip(moved, notes))
+    return moved, "%s alone" % _times(alone, "note") if alone else ""
+
+
+def in_words(moves: Sequence[str]) -> str:
+    """Returns the remark for moves by octaves, such as "up 1 octave" and "3 notes alone"."""
+    return "moved %s, to be in MusicVAE's range" % ", ".join(moves)
 
 
 def _times(number: int, thing: str) -> str:

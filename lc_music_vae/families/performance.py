@@ -1,11 +1,14 @@
 """Performances of several instruments."""
 
+from typing import Dict
+
 import note_seq
 import numpy as np
 from magenta.models.music_vae import data_hierarchical
 
 from lc_music_vae.families.family import Family
 from lc_music_vae.music import chords
+from lc_music_vae.music.source import QPM
 
 
 class Performance(Family):
@@ -18,6 +21,20 @@ class Performance(Family):
     def as_heard(self, note_sequence):
         """Returns the NoteSequence with its notes lengthened by the sustain pedal."""
         return note_seq.apply_sustain_control_changes(note_sequence)
+
+    def chords_in(self, decoded, controls):
+        """Returns each chord where its first event is, of any instrument.
+
+        It is the events that have chords here, and when an event is depends on those before it. No chord is left out:
+        it also stands at the first event of each instrument.
+        """
+        if not self.facts.writer.from_tensors([decoded])[0].notes:
+            return []
+        (sequence,) = self.facts.converter.from_tensors([decoded], [controls])
+        first: Dict[str, float] = {}
+        for symbol in chords.symbols(sequence):
+            first.setdefault(symbol.text, symbol.time * QPM / 60)
+        return [chords.Chord(start, figure) for figure, start in first.items() if figure != note_seq.NO_CHORD]
 
     def controls_of_chords(self, figures):
         """Returns a window for each chord, which is that of the whole bar.

@@ -51,11 +51,23 @@ def one_hot(figures: Sequence[str]) -> np.ndarray:
     return np.eye(_ENCODING.num_classes, dtype=bool)[[_ENCODING.encode_event(figure) for figure in figures]]
 
 
+def of_steps(controls: np.ndarray, steps_per_quarter: int) -> List[Chord]:
+    """Returns the chords of a window, where each begins: of `one_hot` chords, one a step, [time, 49]."""
+    classes = controls.argmax(-1)
+    starts = np.flatnonzero(np.diff(classes, prepend=-1))
+    return [Chord(float(at) / steps_per_quarter, _ENCODING.decode_event(int(classes[at]))) for at in starts]
+
+
+def symbols(note_sequence: Any) -> List[Any]:
+    """Returns the annotations of a NoteSequence that are chords."""
+    return [annotation for annotation in note_sequence.text_annotations if annotation.annotation_type == _SYMBOL]
+
+
 def named(note_sequence: Any, tempo_map: Any) -> Tuple[Chord, ...]:
     """Returns the chords that a NoteSequence names, in order."""
-    symbols = [annotation for annotation in note_sequence.text_annotations if annotation.annotation_type == _SYMBOL]
-    starts = tempo_map.quarters(np.array([max(0.0, symbol.time) for symbol in symbols]))
-    return tuple(sorted(Chord(float(at), _triad(one.text) or note_seq.NO_CHORD) for at, one in zip(starts, symbols)))
+    found = symbols(note_sequence)
+    starts = tempo_map.quarters(np.array([max(0.0, symbol.time) for symbol in found]))
+    return tuple(sorted(Chord(float(at), _triad(one.text) or note_seq.NO_CHORD) for at, one in zip(starts, found)))
 
 
 def inferred(notes: Iterable[Any], numerator: int, denominator: int) -> Tuple[Chord, ...]:
@@ -103,6 +115,14 @@ def annotate(
     for step, chord in by_step.items():
         time = step / steps_per_quarter * seconds_per_quarter
         note_sequence.text_annotations.add(time=time, text=chord.figure, annotation_type=_SYMBOL)
+
+
+def keep_changes(note_sequence: Any) -> None:
+    """Sorts the chords of a NoteSequence by time, and leaves out those that are as the chord before."""
+    found = sorted(symbols(note_sequence), key=lambda symbol: symbol.time)
+    kept = [one for before, one in zip([None, *found], found) if before is None or one.text != before.text]
+    del note_sequence.text_annotations[:]
+    note_sequence.text_annotations.extend(kept)
 
 
 def _triad(figure: str) -> Any:

@@ -13,6 +13,7 @@ import threading
 from typing import Iterator, List
 
 from lc_music_vae.errors import InputError, printable
+from lc_music_vae.music import tfds
 from lc_music_vae.music.source import MAX_FILE_BYTES, UNREADABLE, Song, Source
 from lc_music_vae.system import files, plain_paths, processes
 
@@ -221,22 +222,30 @@ def _framed(path: str, records: Iterator[bytes]) -> Iterator[bytes]:
                 raise InputError("%s: the TFRecord is cut off or damaged" % path)
             if length > _MAX_RECORD_BYTES:
                 raise InputError(
-                    "%s: a record of %d bytes; a NoteSequence has at most %d MiB here"
-                    % (path, length, _MAX_RECORD_BYTES >> 20)
+                    "%s: a record of %d bytes; a song has at most %d MiB here" % (path, length, _MAX_RECORD_BYTES >> 20)
                 )
             yield next(records)
             at += length + 16
 
 
+def _note_sequence(path: str, number: int, record: bytes) -> Source:
+    """Returns the song in a record of a TFRecord of NoteSequences."""
+    return Source("%s#%d" % (path, number), "NoteSequence", record)
+
+
 def _records(path: str) -> Iterator[Source]:
-    """Yields the records of a TFRecord. If it cannot be read further, the last item says why."""
+    """Yields the songs of a TFRecord: NoteSequences, or MIDI files of a data set.
+
+    If it cannot be read further, the last item says why.
+    """
     import tensorflow.compat.v1 as tf
 
+    of_record = tfds.source if tfds.is_shard(path) else _note_sequence
     i = -1
     try:
         with plain_paths.named(path) as plain:
             for i, record in enumerate(_framed(path, tf.io.tf_record_iterator(plain))):
-                yield Source("%s#%d" % (path, i), "NoteSequence", record)
+                yield of_record(path, i, record)
         if i < 0:
             yield Source(path, UNREADABLE, "%s: the TFRecord is empty" % path)
     except InputError as e:

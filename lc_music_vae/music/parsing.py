@@ -99,13 +99,19 @@ def check_notes(note_sequence: Any) -> Any:
 
 
 def _midi(source: Source) -> Any:
-    """Returns the NoteSequence of a MIDI file, repaired."""
-    with files.opened(source.name) as f:
-        note_sequence = note_seq.midi_to_note_sequence(midi.put_right(f.read()))
+    """Returns the NoteSequence of a MIDI file, or of one in a record of a data set, repaired."""
+    note_sequence = note_seq.midi_to_note_sequence(midi.put_right(_content(source)))
     for info in note_sequence.instrument_infos:
         with contextlib.suppress(UnicodeError):  # mido decodes names as Latin-1, but they are often UTF-8
             info.name = info.name.encode("latin-1").decode("utf-8")
     return note_sequence
+
+
+def _content(source: Source) -> bytes:
+    if source.content is not None:
+        return source.content
+    with files.opened(source.name) as f:
+        return f.read()
 
 
 def _musicxml(source: Source) -> Any:

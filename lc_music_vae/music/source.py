@@ -28,11 +28,11 @@ class Source(NamedTuple):
     """A song that is not read yet: it is small and can be sent to another process.
 
     Attributes:
-        name: The file's path. For a TFRecord, `#` and the number of the record (from 0) follow; for an ABC tunebook,
-            `#` and the tune's reference number (its `X:`).
+        name: The file's path. For a TFRecord, `#` and the number of the record (from 0) follow; for a data set, `#` and
+            the record's id (see `tfds`); for an ABC tunebook, `#` and the tune's reference number (its `X:`).
         kind: The reader in `parsing` that reads it.
-        content: The record's bytes or the tune's text; None if the song is the whole file; the reason if it is
-            UNREADABLE.
+        content: The record's bytes, the MIDI file in it, or the tune's text; None if the song is the whole file; the
+            reason if it is UNREADABLE.
     """
 
     name: str

@@ -12,13 +12,12 @@ import time
 from typing import Any, Callable, ContextManager, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 from lc_music_vae.errors import InputError
-from lc_music_vae.showing import audio, index, page
+from lc_music_vae.showing import audio, index, midi_file, page
 from lc_music_vae.system import files, interrupts
 
 logger = logging.getLogger(__name__)
 
 _STAMP, _STAMP_LENGTH = "%Y-%m-%d_%H%M%S", len("2020-12-31_235959")  # time of writing, in a file's name
-_MIN_QPM, _MAX_QPM = 3.6, 60_000_000  # quarters per minute: MIDI has 24 bits for the microseconds of a quarter
 
 
 class Output(NamedTuple):
@@ -214,7 +213,7 @@ def _create(sequences: Sequence[Any], folder: str, stem: str, png: bytes) -> Lis
     Raises:
         InputError: They cannot be written, or MIDI cannot represent one of them.
     """
-    contents = [_midi(sequence) for sequence in sequences]
+    contents = [midi_file.content(sequence) for sequence in sequences]
     n = len(contents)
     now = time.time()
     while True:
@@ -232,18 +231,3 @@ def _create(sequences: Sequence[Any], folder: str, stem: str, png: bytes) -> Lis
                     created.append(path)
                 return created
         now += 1
-
-
-def _midi(sequence: Any) -> bytes:
-    """Returns a NoteSequence as a MIDI file."""
-    import note_seq
-
-    for tempo in sequence.tempos:
-        if not _MIN_QPM <= tempo.qpm <= _MAX_QPM:
-            raise InputError(
-                "a tempo of %g quarters a minute cannot be written: MIDI has %s to %d; give music with another"
-                % (tempo.qpm, _MIN_QPM, _MAX_QPM)
-            )
-    written = io.BytesIO()  # note_seq's own function does not close the file itself
-    note_seq.note_sequence_to_pretty_midi(sequence).write(written)
-    return written.getvalue()
