@@ -141,3 +141,23 @@ def test_the_end_of_a_song_is_its_last_windows_or_those_of_the_bars_given():
     assert "no whole window" in one_line(song_forms.ending, converter, song, bars=(7, 8))
     assert "no whole window" in one_line(song_forms.ending, converter, song, bars=(3, 3))
     assert "input_bars_1=3-30: song.mid has 11 bars" in one_line(song_forms.ending, converter, song, bars=(3, 30))
+
+
+_TUNES = "".join(
+    "X:%d\nT:Tune %d\nM:4/4\nL:1/4\nK:C\n%s|%s|\n\n" % (n, n, bar, bar)
+    for n, bar in ((1, "CDEF"), (2, "GABc"), (7, "cBAG"))
+)
+
+
+def test_a_form_is_drawn_from_all_songs_of_a_tunebook_and_found_there_by_name(tmp_path, monkeypatch):
+    path = tmp_path / "tunes.abc"
+    path.write_text(_TUNES + "X:9\nM:4/4\nL:1/4\nK:C\n|: C2 D2 |1 E2\n")
+    monkeypatch.setattr(song_forms, "_training_songs", lambda run_path: [str(path)])
+    drawn = [song_forms.find(None, None, [0, i]).name for i in range(30)]
+    assert {name.partition("#")[2] for name in drawn} >= {"1", "2", "7"}
+    assert drawn == [song_forms.find(None, None, [0, i]).name for i in range(30)]
+    assert song_forms.some(None, None, [3], most=4)[0].name in drawn
+    first = [note.pitch for note in song_forms.find("tunes.abc#7", None, [0]).note_sequence.notes][:4]
+    assert first == [72, 71, 69, 67]
+    assert "tunes.abc#8" in one_line(song_forms.find, "tunes.abc#8", None, [0])
+    assert "several songs" in one_line(song_forms.find, "tunes", None, [0])

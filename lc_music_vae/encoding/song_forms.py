@@ -181,7 +181,8 @@ def find(wanted: Optional[str], run_path: Optional[str], key: Sequence[int]) -> 
     """Returns the song that gives the form: a music file, a training song by its name, or one that is drawn.
 
     Args:
-        wanted: Path or name; None to draw one of the training songs.
+        wanted: Path or name; of a song in a file of several, the file's name and what tells them apart, as in
+            tunes.abc#12. None to draw one of the training songs.
         run_path: The run's folder, if it is known.
         key: Key of what is drawn.
 
@@ -197,14 +198,20 @@ def find(wanted: Optional[str], run_path: Optional[str], key: Sequence[int]) -> 
                 "--form is needed, as the songs that this model was trained on are not here: a music file, or letters "
                 "such as AABA"
             )
-        return examples.read_one(paths[np.random.RandomState(list(key)).randint(len(paths))])
-    named = [path for path in paths if wanted in (os.path.basename(path), os.path.splitext(os.path.basename(path))[0])]
-    if not named:
-        raise InputError(
-            "--form=%s is no music file, no song that was trained on and is still there, and no letters; give one of "
-            "these, such as --form=AABA" % wanted
-        )
-    return examples.read_one(named[0])
+        random = np.random.RandomState(list(key))
+        return _drawn(paths[random.randint(len(paths))], random)
+    for path in paths:
+        name = os.path.basename(path)
+        if wanted in (name, os.path.splitext(name)[0]):
+            return examples.read_one(path)
+        if wanted.startswith(name + "#"):
+            named = [song for song in examples.sources(path) if os.path.basename(song.name) == wanted]
+            if named:
+                return examples.load(named[0])
+    raise InputError(
+        "--form=%s is no music file, no song that was trained on and is still there, and no letters; give one of "
+        "these, such as --form=AABA" % wanted
+    )
 
 
 def some(wanted: Optional[str], run_path: Optional[str], key: Sequence[int], *, most: int) -> List[Song]:
@@ -222,8 +229,21 @@ def some(wanted: Optional[str], run_path: Optional[str], key: Sequence[int], *, 
     paths = [] if wanted is not None else [path for path in _training_songs(run_path) if os.path.exists(path)]
     if not paths:
         return [find(wanted, run_path, key)]
-    order = np.random.RandomState(list(key)).permutation(len(paths))
-    return [examples.read_one(paths[i]) for i in sorted(order[:most])]
+    random = np.random.RandomState(list(key))
+    order = random.permutation(len(paths))
+    return [_drawn(paths[i], random) for i in sorted(order[:most])]
+
+
+def _drawn(path: str, random: np.random.RandomState) -> Song:
+    """Draws one of a file's songs, of those that can be read."""
+    songs = list(examples.sources(path))
+    *others, last = random.permutation(len(songs))
+    for i in others:
+        try:
+            return examples.load(songs[i])
+        except InputError:
+            continue
+    return examples.load(songs[last])
 
 
 def _training_songs(run_path: Optional[str]) -> List[str]:
