@@ -143,10 +143,8 @@ def test_the_end_of_a_song_is_its_last_windows_or_those_of_the_bars_given():
     assert "input_bars_1=3-30: song.mid has 11 bars" in one_line(song_forms.ending, converter, song, bars=(3, 30))
 
 
-_TUNES = "".join(
-    "X:%d\nT:Tune %d\nM:4/4\nL:1/4\nK:C\n%s|%s|\n\n" % (n, n, bar, bar)
-    for n, bar in ((1, "CDEF"), (2, "GABc"), (7, "cBAG"))
-)
+_TUNE = "X:%d\nT:Tune %d\nM:4/4\nL:1/4\nK:C\n%s|%s|\n\n"
+_TUNES = "".join(_TUNE % (n, n, bar, bar) for n, bar in ((1, "CDEF"), (2, "GABc"), (7, "cBAG")))
 
 
 def test_a_form_is_drawn_from_all_songs_of_a_tunebook_and_found_there_by_name(tmp_path, monkeypatch):
