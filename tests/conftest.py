@@ -166,6 +166,18 @@ def cut_down(small_checkpoints):
 
 
 @pytest.fixture
+def no_pictures(monkeypatch):
+    """Trains in half of the time: pictures, pages and knobs take the other, and are looked at elsewhere."""
+    from lc_music_vae.checkpoints import run_json
+    from lc_music_vae.training import looking_back
+    from lc_music_vae.training import train as training
+
+    nothing = looking_back.LookedBack(run_json.Latent(), None, [])
+    monkeypatch.setattr(looking_back, "look_back", lambda *a, **k: nothing)
+    monkeypatch.setattr(training, "_write_play_page", lambda *a, **k: False)
+
+
+@pytest.fixture
 def script(capsys):
     """Runs a script in this process: script('midime_train', '--config=...') -> (exit status, stdout, stderr)."""
     import midime_generate

@@ -59,7 +59,7 @@ def published(small_checkpoints, tmp_path_factory):
     ("name", "form"),
     [
         ("cat-mel_2bar_big", "tar"),
-        ("cat-mel_2bar_big", "prefix"),
+        pytest.param("cat-mel_2bar_big", "prefix", marks=pytest.mark.every),
         ("cat-mel_2bar_big", "folder"),
         ("hierdec-mel_16bar", "tar"),
     ],

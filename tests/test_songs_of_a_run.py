@@ -22,7 +22,11 @@ from lc_music_vae.training import report
 
 SCORE = run_json.Score(1.0, 1, None, 0)
 
-pytestmark = [pytest.mark.faults("songs that change between commands"), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.faults("songs that change between commands"),
+    pytest.mark.slow,
+    pytest.mark.usefixtures("no_pictures"),
+]
 
 SIZES = layers(8)
 WINDOWS = 3  # of a song of four bars
