@@ -23,6 +23,7 @@ from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.encoding import streaming
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.models import sessions
 from lc_music_vae.music.style import COMMON, Style
@@ -378,27 +379,30 @@ def plainly_named(paths: Sequence[str]) -> Iterator[Tuple[str, ...]]:
 
 
 def read(paths: Sequence[str]) -> Iterator[Dict[str, Any]]:
-    """Yields every record of these shards as NumPy arrays, in order: for pictures and measurements, not for training.
+    """Returns every record of these shards as NumPy arrays, in order: for pictures and measurements, not for training.
 
     Raises:
         InputError: A shard is damaged or missing.
     """
-    for path in paths:
-        for record in _records(path):
-            feature = tf.train.Example.FromString(record).features.feature
-            k = len(feature["transpositions"].int64_list.value)
-            yield {
-                "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
-                "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
-                "transpositions": tuple(feature["transpositions"].int64_list.value),
-                "controls": np.array(feature["controls"].float_list.value, np.float32),
-                "song": os.fsdecode(feature["song"].bytes_list.value[0]),
-                "track": feature["track"].int64_list.value[0],
-                "first_bar": feature["first_bar"].int64_list.value[0],
-                "last_bar": feature["last_bar"].int64_list.value[0],
-                "repeats": feature["repeats"].int64_list.value[0],
-                "notes": np.array(feature["notes"].int64_list.value, np.int64).reshape(-1, 3),
-            }
+    return map(_parsed_one, _all_records(paths))
+
+
+def _parsed_one(record: bytes) -> Dict[str, Any]:
+    """Returns a record as NumPy arrays."""
+    feature = tf.train.Example.FromString(record).features.feature
+    k = len(feature["transpositions"].int64_list.value)
+    return {
+        "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
+        "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
+        "transpositions": tuple(feature["transpositions"].int64_list.value),
+        "controls": np.array(feature["controls"].float_list.value, np.float32),
+        "song": os.fsdecode(feature["song"].bytes_list.value[0]),
+        "track": feature["track"].int64_list.value[0],
+        "first_bar": feature["first_bar"].int64_list.value[0],
+        "last_bar": feature["last_bar"].int64_list.value[0],
+        "repeats": feature["repeats"].int64_list.value[0],
+        "notes": np.array(feature["notes"].int64_list.value, np.int64).reshape(-1, 3),
+    }
 
 
 class Notes(NamedTuple):
@@ -430,7 +434,8 @@ def read_notes(paths: Sequence[str], most: int) -> Notes:
     """
     lists, one = tf.io.VarLenFeature(tf.int64), tf.io.FixedLenFeature([], tf.int64)
     spec = {"notes": lists, "transpositions": lists, "first_bar": one, "last_bar": one}
-    parts = _parsed(paths, dict(spec, song=tf.io.FixedLenFeature([], tf.string)), most)
+    spec["song"] = tf.io.FixedLenFeature([], tf.string)
+    parts = _parsed(itertools.islice(_all_records(paths), most), spec)
 
     def joined(name: str, dtype: Any) -> np.ndarray:
         return np.concatenate([np.zeros(0, dtype)] + [part[name] for part in parts])
@@ -453,14 +458,24 @@ def read_notes(paths: Sequence[str], most: int) -> Notes:
     return Notes(notes, lengths, keys, in_key, joined("song", object), bars)
 
 
-def _parsed(paths: Sequence[str], spec: Dict[str, Any], most: int) -> List[Dict[str, Any]]:
-    """Returns features of the first records of these shards, at most `most`: batches of `tf.io.parse_example`."""
-    records = itertools.islice(itertools.chain.from_iterable(map(_records, paths)), most)
+def _parsed(records: Iterator[bytes], spec: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Returns features of serialised records: batches of `tf.io.parse_example`."""
     with tf.Graph().as_default(), tf.Session(config=sessions.config()) as session:
         serialized = tf.placeholder(tf.string, [None])
         parsed = tf.io.parse_example(serialized, spec)
         batches = iter(lambda: list(itertools.islice(records, _RECORDS_A_BATCH)), [])
         return [session.run(parsed, {serialized: batch}) for batch in batches]
+
+
+def _all_records(paths: Sequence[str]) -> Iterator[bytes]:
+    return itertools.chain.from_iterable(map(_records, paths))
+
+
+def _sample(paths: Sequence[str], most: int) -> Iterator[bytes]:
+    """Returns at most `most` records of these shards: the first, or of more than fit in memory some from all over."""
+    if streaming.fits(paths):
+        return itertools.islice(_all_records(paths), most)
+    return streaming.sample(streaming.divided(paths), most)
 
 
 def _records(path: str) -> Iterator[bytes]:
@@ -485,18 +500,18 @@ class OwnKey(NamedTuple):
 
 
 def own_key(paths: Sequence[str], most: int) -> OwnKey:
-    """Returns the first windows of these shards, at most `most`, in their own key."""
-    records = list(itertools.islice(read(paths), most))
+    """Returns windows of these shards, at most `most`, in their own key: the first, or a sample; see `_sample`."""
+    records = list(map(_parsed_one, _sample(paths, most)))
     places = [record["transpositions"].index(0) for record in records]
     means, scales = (np.stack([r[name][i] for r, i in zip(records, places)]) for name in ("mean", "scale"))
     return OwnKey(means, scales, records)
 
 
 def moments(paths: Sequence[str]) -> base_model.Moments:
-    """Returns the moments of the latents in these shards, of the first `_MAX_MOMENTS` windows, in all their keys."""
+    """Returns the moments of the latents in these shards, of `_MAX_MOMENTS` windows at most, in all their keys."""
     lists = tf.io.VarLenFeature(tf.float32)
     spec = {"mean": lists, "scale": lists, "num_transpositions": tf.io.FixedLenFeature([], tf.int64)}
-    parts = _parsed(paths, spec, _MAX_MOMENTS)
+    parts = _parsed(_sample(paths, _MAX_MOMENTS), spec)
     rows = sum(int(part["num_transpositions"].sum()) for part in parts)
     values = (np.concatenate([part[name].values for part in parts]).reshape(rows, -1) for name in ("mean", "scale"))
     return base_model.moments(*values)
