@@ -34,21 +34,20 @@ def write(folder, windows, z_size, *, windows_a_file=2560, seed=0):
 
 
 def _means(numbers, z_size, seed):
-    """Returns posterior means of windows with these numbers, float32 [n, z_size]."""
+    """Returns posterior means of neighbouring windows with these numbers, float32 [n, z_size]."""
     songs = numbers // WINDOWS_A_SONG
-    parts = [
-        _drawn(group, z_size, (seed, level)) for level, group in enumerate((songs // SONGS_A_KIND, songs, numbers))
-    ]
-    weights = np.sqrt([0.3, 0.4, 0.3])
-    return sum(weight * part for weight, part in zip(weights, parts)).astype("<f4")
-
-
-def _drawn(groups, z_size, seed):
-    """Returns a standard normal point for each group, on eight axes out of all and a little of the others."""
-    unique, at = np.unique(groups, return_inverse=True)
+    kinds = songs // SONGS_A_KIND
+    own = np.random.RandomState((seed, 2, numbers[0])).standard_normal((len(numbers), 8 + z_size))
+    points = 0.3**0.5 * _of_groups(kinds, 8 + z_size, (seed, 0)) + 0.4**0.5 * _of_groups(songs, 8 + z_size, (seed, 1))
+    points += 0.3**0.5 * own
     axes = np.random.RandomState(seed).standard_normal((8, z_size)) / np.sqrt(8)
-    points = [np.random.RandomState((*seed, group)).standard_normal(8 + z_size) for group in unique]
-    return np.stack([np.maximum(point[:8], -0.5) @ axes + 0.2 * point[8:] for point in points])[at]
+    return (np.maximum(points[:, :8], -0.5) @ axes + 0.2 * points[:, 8:]).astype("<f4")
+
+
+def _of_groups(groups, size, key):
+    """Returns a standard normal point for each group, [n, size]."""
+    unique, at = np.unique(groups, return_inverse=True)
+    return np.stack([np.random.RandomState((*key, group)).standard_normal(size) for group in unique])[at]
 
 
 def _window():
