@@ -94,7 +94,7 @@ def _encode(flags) -> None:
         flags.config,
         flags.examples_path,
         flags.run_dir,
-        shard=flags.shard,
+        how=options.from_flags(options.Encoding, flags),
         pretrained_path=flags.pretrained_path,
         options=options.from_flags(options.Training, flags),
         **options.given_flags(options.Reading, flags),

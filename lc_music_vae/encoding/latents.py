@@ -62,6 +62,12 @@ class Planned(NamedTuple):
     songs: Tuple[File, ...]
 
 
+# Encodes shards, by number, to a folder, made in a given way; returns their records, by number.
+Elsewhere = Callable[[Dict[int, Planned], str, shards.MadeWith], Dict[int, shards.Record]]
+# Maps n inputs, their lengths and their controls to mean and scale [n, z_size].
+Encode = Callable[[Sequence[np.ndarray], Sequence[Any], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]]
+
+
 def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
     """Serialises a window's latents: mean and scale [transpositions, z_size], and where the window is from."""
 
@@ -103,14 +109,14 @@ def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
 def encode_shard(
     songs: Iterable[Any],
     output: str,
-    encode: Callable[[Sequence[np.ndarray], Sequence[Any], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]],
+    encode: Encode,
 ) -> Shard:
     """Encodes songs to the TFRecord file `output`. The file appears complete or not at all.
 
     Args:
         songs: The songs, each a `songs.Converted`.
         output: Path of the file to write.
-        encode: Maps n inputs, their lengths and their controls to mean and scale [n, z_size].
+        encode: Encodes windows.
     """
     shard = Shard(0, [], {}, {}, {}, {})
     count = 0
@@ -200,6 +206,7 @@ def complete(
     weights: Weights,
     workers: Optional[int] = None,
     before: Callable[[Sequence[int]], None] = lambda missing: None,
+    elsewhere: Optional[Elsewhere] = None,
 ) -> Latents:
     """Returns the latents of shards. Shards that are missing, incomplete, or made in another way are encoded first.
 
@@ -210,6 +217,7 @@ def complete(
         weights: MusicVAE's checkpoint.
         workers: Additional processes that read songs; None means one per core if there are many songs, else none.
         before: Called with the numbers of the shards that will be encoded, if there are any.
+        elsewhere: Encodes these shards in other processes; None means in this one.
 
     Raises:
         InputError: A song that must be encoded is missing or has changed.
@@ -219,7 +227,10 @@ def complete(
     missing = [i for i, record in enumerate(records) if record is None]
     if missing:
         before(missing)
-        made = _encode(planned, missing, folder, made_with, weights=weights, workers=workers)
+        if elsewhere is None:
+            made = _encode(planned, missing, folder, made_with, weights=weights, workers=workers)
+        else:
+            made = elsewhere({i: planned[i] for i in missing}, folder, made_with)
         records = [made.get(i, record) for i, record in enumerate(records)]
     return _found(paths, [record for record in records if record is not None])
 
@@ -270,17 +281,36 @@ def _encode(
     with reading.reading(paths, made_with, workers) as converted:
         encoder = music_vae.Encoder(made_with.music_vae, weights)
         for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
-            shard, songs = os.path.join(folder, planned[i].name), planned[i].songs
-            made = encode_shard(of_shard, shard, encoder.encode)
-            _check_unchanged(songs)
-            records[i] = shards.Record(made_with, songs, made).with_checksum(shard)
-            records[i].write(shard)
-            unsaid += len(songs)
+            records[i] = encode_piece(planned[i], of_shard, folder, made_with=made_with, encode=encoder.encode)
+            unsaid += counts[i]
             if len(planned) > 1 and (unsaid >= _FILES_A_SHARD or i == missing[-1]) and not progress.shown():
                 logger.info("encoded %d of %d files", sum(counts[: i + 1]), sum(counts))
                 unsaid = 0
         encoder.close()
     return records
+
+
+def encode_piece(
+    planned: Planned, converted: Iterable[Any], folder: str, *, made_with: shards.MadeWith, encode: Encode
+) -> shards.Record:
+    """Encodes the songs of one shard to its file, and writes its record; depends on nothing else.
+
+    Args:
+        planned: The shard.
+        converted: Its songs, each a `songs.Converted`.
+        folder: The folder to write to.
+        made_with: How the songs were converted.
+        encode: Encodes windows.
+
+    Raises:
+        InputError: A song changed while it was read.
+    """
+    shard = os.path.join(folder, planned.name)
+    made = encode_shard(converted, shard, encode)
+    _check_unchanged(planned.songs)
+    record = shards.Record(made_with, planned.songs, made).with_checksum(shard)
+    record.write(shard)
+    return record
 
 
 def load(kept: shards.Kept) -> Latents:
