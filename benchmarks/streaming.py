@@ -70,7 +70,7 @@ def rates(folder, z_size, windows, steps, runs):
     divided = time.perf_counter() - start
     one_batch = estimator.train_input_fn(_first(found, SIZE, folder + "-first"), SIZE, 0)
     memory = Steps(one_batch, z_size, windows)
-    stream = Steps(estimator.train_input_fn(found, SIZE, 0, threads=2), z_size, windows)
+    stream = Steps(estimator.train_input_fn(found, SIZE, 0, threads=2, one_key=True), z_size, windows)
     times = [[1000 * x / steps for x in one.run(steps)] for _ in range(runs) for one in (memory, stream)]
     (wall, cpu), (wall_stream, cpu_stream) = (map(statistics.median, zip(*times[i::2])) for i in (0, 1))
     print("| streamed | from memory | rate | its processor time | from memory | rate | divided into |")

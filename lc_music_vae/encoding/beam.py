@@ -9,13 +9,14 @@ Beam is imported inside functions: it is an extra, and nothing else waits for it
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import re
 import shlex
 import threading
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Sequence, Tuple
 
 from lc_music_vae.checkpoints import shards
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
@@ -47,16 +48,20 @@ def options_of(arguments: str) -> Any:
         InputError: Beam is not installed, or does not take them.
     """
     try:
+        import apache_beam  # noqa: F401 - whether it is there
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as e:
         raise InputError(
             "--runner=beam needs Apache Beam (%s); pip install --no-deps -r requirements-beam.txt" % e
         ) from e
+    said = io.StringIO()
     try:
-        options = PipelineOptions(shlex.split(arguments))
-        unknown = set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options())
+        with contextlib.redirect_stderr(said):  # a page of usage, and then what is wrong
+            options = PipelineOptions(shlex.split(arguments))
+            unknown = set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options())
     except (SystemExit, ValueError) as e:
-        raise InputError("--beam_args=%s: Beam does not take them" % arguments) from e
+        why = (said.getvalue().strip().splitlines() or [str(e)])[-1].split("error: ")[-1]
+        raise InputError("--beam_args=%s: Beam does not take them (%s)" % (arguments, why)) from e
     if unknown:
         raise InputError("--beam_args=%s: Beam knows no --%s" % (arguments, ", --".join(sorted(unknown))))
     return options
@@ -191,9 +196,12 @@ def _workers_find_the_package() -> Iterator[None]:
 
 def _failed(error: Exception) -> InputError:
     """Returns the error to raise if a pipeline failed: what the work said, else the end of what the runner said."""
-    said: List[str] = str(error).strip().splitlines() or [type(error).__name__]
-    for line in said:
-        match = re.search(r"InputError: (.+?)(?: \[while running|$)", line)
-        if match:
-            return InputError(match.group(1))
-    return InputError("--runner=beam: the pipeline failed (%s); --log=DEBUG says more" % said[-1].strip())
+    lines = str(error).splitlines()
+    ours = [
+        match.group(1) for match in (re.search(r"InputError: (.+?)(?: \[while running|$)", x) for x in lines) if match
+    ]
+    if ours:
+        return InputError(ours[0])
+    named = [line.strip() for line in lines if re.search(r"\w(Error|Exception)\b", line)]
+    said = (named or lines or [""])[-1].strip() or type(error).__name__
+    return InputError("--runner=beam: the pipeline failed (%s); --log=DEBUG says more" % said)

@@ -51,7 +51,15 @@ def _as_it_is(input_fn: Callable) -> Callable:
     return tf.autograph.experimental.do_not_convert(input_fn)
 
 
-def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: int = 0, threads: int = 1) -> Callable:
+def train_input_fn(
+    found: latents.Latents,
+    size: int,
+    seed: int,
+    *,
+    first_step: int = 0,
+    threads: int = 1,
+    one_key: bool = False,
+) -> Callable:
     """Returns an input_fn of batches from `first_step` on; step s gets the same batch wherever training starts.
 
     Latents of up to `streaming.POOL_BYTES` are shuffled as a whole, more are streamed; see `streaming`.
@@ -62,8 +70,9 @@ def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: 
         seed: The run's seed.
         first_step: The global step of the first batch.
         threads: Threads that read latents.
+        one_key: As for `latents.parse`.
     """
-    parse = functools.partial(latents.parse, z_size=found.z_size)
+    parse = functools.partial(latents.parse, z_size=found.z_size, one_key=one_key)
 
     def whole_song():
         return tf.data.TFRecordDataset(list(found.shards)).batch(size).map(parse).cache().repeat()
@@ -301,7 +310,14 @@ def train(
             saving = hooks.CheckpointHook(plain, _SECONDS_A_CHECKPOINT)
             size = batch_size(hparams, found.num_windows)
             tf.estimator.Estimator(model_fn, plain, config).train(
-                train_input_fn(plainly, size, seed, first_step=steps.first, threads=options.num_data_threads),
+                train_input_fn(
+                    plainly,
+                    size,
+                    seed,
+                    first_step=steps.first,
+                    threads=options.num_data_threads,
+                    one_key=not settings.augment,
+                ),
                 # A score must be in the events before the checkpoint of its step: a killed training goes on from both.
                 hooks=[shown, *stop, saving, hooks.StopWhenAsked(until_the_end), hooks.Meanwhile(meanwhile)],
                 max_steps=steps.last,
