@@ -22,7 +22,7 @@ import time
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, REPO)
 SIZE = 512
-WINDOWS_OF_LOSS, STEPS_OF_LOSS = 100_000, (50, 100, 200, 400, 800)
+WINDOWS_OF_LOSS, STEPS_OF_LOSS, SEEDS_OF_LOSS = 100_000, (50, 100, 200, 400), range(4)
 
 
 def found_in(folder, z_size, windows):
@@ -115,20 +115,16 @@ def peak(folder, z_size, windows, steps):
 
 
 def losses(folder, z_size):
-    """Prints the loss of all windows after numbers of steps: shuffled as a whole, streamed, and in order."""
+    """Prints the loss after numbers of steps: shuffled as a whole, streamed, and in order; means over seeds."""
     import tensorflow.compat.v1 as tf
 
     from benchmarks import random_latents
-    from lc_music_vae.checkpoints.run_json import Settings
     from lc_music_vae.encoding import latents, streaming
-    from lc_music_vae.hparams import HParams
-    from lc_music_vae.options import Training
     from lc_music_vae.training import estimator
 
     found = random_latents.write(folder, WINDOWS_OF_LOSS, z_size)
-    settings = Settings("lc-cat-mel_2bar_big", "cat-mel_2bar_big", HParams(), False, 0, "auto", "any")
     pool = streaming.POOL_BYTES
-    streamed_input = estimator.train_input_fn
+    given = estimator.train_input_fn
 
     def in_order(found, size, *_, **__):
         def batches():
@@ -140,22 +136,35 @@ def losses(folder, z_size):
     print("| windows | %s |" % " | ".join("%d steps" % n for n in STEPS_OF_LOSS))
     print("| --- |" + " --- |" * len(STEPS_OF_LOSS))
     ways = (
-        ("shuffled as a whole", 1 << 40, streamed_input),
-        ("streamed", pool, streamed_input),
-        ("streamed in pools a quarter as large", pool // 4, streamed_input),
+        ("shuffled as a whole", 1 << 40, given),
+        ("streamed", pool, given),
+        ("streamed in pools a quarter as large", pool // 4, given),
         ("in the order of the songs", pool, in_order),
     )
     for name, pool_bytes, input_fn in ways:
         streaming.POOL_BYTES, estimator.train_input_fn = pool_bytes, input_fn
-        row, before = [], 0
-        with tempfile.TemporaryDirectory() as run:
-            for last in STEPS_OF_LOSS:
-                stretch = estimator.Stretch(0, before, last)
-                estimator.train(found, settings, Training(num_steps=last), model_dir=run, steps=stretch)
-                prefix, before = os.path.join(run, "model.ckpt-%d" % last), last
-                row.append(estimator.evaluate(found, settings, prefix)["loss"])
-        print("| %s | %s |" % (name, " | ".join("%.2f" % loss for loss in row)))
+        columns = zip(*[_losses(found, seed) for seed in SEEDS_OF_LOSS])
+        means = ["%.1f ± %.1f" % (statistics.mean(x), statistics.stdev(x) / len(x) ** 0.5) for x in columns]
+        print("| %s | %s |" % (name, " | ".join(means)))
         sys.stdout.flush()
+
+
+def _losses(found, seed):
+    """Returns the loss of all windows after numbers of steps."""
+    from lc_music_vae.checkpoints.run_json import Settings
+    from lc_music_vae.hparams import HParams
+    from lc_music_vae.options import Training
+    from lc_music_vae.training import estimator
+
+    settings = Settings("lc-cat-mel_2bar_big", "cat-mel_2bar_big", HParams(), False, seed, "auto", "any")
+    losses, before = [], 0
+    with tempfile.TemporaryDirectory() as run:
+        for last in STEPS_OF_LOSS:
+            stretch = estimator.Stretch(0, before, last)
+            estimator.train(found, settings, Training(num_steps=last), model_dir=run, steps=stretch)
+            prefix, before = os.path.join(run, "model.ckpt-%d" % last), last
+            losses.append(estimator.evaluate(found, settings, prefix)["loss"])
+    return losses
 
 
 def in_a_process(*arguments):

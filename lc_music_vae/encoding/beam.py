@@ -16,6 +16,7 @@ import re
 import shlex
 import threading
 import time
+import traceback
 from typing import Any, Dict, Iterator, NamedTuple, Sequence, Tuple
 
 from lc_music_vae.checkpoints import shards
@@ -51,9 +52,7 @@ def options_of(arguments: str) -> Any:
         import apache_beam  # noqa: F401 - whether it is there
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as e:
-        raise InputError(
-            "--runner=beam needs Apache Beam (%s); pip install --no-deps -r requirements-beam.txt" % e
-        ) from e
+        raise InputError("--runner=beam needs Apache Beam (%s); install what is in requirements-beam.txt" % e) from e
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):  # a page of usage, and then what is wrong
@@ -63,21 +62,21 @@ def options_of(arguments: str) -> Any:
         why = (said.getvalue().strip().splitlines() or [str(e)])[-1].split("error: ")[-1]
         raise InputError("--beam_args=%s: Beam does not take them (%s)" % (arguments, why)) from e
     if unknown:
-        raise InputError("--beam_args=%s: Beam knows no --%s" % (arguments, ", --".join(sorted(unknown))))
+        raise InputError("--beam_args=%s: Beam knows no argument called %s" % (arguments, ", ".join(sorted(unknown))))
     return options
 
 
 def encode(
-    missing: Dict[int, Planned], folder: str, made_with: shards.MadeWith, *, checkpoint: Checkpoint, options: Any
+    missing: Dict[int, Planned], folder: str, made_with: shards.MadeWith, *, checkpoint: Checkpoint, arguments: str
 ) -> Dict[int, shards.Record]:
-    """Encodes shards to a folder in a pipeline that runs as `options` says; waits for it, and says what it counted.
+    """Encodes shards to a folder in a pipeline that runs as `arguments` say; waits for it, and says what it counted.
 
     Args:
         missing: The shards, by number.
         folder: The folder.
         made_with: How they are made.
         checkpoint: MusicVAE's checkpoint.
-        options: Beam's options.
+        arguments: Beam's arguments, as on a command line.
 
     Returns:
         Their records, by number.
@@ -93,14 +92,14 @@ def encode(
     try:
         with _workers_find_the_package(), contextlib.ExitStack() as at_the_end:
             at_the_end.callback(_encoder.cache_clear)
-            pipeline = apache_beam.Pipeline(options=options)
+            pipeline = apache_beam.Pipeline(options=options_of(arguments))  # running a pipeline changes its options
             pieces = pipeline | "pieces" >> apache_beam.Create(sorted(missing.items()))
             # Without this, a runner may give all pieces to one worker.
             spread = pieces | "spread" >> apache_beam.Reshuffle()
             spread | "encode" >> apache_beam.Map(functools.partial(_encode_piece, work))
             result = pipeline.run()
             result.wait_until_finish()
-    except Exception as e:  # what the work raised comes back as text in a runner's own exception
+    except Exception as e:  # what the work raised comes back as text, often in a runner's own exception
         raise _failed(e) from e
     _say(_counters(result), time.monotonic() - began)
     found = {i: shards.read_record(os.path.join(folder, planned.name)) for i, planned in missing.items()}
@@ -152,7 +151,7 @@ def _kind(row: shards.Row) -> str:
     """Returns why a song gave no windows, without what is of this song alone: counters are few."""
     if row.path in row.reason:
         return "cannot be read"
-    return re.split("[:;0-9]", row.reason)[0].strip() or "no windows"
+    return re.sub(r"\d+", "n", re.split("[:;]", row.reason)[0]) or "no windows"
 
 
 def _counters(result: Any) -> Dict[str, int]:
@@ -196,12 +195,10 @@ def _workers_find_the_package() -> Iterator[None]:
 
 def _failed(error: Exception) -> InputError:
     """Returns the error to raise if a pipeline failed: what the work said, else the end of what the runner said."""
-    lines = str(error).splitlines()
-    ours = [
-        match.group(1) for match in (re.search(r"InputError: (.+?)(?: \[while running|$)", x) for x in lines) if match
-    ]
+    text = re.sub(r" \[while running .*?\]", "", "".join(traceback.format_exception_only(type(error), error)))
+    ours = re.search(r"InputError: (.+)", text)
     if ours:
-        return InputError(ours[0])
-    named = [line.strip() for line in lines if re.search(r"\w(Error|Exception)\b", line)]
-    said = (named or lines or [""])[-1].strip() or type(error).__name__
+        return InputError(ours.group(1))
+    named = [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception): .", line)]
+    said = (named or text.splitlines())[-1].strip()
     return InputError("--runner=beam: the pipeline failed (%s); --log=DEBUG says more" % said)

@@ -131,7 +131,9 @@ def _elsewhere(how: Encoding) -> Optional[Callable]:
         return None
     from lc_music_vae.encoding import beam
 
-    return functools.partial(beam.encode, options=beam.options_of(how.beam_args or ""))
+    arguments = how.beam_args or ""
+    beam.options_of(arguments)
+    return functools.partial(beam.encode, arguments=arguments)
 
 
 def _encode(
