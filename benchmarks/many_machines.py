@@ -22,6 +22,7 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, REPO)
 CONFIG = "lc-cat-mel_2bar_small"
 SMALL_PIECES = 200
+LISTED = 300_000  # songs of a list that is made up
 
 
 def command(songs, run, shard):
@@ -54,35 +55,38 @@ def seconds(work):
     return time.perf_counter() - start, result
 
 
-def costs(songs, run):
-    """Returns the seconds of a song or a piece, by what is done with it, measured on an encoded collection."""
+def costs(songs, scratch):
+    """Returns the seconds of a song or a piece, by what is done with it."""
     from lc_music_vae.checkpoints import shards, song_list
     from lc_music_vae.encoding import latents
     from lc_music_vae.music import examples
 
     found_in, paths = seconds(lambda: examples.find(songs))
-    hashed_in, files = seconds(lambda: shards.hashed(paths))
-    divided_in, pieces = seconds(lambda: song_list.divided(files))
+    hashed_in, _ = seconds(lambda: shards.hashed(paths))
+    a_piece, run = of_small_pieces(songs, scratch)
     listed = song_list.read(os.path.join(run, "latents", song_list.NAME))
-    path = os.path.join(run, "list.json")
-    written_in, _ = seconds(lambda: song_list.write_first(path, listed._replace(pieces=pieces)))
-    read_in, _ = seconds(lambda: song_list.read(path))
-    encoded = latents.plan_listed(listed)
-    made_with = shards.read_record(os.path.join(run, "latents", encoded[0].name)).made_with
-    checked_in, _ = seconds(lambda: latents.complete(encoded, os.path.join(run, "latents"), made_with, weights=None))
-    n = len(paths)
+    pieces = latents.plan_listed(listed)
+    made_with = shards.read_record(os.path.join(run, "latents", pieces[0].name)).made_with
+    checked_in, _ = seconds(lambda: latents.complete(pieces, os.path.join(run, "latents"), made_with, weights=None))
+    many = [shards.File("/songs/a folder/a song of some name %08d.mid" % i, "%064x" % i) for i in range(LISTED)]
+    path = os.path.join(scratch, "list.json")
+    divided_in, divided = seconds(lambda: song_list.divided(many))
+    written_in, _ = seconds(lambda: song_list.write_first(path, listed._replace(pieces=divided)))
+    read_in, large = seconds(lambda: song_list.read(path))
+    shares_in, _ = seconds(lambda: large.shares(1000))
     return {
-        "find it": found_in / n,
-        "hash it": hashed_in / n,
-        "list it": (divided_in + written_in) / n,
-        "read the list": read_in / n,
-        "bytes of the list": os.path.getsize(path) / n,
-        "check it before training": checked_in / n,
+        "find it": found_in / len(paths),
+        "hash it": hashed_in / len(paths),
+        "list it": (divided_in + written_in) / LISTED,
+        "read the list": (read_in + shares_in) / LISTED,
+        "check it before training": checked_in / SMALL_PIECES,
+        "bytes of the list": os.path.getsize(path) / LISTED,
+        "a piece, however small": a_piece,
     }
 
 
 def of_small_pieces(songs, scratch):
-    """Returns the seconds that a piece costs: 200 songs as 200 pieces, less the same songs as 4 pieces."""
+    """Returns the seconds that a piece costs (200 songs as 200 pieces, less the same as 4), and the run with the 4."""
     from unittest import mock
 
     import lc_music_vae
@@ -92,22 +96,23 @@ def of_small_pieces(songs, scratch):
     os.makedirs(few)
     for name in sorted(os.listdir(songs))[:SMALL_PIECES]:
         shutil.copy(os.path.join(songs, name), few)
-    warm = os.path.join(scratch, "warm")
-    lc_music_vae.encode(CONFIG, few, warm, shard="1/100")
+    lc_music_vae.encode(CONFIG, few, os.path.join(scratch, "warm"), shard="1/100")
     took = []
     for number, parts in ((0, 1 << 20), (1, 1)):
         with mock.patch.object(song_list, "_PARTS", parts):
             run = os.path.join(scratch, "pieces%d" % number)
             took.append(seconds(lambda run=run: lc_music_vae.encode(CONFIG, few, run))[0])
-    return (took[0] - took[1]) / (SMALL_PIECES - -(-SMALL_PIECES // 64))
+    return (took[0] - took[1]) / (SMALL_PIECES - -(-SMALL_PIECES // 64)), run
 
 
-def reckoned(cost, piece, *, windows, songs, workers, rate):
+def reckoned(cost, *, windows, songs, workers, rate):
     """Prints where the time of many workers goes.
 
     Assumptions: songs and machines like those measured; songs have as many windows, and workers a shared folder that is
     as fast as this disk for each of them. Every worker reads the list; one makes it.
     """
+    from lc_music_vae.checkpoints import song_list
+
     total = windows * songs
     pieces = songs / 64
     rows = [
@@ -115,7 +120,7 @@ def reckoned(cost, piece, *, windows, songs, workers, rate):
         ("write the list", songs * cost["list it"]),
         ("read the list, by each worker at once", songs * cost["read the list"]),
         ("encode %.0f million windows, a share of each" % (total / 1e6), total / workers / rate),
-        ("begin and end %.0f pieces, a share of each" % pieces, pieces / workers * piece),
+        ("begin and end %.0f pieces, a share of each" % pieces, pieces / workers * cost["a piece, however small"]),
         ("wait for the slowest share, which has 6 %% more (docs/limits.md)", 0.06 * total / workers / rate),
         ("check all files before training, by the one that trains", songs * cost["check it before training"]),
     ]
@@ -124,7 +129,8 @@ def reckoned(cost, piece, *, windows, songs, workers, rate):
     for what, took in rows:
         print("| %s | %.2f |" % (what.replace("%%", "%"), took / 3600))
     print("| one worker alone, encoding | %.0f |" % (total / rate / 3600))
-    print("\nThe list has %.2f GB; it may have 1.07 (song_list.py)." % (songs * cost["bytes of the list"] / 1e9))
+    size, most = songs * cost["bytes of the list"], song_list._MAX_JSON
+    print("\nThe list has %.2f GB; it may have %.2f." % (size / 1e9, most / 1e9))
 
 
 def main():
@@ -148,15 +154,13 @@ def main():
         for workers, total in zip((1, 2), took):
             row = workers, count, windows, total, windows / total, took[0] / total
             print("| %d | %d | %d | %.1f | %.0f | %.2f |" % row)
-        cost, piece = costs(songs, runs[0]), of_small_pieces(songs, scratch)
+        cost = costs(songs, scratch)
         print("\n| of a song | ms |\n| --- | --- |")
         for what, took_of in cost.items():
             if "bytes" not in what:
                 print("| %s | %.3f |" % (what, 1000 * took_of))
-        print("| a piece, however small | %.1f |" % (1000 * piece))
         reckoned(
             cost,
-            piece,
             windows=windows / count,
             songs=int(values.get("collection", 10_000_000)),
             workers=int(values.get("workers", 1000)),
