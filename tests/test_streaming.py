@@ -127,14 +127,21 @@ def test_training_on_a_stream_is_training(found, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("_small_pools")
 @pytest.mark.faults("signals, locks, full disks, what changes or goes")
 @pytest.mark.parametrize("change", ["gone", "cut off"])
-def test_a_file_that_goes_while_it_is_streamed_is_named(change, tmp_path):
+def test_a_file_that_goes_while_it_is_streamed_is_named(change, tmp_path, monkeypatch):
+    """In one line, where training reads it next."""
     found = random_latents.write(str(tmp_path / "latents"), WINDOWS, Z, windows_a_file=700)
-    blocks, path = streaming.divided(found.shards), found.shards[1]
-    os.truncate(path, os.path.getsize(path) - 10) if change == "cut off" else os.remove(path)
+    path, read, calls = found.shards[1], streaming.Blocks.read, []
+
+    def read_and_change(self, block):
+        calls.append(block)
+        if len(calls) == 100:  # in the second pool
+            os.truncate(path, os.path.getsize(path) - 10) if change == "cut off" else os.remove(path)
+        return read(self, block)
+
+    monkeypatch.setattr(streaming.Blocks, "read", read_and_change)
     with pytest.raises(InputError, match="%s is damaged or gone" % path):
-        list(itertools.islice(streaming.batches(blocks, SIZE, 0), 30))
-    with pytest.raises(InputError, match="%s is damaged or gone" % path):
-        streaming.divided(found.shards)
+        train(found, tmp_path / "run", 100)
+    assert len(calls) >= 100
 
 
 @pytest.mark.slow
