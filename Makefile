@@ -59,6 +59,7 @@ bench: $(VENV)/stamp
 	@$(PY) benchmarks/side_by_side.py
 	@$(PY) benchmarks/real_size.py
 	@$(PY) benchmarks/many_files.py --runs=1
+	@$(PY) benchmarks/streaming.py
 
 # Not demo/: there is music in it.
 clean:

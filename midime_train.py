@@ -118,7 +118,7 @@ def _encode(flags) -> None:
         flags.config,
         _examples_path(flags, tfds.TRAIN),
         flags.run_dir,
-        shard=flags.shard,
+        how=options.from_flags(options.Encoding, flags),
         pretrained_path=flags.pretrained_path,
         options=options.from_flags(options.Training, flags),
         **options.given_flags(options.Reading, flags),

@@ -26,6 +26,7 @@ MAX_COORDINATE = 1000
 MAX_TURN = 5  # of a knob, in standard deviations over a model's samples
 MAX_THREADS = 256
 MAX_SHARDS = 10_000
+BEAM = "beam"  # a value of --runner
 FREEDOM = 0.2  # measured: as like the songs as 0, with half of the near-copies
 MAX_PAGE_MB = 64.0
 REDRAW, ALLOW = "redraw", "allow"  # values of `--copies`
@@ -362,12 +363,23 @@ class Evaluation(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Encoding(Options):
-    """Which songs are encoded."""
+    """Which songs are encoded, and by what."""
 
     shard: Optional[str] = option(
         None,
         "In encode mode: the share of the songs to encode, such as 3/16, so that several machines encode a collection "
         "into one --run_dir. Left out, all songs.",
+    )
+    runner: Optional[str] = option(
+        None,
+        "In encode mode: what runs the encoding. beam is an Apache Beam pipeline (requirements-beam.txt). Left out, "
+        "this machine's processes.",
+        Limits(choices=(BEAM,)),
+    )
+    beam_args: Optional[str] = option(
+        None,
+        "Arguments of Beam's own with --runner=beam, such as "
+        "'--direct_running_mode=multi_processing --direct_num_workers=2'. Left out, its DirectRunner in one process.",
     )
 
 

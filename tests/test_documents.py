@@ -54,6 +54,8 @@ def test_every_mode_has_its_row_with_what_it_takes():
 def test_no_flag_on_a_page_is_unknown(page):
     known = set(midime_train._flags()) | set(midime_generate._flags())
     others = {"no-deps", "logdir", "help"}  # pip's, TensorBoard's and everybody's
+    others |= {"direct_running_mode", "direct_num_workers", "environment_config", "environment_type"}  # Beam's
+    others |= {"flink_master", "job_endpoint", "port", "service_port", "spark_master_url"}
     assert set(re.findall(r"(?<![\w-])--([a-z][a-z_0-9-]+)", TEXTS[page])) <= known | others
 
 

@@ -12,6 +12,7 @@ from lc_music_vae import options
 from lc_music_vae.options import Flag, Limits
 
 RECORDS = [
+    options.Encoding,
     options.ModelSource,
     options.Reading,
     options.Request,

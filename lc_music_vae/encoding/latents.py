@@ -23,6 +23,7 @@ from lc_music_vae.checkpoints import run_dir, shards
 from lc_music_vae.checkpoints.shards import File, Row, Shard
 from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.encoding import streaming
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.models import sessions
 from lc_music_vae.music.style import COMMON, Style
@@ -59,6 +60,12 @@ class Planned(NamedTuple):
 
     name: str
     songs: Tuple[File, ...]
+
+
+# Encodes shards, by number, to a folder, made in a given way; returns their records, by number.
+Elsewhere = Callable[[Dict[int, Planned], str, shards.MadeWith], Dict[int, shards.Record]]
+# Maps n inputs, their lengths and their controls to mean and scale [n, z_size].
+Encode = Callable[[Sequence[np.ndarray], Sequence[Any], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]]
 
 
 def _record(window: Any, mean: np.ndarray, scale: np.ndarray) -> bytes:
@@ -102,14 +109,14 @@ def writing_records(path: str) -> Iterator[tf.io.TFRecordWriter]:
 def encode_shard(
     songs: Iterable[Any],
     output: str,
-    encode: Callable[[Sequence[np.ndarray], Sequence[Any], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]],
+    encode: Encode,
 ) -> Shard:
     """Encodes songs to the TFRecord file `output`. The file appears complete or not at all.
 
     Args:
         songs: The songs, each a `songs.Converted`.
         output: Path of the file to write.
-        encode: Maps n inputs, their lengths and their controls to mean and scale [n, z_size].
+        encode: Encodes windows.
     """
     shard = Shard(0, [], {}, {}, {}, {})
     count = 0
@@ -199,6 +206,7 @@ def complete(
     weights: Weights,
     workers: Optional[int] = None,
     before: Callable[[Sequence[int]], None] = lambda missing: None,
+    elsewhere: Optional[Elsewhere] = None,
 ) -> Latents:
     """Returns the latents of shards. Shards that are missing, incomplete, or made in another way are encoded first.
 
@@ -209,6 +217,7 @@ def complete(
         weights: MusicVAE's checkpoint.
         workers: Additional processes that read songs; None means one per core if there are many songs, else none.
         before: Called with the numbers of the shards that will be encoded, if there are any.
+        elsewhere: Encodes these shards in other processes; None means in this one.
 
     Raises:
         InputError: A song that must be encoded is missing or has changed.
@@ -218,7 +227,10 @@ def complete(
     missing = [i for i, record in enumerate(records) if record is None]
     if missing:
         before(missing)
-        made = _encode(planned, missing, folder, made_with, weights=weights, workers=workers)
+        if elsewhere is None:
+            made = _encode(planned, missing, folder, made_with, weights=weights, workers=workers)
+        else:
+            made = elsewhere({i: planned[i] for i in missing}, folder, made_with)
         records = [made.get(i, record) for i, record in enumerate(records)]
     return _found(paths, [record for record in records if record is not None])
 
@@ -270,17 +282,36 @@ def _encode(
     with reading.reading(paths, made_with, workers) as converted:
         encoder = music_vae.Encoder(made_with.music_vae, weights)
         for i, of_shard in itertools.groupby(converted, lambda song: song.shard):
-            shard, songs = os.path.join(folder, planned[i].name), planned[i].songs
-            made = encode_shard(of_shard, shard, encoder.encode)
-            _check_unchanged(songs)
-            records[i] = shards.Record(made_with, songs, made).with_checksum(shard)
-            records[i].write(shard)
-            unsaid += len(songs)
+            records[i] = encode_piece(planned[i], of_shard, folder, made_with=made_with, encode=encoder.encode)
+            unsaid += counts[i]
             if len(planned) > 1 and (unsaid >= _FILES_A_SHARD or i == missing[-1]) and not progress.shown():
                 logger.info("encoded %d of %d files", sum(counts[: i + 1]), sum(counts))
                 unsaid = 0
         encoder.close()
     return records
+
+
+def encode_piece(
+    planned: Planned, converted: Iterable[Any], folder: str, *, made_with: shards.MadeWith, encode: Encode
+) -> shards.Record:
+    """Encodes the songs of one shard to its file, and writes its record; depends on nothing else.
+
+    Args:
+        planned: The shard.
+        converted: Its songs, each a `songs.Converted`.
+        folder: The folder to write to.
+        made_with: How the songs were converted.
+        encode: Encodes windows.
+
+    Raises:
+        InputError: A song changed while it was read.
+    """
+    shard = os.path.join(folder, planned.name)
+    made = encode_shard(converted, shard, encode)
+    _check_unchanged(planned.songs)
+    record = shards.Record(made_with, planned.songs, made).with_checksum(shard)
+    record.write(shard)
+    return record
 
 
 def load(kept: shards.Kept) -> Latents:
@@ -353,20 +384,24 @@ def _commonest(counts: Sequence[Dict[str, int]], default: str) -> str:
     return max(sorted(total), key=lambda name: total[name]) if total else default
 
 
-def parse(records: tf.Tensor, z_size: int) -> Dict[str, tf.Tensor]:
+def parse(records: tf.Tensor, z_size: int, *, one_key: bool = False) -> Dict[str, tf.Tensor]:
     """Parses serialised records [n] for training.
+
+    Args:
+        records: The records.
+        z_size: Dimensions of z.
+        one_key: Whether each window is known to have one transposition alone: then parsing takes half the time.
 
     Returns:
         mean and scale, float32 [n, k, z_size], where k is the largest number of transpositions that a window of these
         records has; and num_transpositions, int64 [n], the number that each window has. The rest is padding.
     """
-    sequence = tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)
+    if one_key:
+        values = tf.io.FixedLenFeature([1, z_size], tf.float32)
+    else:
+        values = tf.io.FixedLenSequenceFeature([z_size], tf.float32, allow_missing=True)
     count = tf.io.FixedLenFeature([], tf.int64)
-    parsed = tf.io.parse_example(records, {"mean": sequence, "scale": sequence, "num_transpositions": count})
-    shape = [tf.shape(records)[0], -1, z_size]
-    parsed["mean"] = tf.reshape(parsed["mean"], shape)
-    parsed["scale"] = tf.reshape(parsed["scale"], shape)
-    return parsed
+    return tf.io.parse_example(records, {"mean": values, "scale": values, "num_transpositions": count})
 
 
 @contextlib.contextmanager
@@ -379,27 +414,30 @@ def plainly_named(paths: Sequence[str]) -> Iterator[Tuple[str, ...]]:
 
 
 def read(paths: Sequence[str]) -> Iterator[Dict[str, Any]]:
-    """Yields every record of these shards as NumPy arrays, in order: for pictures and measurements, not for training.
+    """Returns every record of these shards as NumPy arrays, in order: for pictures and measurements, not for training.
 
     Raises:
         InputError: A shard is damaged or missing.
     """
-    for path in paths:
-        for record in _records(path):
-            feature = tf.train.Example.FromString(record).features.feature
-            k = len(feature["transpositions"].int64_list.value)
-            yield {
-                "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
-                "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
-                "transpositions": tuple(feature["transpositions"].int64_list.value),
-                "controls": np.array(feature["controls"].float_list.value, np.float32),
-                "song": os.fsdecode(feature["song"].bytes_list.value[0]),
-                "track": feature["track"].int64_list.value[0],
-                "first_bar": feature["first_bar"].int64_list.value[0],
-                "last_bar": feature["last_bar"].int64_list.value[0],
-                "repeats": feature["repeats"].int64_list.value[0],
-                "notes": np.array(feature["notes"].int64_list.value, np.int64).reshape(-1, 3),
-            }
+    return map(_parsed_one, _all_records(paths))
+
+
+def _parsed_one(record: bytes) -> Dict[str, Any]:
+    """Returns a record as NumPy arrays."""
+    feature = tf.train.Example.FromString(record).features.feature
+    k = len(feature["transpositions"].int64_list.value)
+    return {
+        "mean": np.array(feature["mean"].float_list.value, np.float32).reshape(k, -1),
+        "scale": np.array(feature["scale"].float_list.value, np.float32).reshape(k, -1),
+        "transpositions": tuple(feature["transpositions"].int64_list.value),
+        "controls": np.array(feature["controls"].float_list.value, np.float32),
+        "song": os.fsdecode(feature["song"].bytes_list.value[0]),
+        "track": feature["track"].int64_list.value[0],
+        "first_bar": feature["first_bar"].int64_list.value[0],
+        "last_bar": feature["last_bar"].int64_list.value[0],
+        "repeats": feature["repeats"].int64_list.value[0],
+        "notes": np.array(feature["notes"].int64_list.value, np.int64).reshape(-1, 3),
+    }
 
 
 class Notes(NamedTuple):
@@ -431,7 +469,8 @@ def read_notes(paths: Sequence[str], most: int) -> Notes:
     """
     lists, one = tf.io.VarLenFeature(tf.int64), tf.io.FixedLenFeature([], tf.int64)
     spec = {"notes": lists, "transpositions": lists, "first_bar": one, "last_bar": one}
-    parts = _parsed(paths, dict(spec, song=tf.io.FixedLenFeature([], tf.string)), most)
+    spec["song"] = tf.io.FixedLenFeature([], tf.string)
+    parts = _parsed(itertools.islice(_all_records(paths), most), spec)
 
     def joined(name: str, dtype: Any) -> np.ndarray:
         return np.concatenate([np.zeros(0, dtype)] + [part[name] for part in parts])
@@ -454,14 +493,24 @@ def read_notes(paths: Sequence[str], most: int) -> Notes:
     return Notes(notes, lengths, keys, in_key, joined("song", object), bars)
 
 
-def _parsed(paths: Sequence[str], spec: Dict[str, Any], most: int) -> List[Dict[str, Any]]:
-    """Returns features of the first records of these shards, at most `most`: batches of `tf.io.parse_example`."""
-    records = itertools.islice(itertools.chain.from_iterable(map(_records, paths)), most)
+def _parsed(records: Iterator[bytes], spec: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Returns features of serialised records: batches of `tf.io.parse_example`."""
     with tf.Graph().as_default(), tf.Session(config=sessions.config()) as session:
         serialized = tf.placeholder(tf.string, [None])
         parsed = tf.io.parse_example(serialized, spec)
         batches = iter(lambda: list(itertools.islice(records, _RECORDS_A_BATCH)), [])
         return [session.run(parsed, {serialized: batch}) for batch in batches]
+
+
+def _all_records(paths: Sequence[str]) -> Iterator[bytes]:
+    return itertools.chain.from_iterable(map(_records, paths))
+
+
+def _sample(paths: Sequence[str], most: int) -> Iterator[bytes]:
+    """Returns at most `most` records of these shards: the first, or of more than fit in memory some from all over."""
+    if streaming.fits(paths):
+        return itertools.islice(_all_records(paths), most)
+    return streaming.sample(streaming.divided(paths), most)
 
 
 def _records(path: str) -> Iterator[bytes]:
@@ -486,18 +535,18 @@ class OwnKey(NamedTuple):
 
 
 def own_key(paths: Sequence[str], most: int) -> OwnKey:
-    """Returns the first windows of these shards, at most `most`, in their own key."""
-    records = list(itertools.islice(read(paths), most))
+    """Returns windows of these shards, at most `most`, in their own key: the first, or a sample; see `_sample`."""
+    records = list(map(_parsed_one, _sample(paths, most)))
     places = [record["transpositions"].index(0) for record in records]
     means, scales = (np.stack([r[name][i] for r, i in zip(records, places)]) for name in ("mean", "scale"))
     return OwnKey(means, scales, records)
 
 
 def moments(paths: Sequence[str]) -> base_model.Moments:
-    """Returns the moments of the latents in these shards, of the first `_MAX_MOMENTS` windows, in all their keys."""
+    """Returns the moments of the latents in these shards, of `_MAX_MOMENTS` windows at most, in all their keys."""
     lists = tf.io.VarLenFeature(tf.float32)
     spec = {"mean": lists, "scale": lists, "num_transpositions": tf.io.FixedLenFeature([], tf.int64)}
-    parts = _parsed(paths, spec, _MAX_MOMENTS)
+    parts = _parsed(_sample(paths, _MAX_MOMENTS), spec)
     rows = sum(int(part["num_transpositions"].sum()) for part in parts)
     values = (np.concatenate([part[name].values for part in parts]).reshape(rows, -1) for name in ("mean", "scale"))
     return base_model.moments(*values)

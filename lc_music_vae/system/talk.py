@@ -12,7 +12,7 @@ import warnings
 from typing import Iterator, List
 
 _package = logging.getLogger("lc_music_vae")
-_LIBRARIES = ("tensorflow", "absl")
+_LIBRARIES = ("tensorflow", "absl", "apache_beam")
 # TensorFlow's C++ code, and processes that this one starts, read these.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONWARNINGS": "ignore"}
 

@@ -4,9 +4,11 @@ Any number of machines may encode into one run folder at the same time. They agr
 `song_list`. Everything that can be checked without a model is checked before TensorFlow is imported.
 """
 
+import dataclasses
+import functools
 import logging
 import os
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 from lc_music_vae.checkpoints import model_files, song_list
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
@@ -15,7 +17,7 @@ from lc_music_vae.checkpoints.run_json import Settings
 from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
-from lc_music_vae.options import Path, Paths, Reading, Training, path_of, paths_of
+from lc_music_vae.options import BEAM, Encoding, Path, Paths, Reading, Training, names_of, path_of, paths_of
 from lc_music_vae.system import interrupts, results, talk
 from lc_music_vae.training import job as jobs
 from lc_music_vae.training import songs as songs_lib
@@ -31,7 +33,7 @@ def encode(
     examples_path: Optional[Paths],
     run_dir: Path,
     *,
-    shard: Optional[str] = None,
+    how: Encoding = Encoding(),
     pretrained_path: Optional[Path] = None,
     options: Training = Training(),
     reading: Optional[Reading] = None,
@@ -51,11 +53,11 @@ def encode(
         config: Name in the registry; None means as for `train`.
         examples_path: Songs, as for `train`; each machine must have them at the same path.
         run_dir: The run's folder, which the machines share, or whose `latents/` (and `holdout/`) are copied together.
-        shard: Which share of the songs, such as "3/16"; None means all.
+        how: Which share of the songs, and what runs the encoding.
         pretrained_path: MusicVAE's checkpoint, as for `train`.
         options: `augment` and `holdout`; only training takes the other options.
         reading: How songs are read; None means the defaults of `Reading`, or as the first share was encoded.
-        named: Single fields of `Training` and `Reading`; they replace those in the records.
+        named: Single fields of `Encoding`, `Training` and `Reading`; they replace those in the records.
 
     Returns:
         The files with the latents of the share, in the order of the songs.
@@ -64,11 +66,13 @@ def encode(
         InputError: A given value is not usable, or contradicts what other shares of `run_dir` began with; a song is
             gone or has changed since the list was made; or something cannot be written.
     """
+    how = dataclasses.replace(how, **{name: named.pop(name) for name in names_of(Encoding) if name in named})
     options, read = jobs.put_in(named, options, reading)
     for name, value in options.given().items():
         if name not in _TAKEN:
             raise InputError("--%s=%s: mode encode does not take it; leave it out" % (name, value))
-    share = song_list.share_of(shard or "1/1")
+    share = song_list.share_of(how.shard or "1/1")
+    elsewhere = _elsewhere(how)
     folder = jobs.folder_of(run_dir)
     if folder.read() is not None:
         raise InputError("--run_dir=%s: trained already; training encodes new songs, with --add_songs" % folder.path)
@@ -90,7 +94,7 @@ def encode(
             # Another process may have made the list at the same moment, for other songs.
             jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
             songs_lib.check_path(folder, listed, paths)
-        return _encode(folder, settings, listed, checkpoint, share)
+        return _encode(folder, settings, listed, checkpoint, share=share, elsewhere=elsewhere)
 
 
 def _list(
@@ -115,8 +119,31 @@ def _list(
     return song_list.read(folder.song_list)
 
 
+def _elsewhere(how: Encoding) -> Optional[Callable]:
+    """Returns what encodes shards of a checkpoint in other processes; None if this process does.
+
+    Raises:
+        InputError: Beam is not installed, or does not take its arguments.
+    """
+    if how.runner is None:
+        if how.beam_args is not None:
+            raise InputError("--beam_args=%s is for --runner=%s; leave it out, or give that" % (how.beam_args, BEAM))
+        return None
+    from lc_music_vae.encoding import beam
+
+    arguments = how.beam_args or ""
+    beam.options_of(arguments)
+    return functools.partial(beam.encode, arguments=arguments)
+
+
 def _encode(
-    folder: RunDir, settings: Settings, listed: SongList, checkpoint: Checkpoint, share: song_list.Share
+    folder: RunDir,
+    settings: Settings,
+    listed: SongList,
+    checkpoint: Checkpoint,
+    *,
+    share: song_list.Share,
+    elsewhere: Optional[Callable],
 ) -> List[str]:
     """Encodes a share, after `encode` has checked everything; returns its files."""
     from lc_music_vae.encoding import latents
@@ -129,7 +156,8 @@ def _encode(
     if not mine:
         logger.warning("--shard=%d/%d has no songs: they are divided into %d", *share, len(planned))
         return []
-    found, _ = encoded.complete(mine, folder, way)
+    run = elsewhere and functools.partial(elsewhere, checkpoint=checkpoint)
+    found, _ = encoded.complete(mine, folder, way, elsewhere=run)
     encoded.check_unchanged(checkpoint, way.pretrained)
     results.logger.info("--shard=%d/%d is encoded: %s", *share, report.counted(found))
     unused = sum(not row.slices for row in found.rows)

@@ -127,7 +127,12 @@ def _planned(songs: Songs) -> List[Planned]:
 
 
 def complete(
-    planned: Sequence[Planned], folder: RunDir, way: Encoding, *, listed: Optional[SongList] = None
+    planned: Sequence[Planned],
+    folder: RunDir,
+    way: Encoding,
+    *,
+    listed: Optional[SongList] = None,
+    elsewhere: Optional[latents.Elsewhere] = None,
 ) -> Tuple[Latents, Optional[Latents]]:
     """Encodes what is missing of shards; returns their latents, and those of the bars that are kept out, if any are.
 
@@ -136,6 +141,7 @@ def complete(
         folder: The run's folder.
         way: How songs are encoded.
         listed: None, or the list of songs whose pieces the shards are: what is missing of it is said.
+        elsewhere: As for `latents.complete`.
     """
 
     def say(missing: Sequence[int]) -> None:
@@ -149,12 +155,13 @@ def complete(
             )
 
     made_with = way.made_with
-    found = latents.complete(planned, folder.latents, made_with, weights=way.weights, before=say)
+    weights = way.weights
+    found = latents.complete(planned, folder.latents, made_with, weights=weights, before=say, elsewhere=elsewhere)
     end = made_with.part[1]
     if end == WHOLE[1]:
         return found, None
     rest = made_with._replace(part=(end, WHOLE[1]), transpositions=(0,))
-    return found, latents.complete(planned, folder.holdout, rest, weights=way.weights)
+    return found, latents.complete(planned, folder.holdout, rest, weights=weights, elsewhere=elsewhere)
 
 
 def check_listed(listed: SongList, way: Encoding, checkpoint: Checkpoint) -> None:

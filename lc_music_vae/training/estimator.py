@@ -11,6 +11,7 @@ import os
 import tempfile
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from lc_music_vae import base_model
@@ -18,7 +19,7 @@ from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_json import Settings
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import latents
+from lc_music_vae.encoding import latents, streaming
 from lc_music_vae.errors import InputError
 from lc_music_vae.hparams import HParams
 from lc_music_vae.models import sessions
@@ -29,7 +30,6 @@ from lc_music_vae.training import hooks, summaries
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 512
-_SHUFFLE_BYTES = 64 * 2**20
 _SECONDS_A_CHECKPOINT = 10
 
 # Streams of random numbers; stream 0 is for the initial kernels.
@@ -51,8 +51,18 @@ def _as_it_is(input_fn: Callable) -> Callable:
     return tf.autograph.experimental.do_not_convert(input_fn)
 
 
-def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: int = 0, threads: int = 1) -> Callable:
+def train_input_fn(
+    found: latents.Latents,
+    size: int,
+    seed: int,
+    *,
+    first_step: int = 0,
+    threads: int = 1,
+    one_key: bool = False,
+) -> Callable:
     """Returns an input_fn of batches from `first_step` on; step s gets the same batch wherever training starts.
+
+    Latents of up to `streaming.POOL_BYTES` are shuffled as a whole, more are streamed; see `streaming`.
 
     Args:
         found: The latents.
@@ -60,8 +70,9 @@ def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: 
         seed: The run's seed.
         first_step: The global step of the first batch.
         threads: Threads that read latents.
+        one_key: As for `latents.parse`.
     """
-    parse = functools.partial(latents.parse, z_size=found.z_size)
+    parse = functools.partial(latents.parse, z_size=found.z_size, one_key=one_key)
 
     def whole_song():
         return tf.data.TFRecordDataset(list(found.shards)).batch(size).map(parse).cache().repeat()
@@ -70,16 +81,26 @@ def train_input_fn(found: latents.Latents, size: int, seed: int, *, first_step: 
         records = tf.data.TFRecordDataset(
             tf.data.Dataset.from_tensor_slices(list(found.shards)).shuffle(len(found.shards), seed=seed + number)
         )
-        record_bytes = sum(map(os.path.getsize, found.shards)) // found.num_windows
-        buffer = max(size, min(found.num_windows, _SHUFFLE_BYTES // record_bytes))
-        return records.shuffle(buffer, seed=seed + number)
+        return records.shuffle(found.num_windows, seed=seed + number)
 
     def shuffled():
         first_epoch, offset = divmod(first_step * size, found.num_windows)
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
         return epochs.skip(offset).batch(size, drop_remainder=True).map(parse, threads).prefetch(2)
 
-    return _as_it_is(whole_song if size == found.num_windows else shuffled)
+    def streamed():
+        windows = streaming.batches(streaming.divided(found.shards), size, seed, first_step=first_step)
+
+        def batch(number):
+            records = tf.py_func(lambda _: np.array(next(windows), object), [number], tf.string)
+            records.set_shape([size])
+            return records
+
+        return tf.data.Dataset.range(tf.int64.max).map(batch).map(parse, threads).prefetch(2)
+
+    if size == found.num_windows:
+        return _as_it_is(whole_song)
+    return _as_it_is(shuffled if streaming.fits(found.shards) else streamed)
 
 
 def eval_input_fn(found: latents.Latents, size: int) -> Callable:
@@ -280,7 +301,7 @@ def train(
     try:
         with _writing_to(model_dir), contextlib.ExitStack() as until_the_end:
             os.makedirs(model_dir, exist_ok=True)
-            found, plain = until_the_end.enter_context(_plainly(found, model_dir))
+            plainly, plain = until_the_end.enter_context(_plainly(found, model_dir))
             bar = until_the_end.enter_context(
                 progress.bar("training", steps.last, "step", initial=steps.first, miniters=1)
             )
@@ -289,7 +310,14 @@ def train(
             saving = hooks.CheckpointHook(plain, _SECONDS_A_CHECKPOINT)
             size = batch_size(hparams, found.num_windows)
             tf.estimator.Estimator(model_fn, plain, config).train(
-                train_input_fn(found, size, seed, first_step=steps.first, threads=options.num_data_threads),
+                train_input_fn(
+                    plainly,
+                    size,
+                    seed,
+                    first_step=steps.first,
+                    threads=options.num_data_threads,
+                    one_key=not settings.augment,
+                ),
                 # A score must be in the events before the checkpoint of its step: a killed training goes on from both.
                 hooks=[shown, *stop, saving, hooks.StopWhenAsked(until_the_end), hooks.Meanwhile(meanwhile)],
                 max_steps=steps.last,
@@ -298,6 +326,9 @@ def train(
         raise InputError(
             "the loss is not a number any more; train into another --run_dir with a lower learning_rate in --hparams"
         ) from e
+    except tf.errors.OpError:
+        streaming.divided(found.shards)  # raises if one of them went meanwhile, or was cut off
+        raise
     return shown.numbers, any(hook.is_learned for hook in stop)
 
 

@@ -21,7 +21,7 @@ from lc_music_vae.training import songs as songs_lib
 logger = logging.getLogger(__name__)
 
 _PICTURED = 8  # samples and reconstructions in TensorBoard
-_MAX_ON_MAP = 2000  # windows: the projector shows the beginning of a large collection
+_MAX_ON_MAP = 2000  # windows: the projector shows some of a large collection
 
 
 @talk.heard()

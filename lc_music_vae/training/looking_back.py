@@ -20,7 +20,7 @@ from lc_music_vae.training import score as scoring
 
 logger = logging.getLogger(__name__)
 
-_MAX_ON_MAP = 2000  # windows: the picture of a large collection shows its beginning
+_MAX_ON_MAP = 2000  # windows: the picture of a large collection shows some of them
 
 
 class LookedBack(NamedTuple):

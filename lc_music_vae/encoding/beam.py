@@ -1,0 +1,204 @@
+"""Encodes pieces of a collection as an Apache Beam pipeline: one element a piece, which becomes one file.
+
+What is mapped is a plain function of this module, which workers import by its name. So a worker needs this package, the
+songs and the checkpoint at the same paths, and the folder to write to. Nothing that holds a TensorFlow session is ever
+pickled: each process makes its encoder once, when it needs one.
+
+Beam is imported inside functions: it is an extra, and nothing else waits for it.
+"""
+
+import contextlib
+import functools
+import io
+import logging
+import os
+import re
+import shlex
+import threading
+import time
+import traceback
+from typing import Any, Dict, Iterator, NamedTuple, Sequence, Tuple
+
+from lc_music_vae.checkpoints import shards
+from lc_music_vae.checkpoints.checkpoint import Checkpoint
+from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.encoding import latents
+from lc_music_vae.encoding.latents import Planned
+from lc_music_vae.errors import InputError
+from lc_music_vae.system import light_imports, talk
+
+logger = logging.getLogger(__name__)
+
+_NAMESPACE = "lc_music_vae"
+_READ, _WINDOWS, _LEFT_OUT = "songs read", "windows", "songs left out: "
+_one_at_a_time = threading.Lock()  # a process has one converter; TensorFlow uses its cores
+
+
+class _Work(NamedTuple):
+    """How pieces are encoded: the folder to write to, how latents are made, and MusicVAE's checkpoint."""
+
+    folder: str
+    made_with: shards.MadeWith
+    checkpoint: Checkpoint
+
+
+def options_of(arguments: str) -> Any:
+    """Returns Beam's options from arguments as on a command line.
+
+    Raises:
+        InputError: Beam is not installed, or does not take them.
+    """
+    try:
+        import apache_beam  # noqa: F401 - whether it is there
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as e:
+        raise InputError("--runner=beam needs Apache Beam (%s); install what is in requirements-beam.txt" % e) from e
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):  # a page of usage, and then what is wrong
+            options = PipelineOptions(shlex.split(arguments))
+            unknown = set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options())
+    except (SystemExit, ValueError) as e:
+        why = (said.getvalue().strip().splitlines() or [str(e)])[-1].split("error: ")[-1]
+        raise InputError("--beam_args=%s: Beam does not take them (%s)" % (arguments, why)) from e
+    if unknown:
+        raise InputError("--beam_args=%s: Beam knows no argument called %s" % (arguments, ", ".join(sorted(unknown))))
+    return options
+
+
+def encode(
+    missing: Dict[int, Planned], folder: str, made_with: shards.MadeWith, *, checkpoint: Checkpoint, arguments: str
+) -> Dict[int, shards.Record]:
+    """Encodes shards to a folder in a pipeline that runs as `arguments` say; waits for it, and says what it counted.
+
+    Args:
+        missing: The shards, by number.
+        folder: The folder.
+        made_with: How they are made.
+        checkpoint: MusicVAE's checkpoint.
+        arguments: Beam's arguments, as on a command line.
+
+    Returns:
+        Their records, by number.
+
+    Raises:
+        InputError: A song has changed, the arguments do not fit, or the pipeline failed.
+    """
+    import apache_beam
+
+    # The bundle's run.json is of no use here.
+    work = _Work(os.path.abspath(folder), made_with, checkpoint._replace(run=None))
+    began = time.monotonic()
+    try:
+        with _workers_find_the_package(), contextlib.ExitStack() as at_the_end:
+            at_the_end.callback(_encoder.cache_clear)
+            pipeline = apache_beam.Pipeline(options=options_of(arguments))  # running a pipeline changes its options
+            pieces = pipeline | "pieces" >> apache_beam.Create(sorted(missing.items()))
+            # Without this, a runner may give all pieces to one worker.
+            spread = pieces | "spread" >> apache_beam.Reshuffle()
+            spread | "encode" >> apache_beam.Map(functools.partial(_encode_piece, work))
+            result = pipeline.run()
+            result.wait_until_finish()
+    except Exception as e:  # what the work raised comes back as text, often in a runner's own exception
+        raise _failed(e) from e
+    _say(_counters(result), time.monotonic() - began)
+    found = {i: shards.read_record(os.path.join(folder, planned.name)) for i, planned in missing.items()}
+    lost = [missing[i].name for i, record in found.items() if record is None]
+    if lost:
+        raise InputError(
+            "--runner=beam: the pipeline has ended, but %s is not in %s; its workers must write to this folder"
+            % (lost[0], folder)
+        )
+    return {i: record for i, record in found.items() if record is not None}
+
+
+def _encode_piece(work: _Work, piece: Tuple[int, Planned]) -> None:
+    """Encodes one piece. Runs in a worker, which may be another process."""
+    light_imports.install()
+    from apache_beam.metrics import Metrics
+
+    from lc_music_vae.encoding import songs
+
+    number, planned = piece
+    planned = Planned(*planned)
+    paths: Dict[int, Sequence[str]] = {number: [song.path for song in planned.songs]}
+    with talk.heard(), songs.reading(paths, work.made_with, 0) as converted, _one_at_a_time:
+        encoder = _encoder(work.made_with.music_vae, work.checkpoint)
+        record = latents.encode_piece(planned, converted, work.folder, made_with=work.made_with, encode=encoder.encode)
+    for name, count in _counted(record.made).items():
+        Metrics.counter(_NAMESPACE, name).inc(count)
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(music_vae: str, checkpoint: Checkpoint) -> Any:
+    """Returns the encoder, which is made once per process."""
+    from lc_music_vae.models import music_vae as models
+
+    return models.Encoder(music_vae, Weights(checkpoint))
+
+
+def _counted(made: shards.Shard) -> Dict[str, int]:
+    """Returns what a piece adds to the counters."""
+    counts = {_READ: len(made.rows), _WINDOWS: made.windows}
+    for row in made.rows:
+        if not row.slices:
+            why = _LEFT_OUT + _kind(row)
+            counts[why] = counts.get(why, 0) + 1
+    return counts
+
+
+def _kind(row: shards.Row) -> str:
+    """Returns why a song gave no windows, without what is of this song alone: counters are few."""
+    if row.path in row.reason:
+        return "cannot be read"
+    return re.sub(r"\d+", "n", re.split("[:;]", row.reason)[0]) or "no windows"
+
+
+def _counters(result: Any) -> Dict[str, int]:
+    """Returns the counters of a pipeline, by name; those that its runner does not give are not there."""
+    from apache_beam.metrics.metric import MetricsFilter
+
+    found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))["counters"]
+    return {counter.key.metric.name: counter.result for counter in found}
+
+
+def _say(counters: Dict[str, int], seconds: float) -> None:
+    left_out = ", ".join(
+        "%d %s" % (count, name[len(_LEFT_OUT) :])
+        for name, count in sorted(counters.items())
+        if name.startswith(_LEFT_OUT)
+    )
+    windows = counters.get(_WINDOWS, 0)
+    logger.info(
+        "beam: %d songs read (left out: %s), %d windows, %.1f windows a second",
+        counters.get(_READ, 0),
+        left_out or "none",
+        windows,
+        windows / seconds,
+    )
+
+
+@contextlib.contextmanager
+def _workers_find_the_package() -> Iterator[None]:
+    """Lets processes that are started meanwhile import this package, wherever it is."""
+    before = os.environ.get("PYTHONPATH")
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    os.environ["PYTHONPATH"] = os.pathsep.join([folder] + ([before] if before else []))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def _failed(error: Exception) -> InputError:
+    """Returns the error to raise if a pipeline failed: what the work said, else the end of what the runner said."""
+    text = re.sub(r" \[while running .*?\]", "", "".join(traceback.format_exception_only(type(error), error)))
+    ours = re.search(r"InputError: (.+)", text)
+    if ours:
+        return InputError(ours.group(1))
+    named = [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception): .", line)]
+    said = (named or text.splitlines())[-1].strip()
+    return InputError("--runner=beam: the pipeline failed (%s); --log=DEBUG says more" % said)
