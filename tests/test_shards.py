@@ -13,14 +13,12 @@ from helpers import LOCK, REPO, SMALL, half_written, layers, melody, one_line, r
 
 import lc_music_vae
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
-from lc_music_vae.checkpoints import run_json, song_list
+from lc_music_vae.checkpoints import song_list
 from lc_music_vae.checkpoints.shards import File
 from lc_music_vae.checkpoints.song_list import Share, SongList
 from lc_music_vae.encoding import latents, songs
 from lc_music_vae.models import music_vae
 from lc_music_vae.system import files
-from lc_music_vae.training import looking_back
-from lc_music_vae.training import train as training
 
 SIZES = layers(8)
 SONGS = 60
@@ -151,13 +149,6 @@ def test_a_damaged_list_is_one_line(damage, tmp_path):
 # What follows encodes.
 
 
-@pytest.fixture
-def _no_pictures(monkeypatch):
-    """Pictures and pages are slow, and looked at elsewhere."""
-    monkeypatch.setattr(looking_back, "look_back", lambda *a, **k: looking_back.LookedBack(run_json.Latent(), None, []))
-    monkeypatch.setattr(training, "_write_play_page", lambda *a, **k: False)
-
-
 def make_songs(folder, numbers):
     os.makedirs(str(folder), exist_ok=True)
     for i in numbers:
@@ -204,10 +195,9 @@ def batches_of(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
 @pytest.mark.parametrize("workers", [False, True])
-def test_four_shards_in_any_order_are_what_one_process_makes(workers, collection, whole, tmp_path, monkeypatch, caplog):
-    """Bit for bit; with worker processes, too; training then encodes nothing, and its table is that of a plain one."""
+def test_four_shards_in_any_order_are_what_one_process_makes(workers, collection, whole, tmp_path, monkeypatch):
+    """Bit for bit; with worker processes, too."""
     if workers:
         monkeypatch.setattr(songs, "_SONGS_HERE", 2)
     batches = batches_of(monkeypatch)
@@ -217,11 +207,20 @@ def test_four_shards_in_any_order_are_what_one_process_makes(workers, collection
     assert len(made) == len(set(made)) == SONGS
     assert content_of(run) == content_of(whole)
     assert len(batches) == SONGS
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_training_on_shards_encodes_nothing_and_has_the_table_of_a_plain_one(
+    collection, whole, tmp_path, monkeypatch, caplog
+):
+    run = shutil.copytree(str(whole), str(tmp_path / "run"))
+    batches = batches_of(monkeypatch)
     train(run, collection, hparams=SIZES)
-    assert len(batches) == SONGS
+    assert not batches
     assert "not encoded yet" not in caplog.text
     train(tmp_path / "plain", collection, hparams=SIZES)
-    tables = [(path / "examples.tsv").read_bytes() for path in (run, tmp_path / "plain")]
+    tables = [open(os.path.join(str(path), "examples.tsv"), "rb").read() for path in (run, tmp_path / "plain")]
     assert tables[0] == tables[1]
     assert tables[0].count(b"\n") == SONGS + 1
     # Plain training encodes the same windows in other batches, in which sums are rounded in another order.
@@ -243,7 +242,7 @@ def test_shares_are_even_in_windows(collection, whole):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 def test_training_names_what_is_missing_and_encodes_that_alone(collection, whole, tmp_path, monkeypatch, caplog):
     run = tmp_path / "run"
     with caplog.at_level("INFO"):
@@ -261,7 +260,7 @@ def test_training_names_what_is_missing_and_encodes_that_alone(collection, whole
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.faults("songs that change between commands")
 def test_files_come_and_go_and_all_shards_agree(collection, tmp_path, monkeypatch):
     """The list is of the songs that were there at first. What was encoded is not needed any more."""
@@ -287,7 +286,7 @@ def test_files_come_and_go_and_all_shards_agree(collection, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.faults("songs that change between commands")
 @pytest.mark.parametrize("change", ["gone", "changed"])
 def test_a_song_that_goes_before_it_is_encoded_is_named_before_anything_is_encoded(
@@ -322,7 +321,7 @@ def test_any_number_of_shares_works_on_one_list_and_nothing_is_encoded_twice(col
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 def test_folders_of_several_machines_are_copied_together(tmp_path, monkeypatch):
     """Each has made its own list, which is the same; hidden files are not copied."""
     collection = tmp_path / "songs"
@@ -347,7 +346,7 @@ def test_folders_of_several_machines_are_copied_together(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 def test_what_other_shares_did_not_begin_with_is_refused(collection, whole, tmp_path, small_checkpoints):
     run = shutil.copytree(str(whole), str(tmp_path / "run"))
     os.remove(os.path.join(run, LOCK))
@@ -377,7 +376,7 @@ def changed_weights(prefix):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 def test_musicvae_s_weights_that_change_meanwhile_are_said(collection, tmp_path, monkeypatch):
     weights, began = str(tmp_path / "weights.ckpt"), music_vae.Encoder.encode
     changed_weights(weights)
@@ -405,7 +404,7 @@ def command(run, collection, shard):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.faults("signals, locks, full disks, what changes or goes")
 def test_a_shard_that_is_killed_five_times_ends_with_the_same_bytes(collection, whole, tmp_path, record_property):
     run, rng = tmp_path / "run", np.random.RandomState(3)
@@ -453,7 +452,7 @@ def test_of_two_that_begin_at_once_with_other_flags_one_is_refused(collection, t
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.faults("damaged run folders, and files that are not its own")
 def test_a_damaged_piece_is_encoded_again_and_no_other(collection, whole, tmp_path, monkeypatch, caplog):
     run = shutil.copytree(str(whole), str(tmp_path / "run"))
@@ -469,7 +468,7 @@ def test_a_damaged_piece_is_encoded_again_and_no_other(collection, whole, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_pictures")
+@pytest.mark.usefixtures("no_pictures")
 def test_the_command_refuses_what_a_mode_does_not_take(script, collection, tmp_path):
     common = ["--examples_path=%s" % collection, "--run_dir=%s" % (tmp_path / "run")]
     for mode, flag in (
