@@ -6,11 +6,8 @@ import pytest
 from helpers import SMALL, layers, melody, one_line, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae.checkpoints import run_json
 from lc_music_vae.checkpoints.shards import Row, Shard
 from lc_music_vae.encoding import beam, latents
-from lc_music_vae.training import looking_back
-from lc_music_vae.training import train as training
 
 pytestmark = pytest.mark.slow
 
@@ -39,12 +36,6 @@ def whole(collection, tmp_path_factory):
 
 
 @pytest.fixture
-def _no_pictures(monkeypatch):
-    monkeypatch.setattr(looking_back, "look_back", lambda *a, **k: looking_back.LookedBack(run_json.Latent(), None, []))
-    monkeypatch.setattr(training, "_write_play_page", lambda *a, **k: False)
-
-
-@pytest.fixture
 def _beam():
     pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install --no-deps -r requirements-beam.txt")
 
@@ -69,7 +60,7 @@ def content_of(run):
     return {path.relative_to(run): path.read_bytes() for path in files}
 
 
-@pytest.mark.usefixtures("_beam", "_no_pictures")
+@pytest.mark.usefixtures("_beam", "no_pictures")
 @pytest.mark.parametrize("beam_args", [None, MULTI])
 def test_a_pipeline_makes_what_one_process_makes(beam_args, collection, whole, tmp_path, caplog, monkeypatch):
     """Training then encodes nothing, and its table is the same."""

@@ -195,7 +195,7 @@ def batches_of(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [False, True])
+@pytest.mark.parametrize("workers", [False, pytest.param(True, marks=pytest.mark.every)])
 def test_four_shards_in_any_order_are_what_one_process_makes(workers, collection, whole, tmp_path, monkeypatch):
     """Bit for bit; with worker processes, too."""
     if workers:
@@ -214,13 +214,14 @@ def test_four_shards_in_any_order_are_what_one_process_makes(workers, collection
 def test_training_on_shards_encodes_nothing_and_has_the_table_of_a_plain_one(
     collection, whole, tmp_path, monkeypatch, caplog
 ):
-    run = shutil.copytree(str(whole), str(tmp_path / "run"))
+    run = tmp_path / "run"
+    shutil.copytree(str(whole), str(run))
     batches = batches_of(monkeypatch)
     train(run, collection, hparams=SIZES)
     assert not batches
     assert "not encoded yet" not in caplog.text
     train(tmp_path / "plain", collection, hparams=SIZES)
-    tables = [open(os.path.join(str(path), "examples.tsv"), "rb").read() for path in (run, tmp_path / "plain")]
+    tables = [(path / "examples.tsv").read_bytes() for path in (run, tmp_path / "plain")]
     assert tables[0] == tables[1]
     assert tables[0].count(b"\n") == SONGS + 1
     # Plain training encodes the same windows in other batches, in which sums are rounded in another order.
