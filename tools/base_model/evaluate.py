@@ -13,7 +13,7 @@ held out, and of each folder's songs all distinct ones):
 and of samples of the prior, at temperature 0.5, beside the windows to train on:
 
     entropy   of a window's pitch classes, nats: the mean over windows
-    interval, duration, pitch class   overlap of histograms with the corpus's, from 0 to 1
+    interval, duration   overlap of histograms with the corpus's, from 0 to 1
     notes, pitches   in a window, the mean over windows
 """
 
@@ -55,14 +55,13 @@ def right(given, heard):
 
 
 def histograms(some):
-    """Returns histograms of windows' pitch classes, intervals and durations, each with the sum 1."""
+    """Returns histograms of windows' intervals and durations, each with the sum 1."""
     on = events.begins(some)
-    found = {"pitch class": np.zeros(12), "interval": np.zeros(49), "duration": np.zeros(events.STEPS + 1)}
+    found = {"interval": np.zeros(49), "duration": np.zeros(events.STEPS + 1)}
     for window, begins in zip(some, on):
         at = np.flatnonzero(begins)
         ends = np.flatnonzero(begins | (window == events.OFF))
         stops = [next(iter(ends[ends > start]), events.STEPS) for start in at]
-        np.add.at(found["pitch class"], (window[at] - events.LOWEST + 21) % 12, 1)
         np.add.at(found["interval"], np.clip(np.diff(window[at]), -24, 24) + 24, 1)
         np.add.at(found["duration"], np.array(stops, int) - at, 1)
     return {name: one / max(one.sum(), 1) for name, one in found.items()}

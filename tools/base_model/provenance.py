@@ -6,6 +6,8 @@ import os
 import platform
 import tarfile
 
+_STARTS = "starts.jsonl"
+
 
 def sha256(path):
     """Returns the SHA-256 of a file's bytes, in hexadecimal."""
@@ -28,12 +30,38 @@ def bundle(prefix, path):
     os.replace(path + ".part", path)
 
 
-def write(weights, recipe, windows):
+def start(folder, step, recipe):
+    """Records in the folder of a run that it starts, or goes on, at a step with a recipe, perhaps another than before.
+
+    Args:
+        folder: The run's folder.
+        step: Number of steps done.
+        recipe: What decides the weights beside the windows, by name; `init` is a path or "".
+    """
+    recipe = dict(recipe, from_step=step)
+    if recipe["init"]:
+        recipe["init"] = {"file": os.path.basename(recipe["init"]), "sha256": sha256(recipe["init"])}
+    with open(os.path.join(folder, _STARTS), "a") as f:
+        f.write(json.dumps(recipe, sort_keys=True) + "\n")
+
+
+def _recipes(folder):
+    """Returns the recipes of a run, each from its step on; of those that start at one step, the last counts."""
+    with open(os.path.join(folder, _STARTS)) as f:
+        starts = [json.loads(line) for line in f]
+    kept = []
+    for recipe in starts:  # what a killed run did after its last checkpoint is done again
+        kept = [one for one in kept if one["from_step"] < recipe["from_step"]]
+        if not kept or {**kept[-1], "from_step": 0} != {**recipe, "from_step": 0}:
+            kept.append(recipe)
+    return kept
+
+
+def write(weights, windows):
     """Writes the record of how weights were made, beside them: the same name with .json.
 
     Args:
-        weights: Path of the weights' bundle.
-        recipe: What decided them beside the windows, by name.
+        weights: Path of the weights' bundle, in their run's folder.
         windows: Path of the windows that they were trained on.
     """
     import numpy as np
@@ -42,12 +70,9 @@ def write(weights, recipe, windows):
     with np.load(windows) as kept:
         made_of = json.loads(str(kept["made_of"]))
         made_of.update(train_windows=len(kept["train"]), held_out_windows=len(kept["held_out"]))
-    recipe = dict(recipe)
-    if recipe["init"]:
-        recipe["init"] = {"file": os.path.basename(recipe["init"]), "sha256": sha256(recipe["init"])}
     record = {
         "weights_sha256": sha256(weights),
-        "recipe": recipe,
+        "recipes": _recipes(os.path.dirname(weights)),
         "corpus": made_of,
         "made_with": {
             "python": platform.python_version(),

@@ -167,6 +167,7 @@ def main(argv):
         corpus = kept["train"]
     trainer = Trainer(recipe, given.threads)
     trainer.start(given.folder)
+    provenance.start(given.folder, trainer.step, recipe._asdict())
     seen, begun = [], time.time()
     while trainer.step < recipe.steps:
         seen.append(trainer.train(corpus))
@@ -181,7 +182,7 @@ def main(argv):
         prefix = os.path.join(folder, windows.MUSIC_VAE + ".ckpt")
         trainer.save_weights(prefix)
         provenance.bundle(prefix, bundle)
-    provenance.write(bundle, recipe._asdict(), given.windows)
+    provenance.write(bundle, given.windows)
 
 
 if __name__ == "__main__":
