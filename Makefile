@@ -5,7 +5,7 @@ VENV ?= $(if $(filter tf2,$(PLATFORM)),.venv-tf2,.venv)
 PY = $(VENV)/bin/python
 export PLATFORM PYTHON VENV
 
-.PHONY: demo check test test-all test-install coverage test-page test-audio soak lint format bench clean
+.PHONY: demo check test test-all test-install coverage test-page test-audio soak lint format bench base-model clean
 
 $(VENV)/stamp: requirements.txt requirements-tf2.txt requirements-dev.txt pyproject.toml tools/bootstrap.sh
 	@tools/bootstrap.sh
@@ -61,6 +61,11 @@ bench: $(VENV)/stamp
 	@$(PY) benchmarks/many_files.py --runs=1
 	@$(PY) benchmarks/streaming.py
 
+# The weights that ship, from the tunes: tools/base_model/README.md says what it takes. It goes on where it was stopped.
+# ABC=FOLDER adds a folder of ABC files; TRAIN= takes flags of the training, such as --steps=5500 --init=weights.tar.
+base-model: $(VENV)/stamp
+	@tools/base_model/make.sh $(PY)
+
 # Not demo/: there is music in it.
 clean:
-	rm -rf .venv .venv-tf2 build dist *.egg-info
+	rm -rf .venv .venv-tf2 .venv-music21 build dist *.egg-info

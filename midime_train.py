@@ -54,8 +54,8 @@ def _flags():
         str,
         None,
         text="MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix (model/cat-mel_2bar_big.ckpt), a folder, or "
-        "the name of a published one (cat-mel_2bar_big), which is downloaded once. Left out, the one that ships with "
-        "the toolkit, if the config has one.",
+        "a name: of one that ships (cat-mel_2bar_small_folk), or of a published one (cat-mel_2bar_big), which is "
+        "downloaded once. Left out, the one that ships with the toolkit, if the config has one.",
     )
     defined.add(
         "add_songs",

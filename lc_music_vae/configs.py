@@ -35,6 +35,23 @@ def _published(name: str, megabytes: int) -> Published:
     return Published(name, megabytes, "%s%s.tar" % (_PUBLISHED, name))
 
 
+class Shipped(NamedTuple):
+    """A MusicVAE checkpoint that ships with the toolkit, in `lc_music_vae/pretrained`.
+
+    Attributes:
+        name: Its name, as `--pretrained_path` takes it.
+        encoder: The fingerprint of its encoder, as runs record it: SHA-256 in hexadecimal.
+    """
+
+    name: str
+    encoder: str
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.name + ".tar"
+
+
 class Config(NamedTuple):
     """A MusicVAE model and the small VAE that is trained over its latent z.
 
@@ -42,20 +59,24 @@ class Config(NamedTuple):
         music_vae: Name of the MusicVAE config in magenta's `CONFIG_MAP`.
         hparams: Hyperparameters of the small VAE.
         checkpoints: The published checkpoints of the MusicVAE config.
-        shipped_checkpoint: File in `lc_music_vae/pretrained` that is used when no checkpoint is given.
+        shipped: Those that ship. The first is used when none is given; the others are for what was trained on them.
     """
 
     music_vae: str
     hparams: HParams = HParams()
     checkpoints: Tuple[Published, ...] = ()
-    shipped_checkpoint: Optional[str] = None
+    shipped: Tuple[Shipped, ...] = ()
 
 
 CONFIG_MAP: Dict[str, Config] = {}
 
 # Melodies of 2 and of 16 bars
 CONFIG_MAP["lc-cat-mel_2bar_small"] = Config(
-    music_vae="cat-mel_2bar_small", shipped_checkpoint="cat-mel_2bar_small_folk.tar"
+    music_vae="cat-mel_2bar_small",
+    shipped=(
+        Shipped("cat-mel_2bar_small_folk2", "a1746a48f7f8871532fa9712d0d0ca99674843ae11eb05defcd2a13ca69adf74"),
+        Shipped("cat-mel_2bar_small_folk", "19a8f58237040436178e7949ce5e3f450915b2989f7b88d72a522618bb7eccea"),
+    ),
 )
 CONFIG_MAP["lc-cat-mel_2bar_big"] = Config(
     music_vae="cat-mel_2bar_big", checkpoints=(_published("cat-mel_2bar_big", 1615),)

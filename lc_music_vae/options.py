@@ -160,8 +160,8 @@ class ModelSource(Options):
     config: Optional[str] = option(None, "Name of the config in configs.py; needed where the files do not say it.")
     vae_checkpoint_file: Optional[str] = option(
         None,
-        "MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix, a folder, or the name of a published one, which is "
-        "downloaded once. Left out, the one that training used, or the one that ships.",
+        "MusicVAE's checkpoint: a .tar or .tar.gz bundle, a prefix, a folder, or a name: of one that ships, or of a "
+        "published one, which is downloaded once. Left out, the one that training used, or the one that ships.",
     )
     vae_config: Optional[str] = option(None, "Name of the MusicVAE config; may be left out.")
 

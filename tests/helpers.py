@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import lc_music_vae
+from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -22,6 +23,7 @@ EXAMPLE = os.path.join(REPO, "examples", "ode_to_joy.mid")
 # Real songs; tests/songs/README.md says where they are from.
 SONGS = sorted(glob.glob(os.path.join(REPO, "tests", "songs", "*.mid")))
 SMALL = "lc-cat-mel_2bar_small"
+WEIGHTS = CONFIG_MAP[SMALL].shipped[0].file  # of the MusicVAE that ships
 LOCK = ".lc_music_vae.lock"  # in a folder that is being written to
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 # Everything that could break out of a script element, an attribute, a URL or JSON.

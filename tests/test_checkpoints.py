@@ -6,10 +6,12 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from helpers import SMALL
 
 from benchmarks.random_checkpoints import save_random_checkpoint
 from lc_music_vae.checkpoints import bundles, finding
-from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
+from lc_music_vae.configs import CONFIG_MAP
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import cache, files
 
@@ -276,8 +278,10 @@ def test_written_bundle_is_found_with_its_run_and_is_the_same_every_time(forms, 
     assert sorted(os.listdir(str(tmp_path))) == ["one.tar", "two.tar"]
 
 
-def test_shipped_checkpoint_is_a_whole_cat_mel_2bar_small():
-    weights = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
+@pytest.mark.parametrize("one", CONFIG_MAP[SMALL].shipped, ids=lambda one: one.name)
+def test_what_ships_is_a_whole_cat_mel_2bar_small_with_the_fingerprint_that_runs_record(one):
+    weights = Weights(finding.shipped(one.file))
+    assert weights.fingerprint(ENCODER_SCOPE) == one.encoder
     assert weights.shapes["encoder/mu/kernel"] == (1024, 256)
     assert weights.shapes["decoder/output_projection/kernel"] == (256, 90)
     assert sum(np.prod(s) for s in weights.shapes.values()) == pytest.approx(4.4e6, rel=0.01)

@@ -83,8 +83,8 @@ def test_the_page_of_models_has_every_config_with_its_checkpoints():
     for row in rows:
         entry = configs.CONFIG_MAP[row[0].strip("`")]
         said = ["[`%s`](%s) (%s)" % (one.name, one.url, size_in_words(one.megabytes)) for one in entry.checkpoints]
-        assert row[3] == (", ".join(said) or ("ships" if entry.shipped_checkpoint else "none"))
-        assert row[4:] == ["the weights that ship" if entry.shipped_checkpoint else "cut-down network"]
+        assert row[3] == (", ".join(said) or ("ships" if entry.shipped else "none"))
+        assert row[4:] == ["the weights that ship" if entry.shipped else "cut-down network"]
 
 
 def test_what_the_readme_says_of_checkpoints_is_in_the_registry():

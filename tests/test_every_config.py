@@ -11,7 +11,7 @@ import os
 import numpy as np
 import pretty_midi
 import pytest
-from helpers import REPO, drum_and_band, groove, layers, run_process, train, write_midi
+from helpers import REPO, WEIGHTS, drum_and_band, groove, layers, run_process, train, write_midi
 
 import lc_music_vae
 from lc_music_vae.checkpoints import finding
@@ -57,7 +57,7 @@ def song(request, tmp_path):
 
 
 def prefix_of(name, cut_down):
-    return Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))._prefix if name == SHIPPED else cut_down[name]
+    return Weights(finding.shipped(WEIGHTS))._prefix if name == SHIPPED else cut_down[name]
 
 
 def windows_in(converter, path):

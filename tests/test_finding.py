@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import pytest
+from helpers import WEIGHTS
 
 from lc_music_vae.checkpoints import bundles, finding
 from lc_music_vae.checkpoints.checkpoint import stamp
@@ -51,8 +52,8 @@ def test_the_cache_is_where_the_environment_says(monkeypatch):
 
 
 def test_what_ships_is_named_by_the_flag_for_it():
-    found = finding.shipped("cat-mel_2bar_small_folk.tar")
-    assert found.bundle == found.path == os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar")
+    found = finding.shipped(WEIGHTS)
+    assert found.bundle == found.path == os.path.join(finding.SHIPPED, WEIGHTS)
     assert (found.flag, found.prefix) == ("--pretrained_path", "cat-mel_2bar_small.ckpt")
 
 

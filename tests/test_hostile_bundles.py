@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from helpers import REPO
+from helpers import REPO, WEIGHTS
 
 from lc_music_vae import trained_model
 from lc_music_vae.checkpoints import finding
@@ -52,7 +52,7 @@ def refused(script, tmp_path, monkeypatch):
         bundle.write_bytes(content)
         flags = ["--checkpoint_file=%s" % bundle, "--output_dir=%s" % (tmp_path / "out"), "--num_outputs=1", "--seed=1"]
         status, out, error = script("midime_generate", *flags)
-        shipped = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))  # may be in the cache
+        shipped = Weights(finding.shipped(WEIGHTS))  # may be in the cache
         shipped.fingerprint("encoder/")
         left = [os.path.join(folder, name) for folder, _, names in os.walk(str(tmp_path)) for name in names]
         (fingerprint,) = [path for path in left if "fingerprints" in path]

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from helpers import WEIGHTS
 
 from lc_music_vae.checkpoints import bundles, finding, model_files, run_json
 from lc_music_vae.checkpoints.checkpoint import Checkpoint, stamp
@@ -100,7 +101,7 @@ def test_without_a_record_the_config_is_asked_for(folder, tmp_path):
     message = "config is needed: %s does not say which config it was trained with" % prefix
     assert refusal(checkpoint_file=prefix) == message
     found = find(checkpoint_file=prefix, config=CONFIG)
-    assert found.pretrained == finding.shipped("cat-mel_2bar_small_folk.tar")
+    assert found.pretrained == finding.shipped(WEIGHTS)
     assert found._replace(small=None, pretrained=None) == (
         CONFIG,
         VAE,
@@ -171,7 +172,7 @@ def test_where_the_checkpoint_that_was_used_is_gone(folder, run, pretrained):
     for suffix in (".index", ".data-00000-of-00001"):
         os.remove(pretrained + suffix)
     found = find(run_dir=folder)
-    assert found.pretrained.path.endswith("cat-mel_2bar_small_folk.tar")
+    assert found.pretrained.path.endswith(WEIGHTS)
     assert found.fingerprint == run["pretrained"]["fingerprint"]  # whether that is the one is still to be seen
     run.update(config=BIG, music_vae="cat-mel_2bar_big")
     files.write_json(os.path.join(folder, "run.json"), run)
@@ -181,6 +182,40 @@ def test_where_the_checkpoint_that_was_used_is_gone(folder, run, pretrained):
     assert refusal(run_dir=folder) == message % (BIG, " (the one it was trained on, %s, is gone)" % pretrained)
     os.remove(os.path.join(folder, "run.json"))
     assert refusal(checkpoint_file=prefix_in(folder), config=BIG) == message % (BIG, "")
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["the file it used", "another installation"])
+def test_a_run_over_weights_that_shipped_before_goes_on_with_them_and_says_so(
+    folder, run, pretrained, is_there, caplog
+):
+    caplog.set_level("INFO")
+    newest, *older = CONFIG_MAP[CONFIG].shipped
+    assert older
+    for one in older:
+        run["pretrained"]["fingerprint"] = one.encoder
+        run["pretrained"]["path"] = pretrained if is_there else "/gone/" + one.file
+        files.write_json(os.path.join(folder, "run.json"), run)
+        caplog.clear()
+        found = find(run_dir=folder)
+        assert found.pretrained.path == (pretrained if is_there else os.path.join(finding.SHIPPED, one.file))
+        assert one.name in caplog.text
+        assert "for %s, train anew in another --run_dir" % newest.name in caplog.text
+    run["pretrained"]["fingerprint"] = newest.encoder
+    files.write_json(os.path.join(folder, "run.json"), run)
+    caplog.clear()
+    assert find(run_dir=folder).pretrained.path == (pretrained if is_there else os.path.join(finding.SHIPPED, WEIGHTS))
+    assert "earlier" not in caplog.text
+
+
+def test_what_ships_has_a_name_unless_something_is_called_so(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for one in CONFIG_MAP[CONFIG].shipped:
+        path = os.path.join(finding.SHIPPED, one.file)
+        assert find(run_dir=folder, vae_checkpoint_file=one.name).pretrained.path == path
+    make_checkpoint(str(tmp_path / one.name / "model.ckpt"))
+    assert find(run_dir=folder, vae_checkpoint_file=one.name).pretrained.path == one.name
+    with pytest.raises(InputError, match="no checkpoint there"):
+        model_files.find_pretrained("--pretrained_path", WEIGHTS[: -len(".tar")], config=BIG, run=None)
 
 
 def test_where_none_is_published(folder, monkeypatch):

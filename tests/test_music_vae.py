@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from helpers import melody, tune
+from helpers import WEIGHTS, melody, tune
 
 from lc_music_vae import data
 from lc_music_vae.checkpoints import finding
@@ -20,7 +20,7 @@ SHIPPED = "cat-mel_2bar_small"
 
 def prefix_of(name, cut_down):
     if name == SHIPPED:
-        return Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))._prefix
+        return Weights(finding.shipped(WEIGHTS))._prefix
     return cut_down[name]
 
 

@@ -16,6 +16,7 @@ from helpers import (
     LOCK,
     REPO,
     SMALL,
+    WEIGHTS,
     generate,
     half_written,
     layers,
@@ -277,7 +278,7 @@ def test_a_run_dir_that_cannot_be_written_is_refused_at_once(tmp_path):
 @pytest.fixture(autouse=True)
 def _unpacked(_own_cache):
     """MusicVAE's weights lie in the cache before a disk is full."""
-    Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
+    Weights(finding.shipped(WEIGHTS))
 
 
 # A limit for each file in turn: the lock, latents, a checkpoint.
@@ -381,7 +382,7 @@ def test_what_changes_while_it_is_read_is_named(tmp_path, monkeypatch):
     train(tmp_path / "run", song, num_steps=1, hparams=SIZES)
     assert files.read_json(str(tmp_path / "run" / "run.json"))["examples"]["windows"] == 5
 
-    copied = shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
+    copied = shutil.copy(os.path.join(finding.SHIPPED, WEIGHTS), str(tmp_path / "same.tar"))
     complete = latents.complete
     monkeypatch.setattr(latents, "complete", lambda *a, **k: (complete(*a, **k), os.utime(copied, (1, 1)))[0])
     with pytest.raises(InputError, match="same.tar changed while it was read"):

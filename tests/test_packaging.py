@@ -8,7 +8,9 @@ import sysconfig
 import zipfile
 
 import pytest
-from helpers import EXAMPLE, REPO
+from helpers import EXAMPLE, REPO, SMALL
+
+from lc_music_vae.configs import CONFIG_MAP
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +33,7 @@ def wheel(tmp_path_factory):
 
 def test_wheel_holds_the_package_the_checkpoint_and_no_module_called_configs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert "lc_music_vae/pretrained/cat-mel_2bar_small_folk.tar" in names
+    assert {"lc_music_vae/pretrained/" + one.file for one in CONFIG_MAP[SMALL].shipped} <= set(names)
     assert {"lc_music_vae/configs.py", "lc_music_vae/showing/page.html", "lc_music_vae/showing/play/decoder.js"} <= set(
         names
     )

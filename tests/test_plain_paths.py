@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import tensorflow.compat.v1 as tf
-from helpers import EXAMPLE
+from helpers import EXAMPLE, WEIGHTS
 
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.weights import Weights
@@ -54,7 +54,7 @@ def test_every_command_works_there(script, tmp_path, monkeypatch):
     folder.mkdir()
     song = shutil.copy(EXAMPLE, str(folder / os.fsdecode(b"song \xff [1].mid")))
     run, pretrained = str(folder / "run"), str(folder / "vae.tar")
-    shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), pretrained)
+    shutil.copy(os.path.join(finding.SHIPPED, WEIGHTS), pretrained)
     monkeypatch.setenv("LC_MUSIC_VAE_CACHE", str(folder / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     train = [CONFIG, "--run_dir=" + run, "--examples_path=" + song, "--pretrained_path=" + pretrained, SMALL]

@@ -16,6 +16,7 @@ from helpers import (
     EXAMPLE,
     REPO,
     SMALL,
+    WEIGHTS,
     drum_beat,
     layers,
     melody,
@@ -54,7 +55,7 @@ def prepare(paths, folder, weights, workers=None, **made_with):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
+    return Weights(finding.shipped(WEIGHTS))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_same_training_distribution_as_with_the_encoder_in_the_loop(trained, rec
         ours = np.stack([session.run(z, {step: s}) for s in range(steps)])
     converter = data.WindowConverter("cat-mel_2bar_small")
     windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))
-    prefix = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))._prefix
+    prefix = Weights(finding.shipped(WEIGHTS))._prefix
     reference = TrainedModel(CONFIG_MAP["cat-mel_2bar_small"], batch_size=n, checkpoint_dir_or_path=prefix)
     theirs = np.stack([reference.encode_tensors([w.inputs[0] for w in windows], [32] * n)[0] for _ in range(steps)])
     mean = np.stack([r["mean"][0] for r in records])
@@ -471,7 +472,7 @@ def test_other_weights_contradict_and_the_same_elsewhere_do_not(trained, tmp_pat
     save_random_checkpoint("cat-mel_2bar_small", str(tmp_path / "other.ckpt"), 1, slots=False)
     with pytest.raises(InputError, match="other.ckpt holds other weights than those that this run .* was trained on"):
         train(run_dir, num_steps=501, pretrained_path=str(tmp_path / "other.ckpt"))
-    copied = shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "same.tar"))
+    copied = shutil.copy(os.path.join(finding.SHIPPED, WEIGHTS), str(tmp_path / "same.tar"))
     train(run_dir, num_steps=501, pretrained_path=copied)
     assert run_dir_lib.at(run_dir).latest()[1] == 501
 
@@ -532,7 +533,7 @@ def test_strict_metre_is_recorded_and_what_it_leaves_out_is_said(tmp_path, caplo
     train(run_dir, str(songs), num_steps=2)  # as it began
     assert files.read_json(str(run_dir / "run.json"))["examples"] == run["examples"]
     # Nothing of the other metre is in the latents: with both read they are others, and encoded anew.
-    weights = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
+    weights = Weights(finding.shipped(WEIGHTS))
     both = prepare(
         [str(songs / "march.mid"), str(songs / "waltz.mid")],
         str(run_dir / "latents"),

@@ -3,17 +3,21 @@
 Needs no TensorFlow, so wrong names and paths are reported at once.
 """
 
+import logging
 import os
 from typing import List, NamedTuple, Optional, Tuple
 
 from lc_music_vae.checkpoints import finding, run_dir, run_json
 from lc_music_vae.checkpoints.checkpoint import RUN_JSON, Checkpoint, stamp
 from lc_music_vae.checkpoints.run_json import RunJson
+from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.configs import CONFIG_MAP, get_config, published
 from lc_music_vae.errors import InputError
 from lc_music_vae.music.style import Style
 from lc_music_vae.options import ModelSource
 from lc_music_vae.system import cache
+
+logger = logging.getLogger(__name__)
 
 
 class ModelFiles(NamedTuple):
@@ -109,26 +113,41 @@ def _with_pretrained(config: str, small: Checkpoint, run: Optional[RunJson], sou
     )
 
 
-def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optional[RunJson]) -> Checkpoint:
-    """Finds MusicVAE's checkpoint: the one in `path`, else the one that training used, else the shipped one.
+def find_pretrained(
+    flag: str, path: Optional[str], *, config: str, run: Optional[RunJson], listed: Optional[SongList] = None
+) -> Checkpoint:
+    """Finds MusicVAE's checkpoint: the one in `path`, else the one that training used, else a shipped one.
+
+    Of those that ship it is the one that the run began with, else the first. Says so where that is one of an earlier
+    version.
 
     Args:
         flag: The flag that names it.
         path: The value that the user gave for that flag, or None.
         config: Name in the registry.
         run: The record of the training, or None.
+        listed: The list of songs that the run encodes in shares, or None.
 
     Raises:
         InputError: None of them exists.
     """
+    entry = get_config(config)
     if path:
-        return finding.find(_downloaded(path, flag, config) or path, flag)
+        return finding.find(_shipped(path, config) or _downloaded(path, flag, config) or path, flag)
+    encoder = run.pretrained.fingerprint if run else listed.fingerprint if listed else None
+    began_with = [one for one in entry.shipped if one.encoder == encoder]
+    if began_with and began_with[0] != entry.shipped[0]:
+        logger.info(
+            "this was trained on %s, which an earlier version shipped, and goes on with it; for %s, train anew in "
+            "another --run_dir",
+            began_with[0].name,
+            entry.shipped[0].name,
+        )
     used = run.pretrained.path if run else None
     if used and (os.path.exists(used) or os.path.exists(used + ".index")):
         return finding.find(used, flag)
-    entry = get_config(config)
-    if entry.shipped_checkpoint:
-        return finding.shipped(entry.shipped_checkpoint)
+    if entry.shipped:
+        return finding.shipped((began_with or entry.shipped)[0].file)
     raise InputError(
         "%s is needed: the MusicVAE checkpoint for --config=%s%s; %s"
         % (
@@ -138,6 +157,15 @@ def find_pretrained(flag: str, path: Optional[str], *, config: str, run: Optiona
             " or ".join("%s=%s downloads it (%s)" % (flag, one.name, one.url) for one in entry.checkpoints)
             or "none is published",
         )
+    )
+
+
+def _shipped(name: str, config: str) -> Optional[str]:
+    """Returns the path of the shipped checkpoint if `name` is that of one, and no file is called so."""
+    if os.path.exists(name) or os.path.exists(name + ".index"):
+        return None
+    return next(
+        (os.path.join(finding.SHIPPED, one.file) for one in get_config(config).shipped if one.name == name), None
     )
 
 

@@ -84,7 +84,7 @@ def encode(
         folder.check_free(config)
     paths = paths_of("examples_path", examples_path) if examples_path else []
     songs = songs_lib.find(folder, None, paths, add_songs=False, listed=listed)
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=None)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=None, listed=listed)
     folder.make()
     folder.mark()
     examples.start_reading()  # it is ready before TensorFlow is

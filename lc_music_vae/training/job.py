@@ -76,7 +76,7 @@ def config_of(config: Optional[str], began: Optional[str], pretrained_path: Opti
     if began is not None:
         logger.info("--config=%s, as the run began", began)
         return began
-    shipped = [name for name, entry in CONFIG_MAP.items() if entry.shipped_checkpoint]
+    shipped = [name for name, entry in CONFIG_MAP.items() if entry.shipped]
     if pretrained_path or len(shipped) != 1:
         raise InputError("--config is needed, such as --config=lc-cat-mel_2bar_small")
     logger.info("--config=%s, whose MusicVAE ships with the toolkit", *shipped)

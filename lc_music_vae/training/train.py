@@ -78,7 +78,7 @@ def train(
     settings = jobs.settings_of(folder, run, config, options=options, reading=read, listed=listed)
     paths = paths_of("examples_path", examples_path) if examples_path else []
     songs = songs_lib.find(folder, run, paths, add_songs=add_songs, listed=listed)
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=run)
+    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=run, listed=listed)
     bundle = _begin(Job(folder, run, settings, songs, checkpoint, options))
     logger.info("  the model to keep or share:")
     results.logger.info("%s", bundle)

@@ -22,12 +22,13 @@ def posterior():
     from lc_music_vae import data
     from lc_music_vae.checkpoints import finding
     from lc_music_vae.checkpoints.weights import Weights
+    from lc_music_vae.configs import CONFIG_MAP
     from lc_music_vae.models import music_vae
     from lc_music_vae.music import examples
 
     converter = data.WindowConverter("cat-mel_2bar_small")
     windows = converter.windows(converter.score(next(examples.read(EXAMPLE))))[:8]
-    weights = Weights(finding.shipped("cat-mel_2bar_small_folk.tar"))
+    weights = Weights(finding.shipped(CONFIG_MAP[CONFIG].shipped[0].file))
     encoder = music_vae.Encoder("cat-mel_2bar_small", weights)
     mean, scale = encoder.encode([w.inputs[0] for w in windows], [w.length for w in windows])
     decoder = music_vae.Decoder("cat-mel_2bar_small", weights, 8)

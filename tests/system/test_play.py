@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import EXAMPLE, REPO, SMALL, generate, loudest_hertz, read_wav, train
+from helpers import EXAMPLE, REPO, SMALL, WEIGHTS, generate, loudest_hertz, read_wav, train
 from scipy import stats
 
 import lc_music_vae
@@ -49,7 +49,7 @@ def folk(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def decoder():
-    return music_vae.Decoder("cat-mel_2bar_small", Weights(finding.shipped("cat-mel_2bar_small_folk.tar")), 64)
+    return music_vae.Decoder("cat-mel_2bar_small", Weights(finding.shipped(WEIGHTS)), 64)
 
 
 @pytest.fixture
