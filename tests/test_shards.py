@@ -426,6 +426,29 @@ def test_a_shard_that_is_killed_five_times_ends_with_the_same_bytes(collection, 
 
 
 @pytest.mark.slow
+@pytest.mark.every
+@pytest.mark.faults("signals, locks, full disks, what changes or goes")
+def test_two_hundred_songs_in_four_processes_one_of_them_killed_ten_times(tmp_path, record_property):
+    collection, rng = tmp_path / "songs", np.random.RandomState(4)
+    make_songs(collection, range(200))
+    began = time.monotonic()
+    encode(tmp_path / "one", collection)
+    seconds = time.monotonic() - began
+    run = tmp_path / "run"
+    others = [subprocess.Popen(command(run, collection, "%d/4" % i), stderr=subprocess.DEVNULL) for i in (1, 2, 3)]
+    for _ in range(10):
+        process = subprocess.Popen(command(run, collection, "4/4"), stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0, 1) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    record_property("tried", 10)
+    assert [process.wait() for process in others] == [0, 0, 0]
+    subprocess.run(command(run, collection, "4/4"), check=True, stderr=subprocess.DEVNULL)
+    assert content_of(run) == content_of(tmp_path / "one")
+    assert not half_written(run)
+
+
+@pytest.mark.slow
 @pytest.mark.faults("two commands on one run folder")
 def test_two_that_take_the_same_shard_do_no_harm(collection, whole, tmp_path):
     run = tmp_path / "run"
