@@ -307,8 +307,9 @@ def test_ten_steps_make_weights_that_magentas_model_takes(recipe_run, tunes):
     path = str(recipe_run / "whole" / "cat-mel_2bar_small.tar")
     found = evaluate.Model(path).given_back(tunes[:8])
     assert 0 < found["steps"] < 1
-    shapes = Weights(finding.find(path, "--pretrained_path")).shapes
-    assert shapes == Weights(finding.shipped(WEIGHTS)).shapes  # and no slots of Adam's
+    weights = Weights(finding.find(path, "--pretrained_path"))
+    assert weights.shapes == Weights(finding.shipped(WEIGHTS)).shapes  # and no slots of Adam's
+    assert weights.get("global_step") == 10  # which magenta's TrainedModel restores
 
 
 @pytest.mark.slow

@@ -248,7 +248,7 @@ def test_a_tune_whose_last_window_is_its_own_ends_on_the_songs_last_pitch_held_t
     [
         ("cat-drums_2bar_small", drum_beat(8)),
         pytest.param("hierdec-trio_16bar", drum_and_band(48), marks=pytest.mark.every),
-        ("hier-mel_16bar", melody(tune(48), time_signature=(3, 4))),
+        pytest.param("hier-mel_16bar", melody(tune(48), time_signature=(3, 4)), marks=pytest.mark.every),
     ],
 )
 def test_every_kind_of_window_makes_tunes(cut_down, tmp_path, monkeypatch, music_vae, song):

@@ -185,7 +185,13 @@ with conftest._small_networks():
 
 
 @pytest.mark.parametrize(
-    "name", ["cat-drums_2bar_small", "groovae_4bar", "flat-trio_16bar", "hier-multiperf_vel_1bar_med"]
+    "name",
+    [
+        "cat-drums_2bar_small",
+        pytest.param("groovae_4bar", marks=pytest.mark.every),
+        pytest.param("flat-trio_16bar", marks=pytest.mark.every),
+        pytest.param("hier-multiperf_vel_1bar_med", marks=pytest.mark.every),
+    ],
 )
 def test_the_commands_run_for_each_family(name, song, cut_down, tmp_path):
     def command(script, *flags):

@@ -189,7 +189,7 @@ def test_a_model_of_jigs_makes_and_gives_back_bars_of_jigs(tmp_path, caplog):
     pitches = np.random.RandomState(3).choice([60, 62, 64, 65, 67, 69, 71, 72], 96)
     notes = [(i / 2, i / 2 + 0.5, int(pitch)) for i, pitch in enumerate(pitches)]  # 16 bars
     jig, two_bars = (melody(some, time_signature=(6, 8)) for some in (notes, notes[:12]))
-    lc_music_vae.train(SMALL, write_midi(jig, tmp_path / "jig.mid"), run, num_steps=300, seed=1)
+    lc_music_vae.train(SMALL, write_midi(jig, tmp_path / "jig.mid"), run, num_steps=500, seed=1)
     assert run_dir_lib.at(run).read().music.time_signature == "6/8"
     with lc_music_vae.TrainedModel(run, seed=1) as model:
         with caplog.at_level("INFO"):

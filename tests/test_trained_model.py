@@ -544,6 +544,7 @@ def overlap(a, b):
 MELODIES = [path for path in SONGS if "pop909" in path]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("paths", [MELODIES] if MELODIES else [])
 def test_each_models_samples_are_nearest_their_own_song(paths, tmp_path):
     """Five pop songs moved to one tonic, one model each: 100 samples of each against every song.

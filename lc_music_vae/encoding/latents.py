@@ -390,7 +390,8 @@ def parse(records: tf.Tensor, z_size: int, *, one_key: bool = False) -> Dict[str
     Args:
         records: The records.
         z_size: Dimensions of z.
-        one_key: Whether each window is known to have one transposition alone: then parsing takes half the time.
+        one_key: Whether each window is known to have one transposition and one draw alone: then parsing takes half the
+            time.
 
     Returns:
         mean and scale, float32 [n, k, z_size], where k is the largest number of transpositions that a window of these

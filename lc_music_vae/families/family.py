@@ -75,6 +75,11 @@ class Family:
         return self.controlled_by if self.facts.control_depth else ""
 
     @property
+    def draws(self) -> int:
+        """The most tensors that `to_tensors` makes of a window."""
+        return 1
+
+    @property
     def pitch_range(self) -> Tuple[int, int]:
         """Lowest and highest pitch that a window may contain, both included."""
         return note_seq.MIN_MIDI_PITCH, note_seq.MAX_MIDI_PITCH

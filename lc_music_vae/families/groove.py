@@ -28,6 +28,11 @@ class Groove(Drums):
     controlled_by = HITS
     earliest = -0.5
 
+    @property
+    def draws(self):
+        """The whole window, and those from which notes are dropped."""
+        return 1 if self.facts.dropping_converter is None else _DRAWS
+
     def to_tensors(self, note_sequence):
         """Converts a window: first whole; then, if the config drops notes, several times with notes dropped.
 
@@ -35,10 +40,9 @@ class Groove(Drums):
         """
         moved = _a_bar_later(note_sequence)
         found = self._converted(self.facts.converter, moved)
-        if self.facts.dropping_converter is not None:
-            with _numpy_seeded(zlib.crc32(moved.SerializeToString(deterministic=True))):
-                for _ in range(_DRAWS - 1):
-                    found += self._converted(self.facts.dropping_converter, moved)
+        with _numpy_seeded(zlib.crc32(moved.SerializeToString(deterministic=True))):
+            for _ in range(self.draws - 1):
+                found += self._converted(self.facts.dropping_converter, moved)
         return found
 
     def _converted(self, converter: Any, note_sequence: Any) -> List[Tensors]:

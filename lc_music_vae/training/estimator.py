@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import base_model
+from lc_music_vae import base_model, families
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_json import Settings
@@ -316,7 +316,7 @@ def train(
                     seed,
                     first_step=steps.first,
                     threads=options.num_data_threads,
-                    one_key=not settings.augment,
+                    one_key=not settings.augment and families.family_of(settings.music_vae).draws == 1,
                 ),
                 # A score must be in the events before the checkpoint of its step: a killed training goes on from both.
                 hooks=[shown, *stop, saving, hooks.StopWhenAsked(until_the_end), hooks.Meanwhile(meanwhile)],

@@ -101,7 +101,7 @@ class Trainer:
             pairs = [(gradient, self.trained[name]) for gradient, name in zip(clipped, of)]
             self._train = optimizer.apply_gradients(pairs, self._counter)
             self._saver = tf.train.Saver(max_to_keep=3)
-            self._for_users = tf.train.Saver(list(self.trained.values()))
+            self._for_users = tf.train.Saver([*self.trained.values(), self._counter])  # magenta restores the step, too
             config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
             self._session = tf.Session(config=config)
             self._session.run(tf.global_variables_initializer())
