@@ -34,10 +34,10 @@ import numpy as np
 
 from lc_music_vae.models import rotation
 
-_ROUNDS = 16
+_ROUNDS = 20
 _TRIED = 2  # of what is imagined for two neighbours, that nearest to the form: encoding it takes most of the time
 _MAX_ROUNDS = 30  # of a tune in which there are near-copies
-_FORM = 300.0  # nats: w, for each place of a tune
+_FORM = 500.0  # nats: w, for each place of a tune
 _SEAM = 3.0  # what a nat of a seam is worth, in nats of a window: what lies across seams gives a tune away
 _COPY = 1000.0  # nats that a near-copy of the songs costs: more than anything is worth
 _ORDER = 1  # the last number of a key of noise: which neighbours are replaced
