@@ -29,7 +29,7 @@ check: lint
 test: lint
 	@$(PY) -m pytest -n 2 --dist loadfile
 
-# And what `make test` tries with one MusicVAE of each family, with every other one: some ten minutes more.
+# And what `make test` tries with one MusicVAE of each family, with every other one, and slow cases that are like others.
 test-all: lint
 	@$(PY) -m pytest -n 2 --dist loadfile --every
 

@@ -60,7 +60,7 @@ def published(small_checkpoints, tmp_path_factory):
     [
         ("cat-mel_2bar_big", "tar"),
         pytest.param("cat-mel_2bar_big", "prefix", marks=pytest.mark.every),
-        ("cat-mel_2bar_big", "folder"),
+        pytest.param("cat-mel_2bar_big", "folder", marks=pytest.mark.every),
         ("hierdec-mel_16bar", "tar"),
     ],
 )

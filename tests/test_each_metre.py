@@ -28,7 +28,10 @@ def song(name):
     return os.path.join(REPO, "tests", "songs", name)
 
 
-@pytest.fixture(scope="module", params=TUNES)
+# Four quarters are what all other tests have.
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.every if "reel" in name else []) for name in TUNES]
+)
 def tune(request, tmp_path_factory):
     """The name of a tune, and a model of it."""
     run_dir = str(tmp_path_factory.mktemp("metres"))

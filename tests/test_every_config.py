@@ -37,6 +37,8 @@ QUICK = (
     "groovae_2bar_hits_control_tfds",
 )
 EVERY = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.every) for name in NAMES]
+SLOW = ("hier-multiperf_vel_1bar_med",)  # to train: `make test` holds how it encodes and decodes alone
+TRAINED = [pytest.param(name, marks=[] if {name} & set(QUICK) - set(SLOW) else pytest.mark.every) for name in NAMES]
 
 
 def song_for(name):
@@ -87,7 +89,7 @@ def check(name, path, bars):
     return notes
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", TRAINED)
 def test_trains_generates_and_reconstructs(name, song, cut_down, tmp_path):
     config, run = "lc-" + name, str(tmp_path / "run")
     pretrained = None if name == SHIPPED else cut_down[name]

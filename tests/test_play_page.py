@@ -140,7 +140,9 @@ def lstm(arrays, name, embedding):
     return step
 
 
-@pytest.mark.parametrize("name", ["cat-mel_2bar_big", "hierdec-mel_16bar", "hier-mel_16bar"])
+@pytest.mark.parametrize(
+    "name", ["cat-mel_2bar_big", "hierdec-mel_16bar", pytest.param("hier-mel_16bar", marks=pytest.mark.every)]
+)
 def test_a_decoder_of_one_or_two_levels_decodes_on_the_page_as_in_tensorflow(name, cut_down):
     assert play_model.is_live(name)
     weights = Weights(finding.find(cut_down[name], "--pretrained_path"))
