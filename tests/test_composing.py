@@ -13,6 +13,8 @@ from lc_music_vae.composer import joined
 from lc_music_vae.encoding import song_forms
 from lc_music_vae.models import rotation, tunes
 from lc_music_vae.music import examples
+from lc_music_vae.music import form as forms
+from lc_music_vae.music.source import Song
 from lc_music_vae.music.style import bar_quarters
 from lc_music_vae.showing import index
 
@@ -54,6 +56,23 @@ def test_a_tune_repeats_where_its_song_does_and_has_the_bars_asked_for(trained):
             for j, second in enumerate(made.places[:7]):
                 if first == second and i < 7:
                     assert bars_of(sequence, 2 * i, 2) == bars_of(sequence, 2 * j, 2)
+
+
+def test_each_tune_has_the_form_of_the_song_that_is_drawn_for_it(trained, monkeypatch):
+    (first,) = examples.read(EXAMPLE)
+    notes = tune(8)  # twice
+    second = Song("second", melody(notes + [(start + 32, end + 32, pitch) for start, end, pitch in notes]))
+    drawn = []
+    monkeypatch.setattr(
+        song_forms, "find", lambda form, run_path, key: drawn.append(key) or (first, second)[key[1] % 2]
+    )
+    with lc_music_vae.TrainedModel(trained, seed=3) as model:
+        made = model.compose(16, 4).made
+        expected = [forms.fitted(song_forms.of_song(model.converter, one).places, 8, 2)[0] for one in (first, second)]
+    assert [one.form for one in made] == [first.name, "second"] * 2
+    assert [list(one.places) for one in made] == [list(places) for places in expected] * 2
+    assert expected[0] != expected[1]
+    assert len(drawn) == 4
 
 
 def test_a_tune_is_the_same_however_many_are_composed_with_it(trained):

@@ -404,19 +404,25 @@ def command(run, collection, shard):
     return [sys.executable, os.path.join(REPO, "midime_train.py"), *arguments, "--shard=" + shard]
 
 
+def kill(shard, run, collection, *, times, seconds):
+    """Starts to encode a share, and kills that after a random part of some seconds; so many times."""
+    rng = np.random.RandomState(times)
+    for _ in range(times):
+        process = subprocess.Popen(command(run, collection, shard), stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.4, 1) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.faults("signals, locks, full disks, what changes or goes")
 def test_a_shard_that_is_killed_five_times_ends_with_the_same_bytes(collection, whole, tmp_path, record_property):
-    run, rng = tmp_path / "run", np.random.RandomState(3)
+    run = tmp_path / "run"
     began = time.monotonic()
     subprocess.run(command(tmp_path / "timed", collection, "1/2"), check=True, stderr=subprocess.DEVNULL)
     seconds = time.monotonic() - began
-    for _ in range(5):
-        process = subprocess.Popen(command(run, collection, "1/2"), stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.4, 1) * seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    kill("1/2", run, collection, times=5, seconds=seconds)
     record_property("tried", 5)
     for shard in ("1/2", "2/2"):
         subprocess.run(command(run, collection, shard), check=True, stderr=subprocess.DEVNULL)
@@ -429,18 +435,13 @@ def test_a_shard_that_is_killed_five_times_ends_with_the_same_bytes(collection, 
 @pytest.mark.every
 @pytest.mark.faults("signals, locks, full disks, what changes or goes")
 def test_two_hundred_songs_in_four_processes_one_of_them_killed_ten_times(tmp_path, record_property):
-    collection, rng = tmp_path / "songs", np.random.RandomState(4)
+    collection, run = tmp_path / "songs", tmp_path / "run"
     make_songs(collection, range(200))
     began = time.monotonic()
-    encode(tmp_path / "one", collection)
+    subprocess.run(command(tmp_path / "one", collection, "1/1"), check=True, stderr=subprocess.DEVNULL)
     seconds = time.monotonic() - began
-    run = tmp_path / "run"
     others = [subprocess.Popen(command(run, collection, "%d/4" % i), stderr=subprocess.DEVNULL) for i in (1, 2, 3)]
-    for _ in range(10):
-        process = subprocess.Popen(command(run, collection, "4/4"), stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0, 1) * seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    kill("4/4", run, collection, times=10, seconds=seconds)
     record_property("tried", 10)
     assert [process.wait() for process in others] == [0, 0, 0]
     subprocess.run(command(run, collection, "4/4"), check=True, stderr=subprocess.DEVNULL)

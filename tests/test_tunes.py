@@ -136,6 +136,35 @@ def test_near_copies_are_improved_away_and_counted_where_they_are_not(monkeypatc
     assert tune.copies == 1
 
 
+def test_a_near_copy_is_not_taken_though_it_would_be_the_best(monkeypatch):
+    """Nothing leaps less than a single pitch, and no copy goes away again within the rounds here."""
+    plan = Plan([0, 1], [(0, 1), (2, 3)], PATH[:2], FREE[:2, :2])
+    monkeypatch.setattr(Toy, "imagine", lambda self, z, keys: np.stack([of([BANNED] * STEPS)] * len(z)))
+    monkeypatch.setattr(tunes, "_MAX_ROUNDS", tunes._ROUNDS)
+    found = compose(plan, *[(7, i) for i in range(8)])
+    assert not any(tune.copies for tune in found)
+    assert any((tune.windows[:, :4].argmax(2) == BANNED).any() for tune in found)  # a half alone is no copy
+
+
+def test_what_is_nearer_to_the_form_is_measured_on_the_tune_as_it_is():
+    """After halves were taken, too: the gain is the difference of the sum that it stands for."""
+    toy, random = Toy().instrument(), np.random.RandomState(8)
+    plan = Plan([0, 1, 2, 3], [(2 * i, 2 * i + 1) for i in range(4)], PATH, np.full([4, 4], 0.3))
+    windows = np.stack([of(np.resize(pitches, STEPS)) for pitches in random.randint(3, size=[4, 4])])
+    draft = tunes._Draft(plan, tunes._Ear(toy), windows)
+    draft._gain = lambda new: 1.0  # whatever is tried is taken
+
+    def far():
+        notes = toy.onsets([draft.window(pair) for pair in plan.halves])
+        return np.sum(np.triu(tunes._FORM / 4 * (dice(notes, notes) - 0.3) ** 2, 1))
+
+    for number in random.randint(8, size=12):
+        new, before = {int(number): of(random.randint(3, size=2))}, far()
+        gain = draft._nearer_to_form(new)
+        draft.take([new])
+        assert gain == pytest.approx(before - far(), abs=1e-6)
+
+
 def test_the_last_half_ends_whatever_is_imagined():
     plan = Plan(PLACES[:5], HALVES, PATH, FREE, homes=[HOME])
     for tune in compose(plan, (4, 0), (4, 1)):

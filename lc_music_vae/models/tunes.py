@@ -289,7 +289,8 @@ class _Draft:
         if chosen is not None:
             self.halves.update(chosen)
             for pair in self.beside(chosen):
-                del self._now[pair], self._nats[pair]
+                self._now.pop(pair, None)
+                self._nats.pop(pair, None)
             self._onsets = self._onsets_with(chosen)
             self._alike = [[_alike(some, others) for others in self._onsets] for some in self._onsets]
 
