@@ -162,7 +162,7 @@ def test_what_is_nearer_to_the_form_is_measured_on_the_tune_as_it_is():
         new, before = {int(number): of(random.randint(3, size=2))}, far()
         gain = draft._nearer_to_form(new)
         draft.take([new])
-        assert gain == pytest.approx(before - far(), abs=1e-6)
+        assert gain == pytest.approx(before - far(), abs=1e-3)  # likeness is float32
 
 
 def test_the_last_half_ends_whatever_is_imagined():
