@@ -184,14 +184,17 @@ def test_its_draws_have_the_decoders_distribution(played, trained, decoder):
     expected = decoder.decode(z, 2.0, np.arange(DRAWS)[:, np.newaxis]).argmax(-1)[:, :steps]
     found = np.array(found)
     assert (found[:, 0] == expected[:, 0]).mean() < 0.9  # these are draws
+    compared = 0
     for columns in ([0], [1], [2], [3], [0, 1, 2, 3]):
         kinds, which = np.unique(np.concatenate([found, expected])[:, columns], axis=0, return_inverse=True)
         counts = np.stack([np.bincount(w, minlength=len(kinds)) for w in np.split(which.ravel(), 2)])
         often = counts.sum(0) >= 20
         table = np.concatenate([counts[:, often], counts[:, ~often].sum(1, keepdims=True)], 1)
         table = table[:, table.sum(0) > 0]
-        assert table.shape[1] > 1
-        assert stats.chi2_contingency(table)[1] > 1e-3, (columns, table)
+        if table.shape[1] > 1:  # else a step has one event alone, here as there
+            compared += 1
+            assert stats.chi2_contingency(table)[1] > 1e-3, (columns, table)
+    assert compared > 2
 
 
 def test_its_draws_of_the_broad_part_are_of_the_prior(played, trained):
