@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from lc_music_vae import base_model, families
+from lc_music_vae import base_model
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.run_json import Settings
@@ -316,7 +316,7 @@ def train(
                     seed,
                     first_step=steps.first,
                     threads=options.num_data_threads,
-                    one_key=not settings.augment and families.family_of(settings.music_vae).draws == 1,
+                    one_key=not streaming.fits(found.shards) and _has_one_key(settings),
                 ),
                 # A score must be in the events before the checkpoint of its step: a killed training goes on from both.
                 hooks=[shown, *stop, saving, hooks.StopWhenAsked(until_the_end), hooks.Meanwhile(meanwhile)],
@@ -330,6 +330,16 @@ def train(
         streaming.divided(found.shards)  # raises if one of them went meanwhile, or was cut off
         raise
     return shown.numbers, any(hook.is_learned for hook in stop)
+
+
+def _has_one_key(settings: Settings) -> bool:
+    """Returns whether each window has one posterior alone: no transpositions, and one draw of its notes.
+
+    It loads magenta, which takes seconds, so only who reads millions of windows asks.
+    """
+    from lc_music_vae import families
+
+    return not settings.augment and families.family_of(settings.music_vae).draws == 1
 
 
 def _stop_when_learned(
