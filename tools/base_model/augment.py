@@ -97,7 +97,7 @@ def lines(n, rng):
     """Makes lines of 32 notes, int [n, 32]: mostly steps of a scale, each with its own share of repeats and leaps."""
     scales = SCALES[rng.randint(0, len(SCALES), n)]
     draws = rng.uniform(size=[n, STEPS])
-    repeats, leaps = rng.uniform(0, 0.7, [n, 1]), rng.uniform(0, 0.4, [n, 1])
+    repeats, leaps = rng.uniform(0, 0.5, [n, 1]), rng.uniform(0, 0.4, [n, 1])
     sizes = np.where(draws < repeats, 0, np.where(draws > 1 - leaps, rng.randint(2, 8, [n, STEPS]), 1))
     degrees = rng.randint(0, 7, [n, 1]) + np.cumsum(sizes * rng.choice([-1, 1], [n, STEPS]), 1)
     width = rng.randint(3, 12, [n, 1])
@@ -135,10 +135,10 @@ def thinned(windows, rng):
 # Shares of a batch; the rest are the tunes as they are. Then a fifth of all is thinned, and all are transposed.
 KINDS = {
     "shifted": (shifted, 0.12),
-    "spliced": (spliced, 0.08),
+    "spliced": (spliced, 0.10),
     "other_rhythm": (on_other_rhythm, 0.10),
-    "made_rhythm": (on_made_rhythm, 0.15),
-    "made_lines": (made_lines, 0.20),
+    "made_rhythm": (on_made_rhythm, 0.16),
+    "made_lines": (made_lines, 0.14),
 }
 THINNED = 0.2
 ALL = tuple(KINDS) + ("thinned", "wide")
