@@ -3,6 +3,8 @@
 python midime_generate.py --run_dir=my_run --mode=sample --num_outputs=8
 """
 
+import os
+
 from lc_music_vae import options
 from lc_music_vae.generation.modes import MODES
 from lc_music_vae.system import command_line
@@ -21,6 +23,8 @@ def _flags():
 
 
 def _main(flags) -> None:
+    # NumPy's products are small here: a second thread costs more than it does, above all on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from lc_music_vae.generation import generate
 
     generate.generate(

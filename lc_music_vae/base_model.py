@@ -26,6 +26,7 @@ Roberts, "Latent Constraints" (ICLR 2018); Dai, Wipf, "Diagnosing and Enhancing 
 VAE as a better prior, with a learned variance.
 """
 
+import itertools
 import math
 import re
 import zlib
@@ -48,7 +49,8 @@ _LOG_2_PI = math.log(2 * math.pi)
 SHARP = 0.1
 # How many windows of N(0, I) each Gaussian of the broad part has seen too, for its mean and for its covariance. Which
 # numbers are best depends on the song; a mean over several was better than the best single one on all 27.
-PSEUDO_WINDOWS = [(of_mean, of_covariance) for of_mean in (2, 8) for of_covariance in (2, 4, 8, 16, 32)]
+_OF_MEAN, _OF_COVARIANCE = (2, 8), (2, 4, 8, 16, 32)
+PSEUDO_WINDOWS = list(itertools.product(_OF_MEAN, _OF_COVARIANCE))
 
 
 def stateless_seed(seed: int, stream: int, step) -> tf.Tensor:
@@ -176,6 +178,20 @@ def moments(mean: np.ndarray, scale: np.ndarray) -> Moments:
     return Moments(len(mean), mean.mean(0), centered.T @ centered / len(mean), np.mean(scale**2, 0))
 
 
+class _Axes(NamedTuple):
+    """Gaussians with one mean and the same principal axes.
+
+    Attributes:
+        mean: float64 [z_size].
+        directions: The axes are its columns, float64 [z_size, z_size].
+        variances: Along each axis of each Gaussian, float64 [z_size, gaussians].
+    """
+
+    mean: np.ndarray
+    directions: np.ndarray
+    variances: np.ndarray
+
+
 class BroadPart:
     """The broad part of the personal prior: the mean of several shrunk Gaussians.
 
@@ -192,25 +208,35 @@ class BroadPart:
         n = of.windows
         self._means: List[np.ndarray] = []
         self._factors: List[np.ndarray] = []  # lower Cholesky factors of the covariances
-        self._whiten: List[np.ndarray] = []  # their inverses, once they are needed
-        for for_mean, for_covariance in PSEUDO_WINDOWS:
+        self._axes: List[_Axes] = []  # of the Gaussians with each mean, once they are needed
+        self._scatters: List[Tuple[np.ndarray, np.ndarray]] = []
+        for for_mean in _OF_MEAN:
             mean = n * of.mean / (n + for_mean)
             away = of.mean - mean
             scatter = n * (of.covariance + np.outer(away, away) + np.diag(of.variance))
-            covariance = (scatter + for_covariance * np.eye(len(mean))) / (n + for_covariance)
-            self._means.append(mean)
-            self._factors.append(np.linalg.cholesky(covariance))
+            self._scatters.append((mean, scatter))
+            for for_covariance in _OF_COVARIANCE:
+                covariance = (scatter + for_covariance * np.eye(len(mean))) / (n + for_covariance)
+                self._means.append(mean)
+                self._factors.append(np.linalg.cholesky(covariance))
+        self._windows = n
 
     def log_prob(self, z: np.ndarray) -> np.ndarray:
         """Returns log p_broad(z), float64 [n], for z of shape [n, z_size]."""
-        if not self._whiten:
-            self._whiten = [np.linalg.inv(factor) for factor in self._factors]
+        if not self._axes:
+            self._axes = [self._axes_of(mean, scatter) for mean, scatter in self._scatters]
         parts = []
-        for mean, whiten in zip(self._means, self._whiten):
-            white = (z - mean) @ whiten.T
-            log_volume = len(mean) * _LOG_2_PI / 2 - np.log(np.diag(whiten)).sum()
-            parts.append(-np.sum(white**2, 1) / 2 - log_volume)
-        return np.logaddexp.reduce(parts, 0) - math.log(len(parts))
+        for axes in self._axes:
+            squares = np.square((z - axes.mean) @ axes.directions)
+            parts.append(-(squares @ (1 / axes.variances) + np.log(axes.variances).sum(0)) / 2)
+        found = np.concatenate(parts, 1)
+        return np.logaddexp.reduce(found, 1) - math.log(found.shape[1]) - z.shape[1] * _LOG_2_PI / 2
+
+    def _axes_of(self, mean: np.ndarray, scatter: np.ndarray) -> "_Axes":
+        """Returns the axes of the Gaussians of a mean: more of N(0, I) in a covariance does not turn them."""
+        pseudo = np.array(_OF_COVARIANCE)
+        along, directions = np.linalg.eigh(scatter)
+        return _Axes(mean, directions, (along[:, None] + pseudo) / (self._windows + pseudo))
 
     def sample(self, noise: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Returns draws of z and the means that they are drawn around, float64 [n, z_size] each.

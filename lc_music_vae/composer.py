@@ -419,18 +419,21 @@ class Composer:
         return nats, where
 
     def _is_copy(self, tensors: Sequence[np.ndarray]) -> np.ndarray:
-        heard = self._heard(tensors)
-        if isinstance(self._by.songs, Songs):
-            return np.array([one is not None and one.similarity >= NEAR for one in self._by.songs.nearest(heard)])
         if self._by.songs is None:
-            return np.zeros(len(heard), bool)
-        return self._by.songs.similarities(heard) >= NEAR
+            return np.zeros(len(tensors), bool)
+        notes = self._starts(tensors)
+        if isinstance(self._by.songs, Songs):
+            return np.array([one is not None and one.similarity >= NEAR for one in self._by.songs.nearest(notes)])
+        return self._by.songs.similarities(notes) >= NEAR
 
     def _onsets(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
         """Returns the onsets of decoded windows, each without repeats."""
+        return [np.unique(onsets(notes)) for notes in self._starts(tensors)]
+
+    def _starts(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Returns the notes of decoded windows, of which where they start and their pitches are true."""
         started = [self._converter.started(one) for one in tensors]
-        heard = self._heard(tensors) if any(one is None for one in started) else started
-        return [np.unique(onsets(notes)) for notes in heard]
+        return self._heard(tensors) if any(one is None for one in started) else started
 
     def _heard(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
         """Returns the notes of decoded windows at MusicVAE's own pitches."""

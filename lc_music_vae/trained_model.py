@@ -18,7 +18,7 @@ from lc_music_vae.encoding.same_bars import SameBar, SongBars
 from lc_music_vae.encoding.song_hashes import HashedSongs
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import knobs as knobs_lib
-from lc_music_vae.models import music_vae, points, redraw
+from lc_music_vae.models import music_vae, points, redraw, sessions
 from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.prior import DRAWS, PersonalPrior
 from lc_music_vae.models.small_vae import SmallVAE
@@ -52,6 +52,7 @@ _Lean = Callable[[np.ndarray, Sequence[redraw.Drawn]], np.ndarray]  # moves z^ o
 
 # Fixed cost of a batch, in windows of a large batch: cat-mel_2bar_big decodes 5 windows in 0.7 s and 64 in 2.6 s.
 _WINDOWS_A_BATCH = 16
+_LEAST = 8  # windows: that is worth a core
 _MAX_FINER = 4  # points that are decoded for each of an interpolation
 # What is said where a config decodes with controls, and none are given.
 _NEEDED = {
@@ -61,14 +62,19 @@ _NEEDED = {
 _SAMPLED, _DECODED, _LEANT = range(1, 4)  # the last of a key of noise: what it is for; the composer has others
 
 
-def even_batch(n: int, most: int) -> int:
-    """Returns the batch size for n windows: as few batches of at most `most` windows as possible, least padding."""
-    return -(-n // -(-n // most))
+def even_batch(n: int, most: int, at_once: int = 1) -> int:
+    """Returns the batch size for n windows: as few batches of at most `most` windows as possible, least padding.
+
+    If several are decoded at once, it is a batch for each, unless one would be smaller than `_LEAST`.
+    """
+    batches = -(-n // most)
+    batches = max(batches, min(-(-batches // at_once) * at_once, n // _LEAST))
+    return -(-n // batches)
 
 
-def _cost(n: int, batch_size: int) -> int:
-    """Returns the cost of decoding n windows in batches of `batch_size`, in windows of a large batch."""
-    return -(-n // batch_size) * (_WINDOWS_A_BATCH + batch_size)
+def _cost(n: int, batch_size: int, at_once: int) -> int:
+    """Returns the cost of decoding n windows, so many batches of `batch_size` at once, in windows of a large batch."""
+    return -(-n // (at_once * batch_size)) * (_WINDOWS_A_BATCH + batch_size)
 
 
 def _believed(qpm: float, name: str) -> float:
@@ -190,6 +196,8 @@ class TrainedModel:
         self._weights = Weights(found.pretrained)
         if found.fingerprint:
             self._weights.check_encoder(found.fingerprint, found.small.path)
+        self._at_once = sessions.batches_at_once(self._weights)
+        sessions.begin(self._at_once)
         self.small = _load_small(found)
         self.encoded_z_size = self.small.encoded_z_size
         self.center = np.array(found.latent.mean or np.zeros(self.encoded_z_size))
@@ -308,7 +316,8 @@ class TrainedModel:
             return [redraw.Candidate(*parts) for parts in zip(made, notes, similarities)]
 
         def room(points_needed: int) -> int:
-            return -(-points_needed // decoder.batch_size) * decoder.batch_size
+            at_once = decoder.batch_size * decoder.at_once
+            return -(-points_needed // at_once) * at_once
 
         if copies == ALLOW:
             made = self._samples([(first + i, 0) for i in range(n)], temperature, decoder, lean=lean)
@@ -447,7 +456,7 @@ class TrainedModel:
         """Returns mean and scale of q(z|x), [n, z_size] each."""
         self._check_open()
         if self._encoder is None:
-            self._encoder = music_vae.Encoder(self._music_vae, self._weights)
+            self._encoder = music_vae.Encoder(self._music_vae, self._weights, at_once=self._at_once)
         return self._encoder.encode(inputs, lengths, controls)
 
     def distances(self, windows: Sequence[data.Window]) -> Optional[np.ndarray]:
@@ -601,12 +610,14 @@ class TrainedModel:
 
     def _decoder_for(self, n: int) -> music_vae.Decoder:
         """Returns the decoder, loaded again if it needs more than twice the time for n points that another would."""
-        batch_size = even_batch(n, self._max_batch_size)
-        if self._decoder is None or _cost(n, self._decoder.batch_size) > 2 * _cost(n, batch_size):
-            if self._decoder is not None:
-                self._decoder.close()  # before the new one is loaded: its weights are most of what is in memory
-                self._decoder = None
-            self._decoder = music_vae.Decoder(self._music_vae, self._weights, batch_size, seed=self._seed)
+        batch_size = even_batch(n, self._max_batch_size, self._at_once)
+        decoder, self._decoder = self._decoder, None
+        if decoder and _cost(n, decoder.batch_size, decoder.at_once) > 2 * _cost(n, batch_size, decoder.at_once):
+            decoder.close()  # before the new one is loaded: its weights are most of what is in memory
+            decoder = None
+        self._decoder = decoder or music_vae.Decoder(
+            self._music_vae, self._weights, batch_size, seed=self._seed, at_once=self._at_once
+        )
         return self._decoder
 
     def _sequences(self, tensors: np.ndarray, controls: Optional[np.ndarray]) -> List[note_seq.NoteSequence]:
@@ -823,8 +834,8 @@ class TrainedModel:
 
         def decode(z: np.ndarray, temperature: float, keys: np.ndarray) -> np.ndarray:
             # The decoder at hand will do: loading another takes longer than a few windows decoded for nothing. First
-            # come all windows of the tunes, and then rounds with a quarter as many.
-            return (self._decoder or self._decoder_for(-(-len(z) // 4))).decode(z, temperature, keys)
+            # come all windows of the tunes, and then rounds of a little more than half as many, at most.
+            return (self._decoder or self._decoder_for(-(-5 * len(z) // 9))).decode(z, temperature, keys)
 
         return Means(
             converter=self.converter,

@@ -1,6 +1,9 @@
 """The two frozen halves against magenta's own TrainedModel, on the same checkpoint and the same bars."""
 
 import contextlib
+import os
+import time
+import types
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from lc_music_vae import data
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError
-from lc_music_vae.models import music_vae
+from lc_music_vae.models import music_vae, sessions
 from lc_music_vae.music.examples import Song
 
 pytestmark = pytest.mark.slow
@@ -56,6 +59,59 @@ def test_a_window_is_decoded_with_the_noise_of_its_key_in_whatever_batch(name, b
     for again in made[1:]:
         np.testing.assert_array_equal(again, made[0])
     assert not (others == made[0]).all((1, 2)).any()
+
+
+@pytest.mark.parametrize("name", [SHIPPED, "hierdec-mel_16bar"])
+def test_batches_that_are_computed_at_once_make_the_same(name, cut_down):
+    weights = Weights(finding.find(cut_down[name], "--pretrained_path"))
+    converter = data.WindowConverter(name)
+    windows = converter.windows(converter.score(Song("tune", melody(tune(60)))))
+    assert len(windows) > 24
+    given = [w.inputs[0] for w in windows], [w.length for w in windows]
+    alone, together = music_vae.Encoder(name, weights), music_vae.Encoder(name, weights, at_once=3)
+    for expected, made in zip(alone.encode(*given), together.encode(*given)):
+        np.testing.assert_allclose(made, expected, atol=1e-6)
+    z = np.random.RandomState(0).normal(size=(23, alone.encode(*given)[0].shape[1]))
+    alone, together = music_vae.Decoder(name, weights, 5), music_vae.Decoder(name, weights, 5, at_once=3)
+    assert together.at_once == 3
+    np.testing.assert_array_equal(together.decode(z, 1.0, keys(23)), alone.decode(z, 1.0, keys(23)))
+
+
+def test_batches_that_draw_from_one_stream_are_decoded_in_turn(cut_down):
+    name = "groovae_2bar_humanize"
+    weights = Weights(finding.find(cut_down[name], "--pretrained_path"))
+    z = np.random.RandomState(0).normal(size=(9, music_vae.z_size(name)))
+    decoder = music_vae.Decoder(name, weights, 2, seed=3, at_once=4)
+    assert decoder.at_once == 1
+    again = music_vae.Decoder(name, weights, 2, seed=3)
+    np.testing.assert_array_equal(decoder.decode(z, 1.0, keys(9)), again.decode(z, 1.0, keys(9)))
+
+
+def test_small_kernels_are_worth_a_batch_for_each_core_and_large_ones_are_not(monkeypatch):
+    import tensorflow.compat.v1 as tf
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    small, large = {"a": (602, 2048), "b": (8,)}, {"a": (602, 2048), "b": (2138, 8192)}
+    assert sessions.batches_at_once(types.SimpleNamespace(shapes=small)) == 6
+    assert sessions.batches_at_once(types.SimpleNamespace(shapes=large)) == 1
+    monkeypatch.setattr(tf.config.experimental, "list_physical_devices", lambda kind: [kind])
+    assert sessions.batches_at_once(types.SimpleNamespace(shapes=small)) == 1
+
+
+def test_what_has_not_begun_is_not_computed_after_an_error():
+    begun = []
+
+    def compute(i):
+        begun.append(i)
+        time.sleep(0.05)
+        if i == 1:
+            raise KeyboardInterrupt
+        return -i
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sessions.side_by_side(compute, range(100), 2))
+    assert len(begun) < 10
+    assert list(sessions.side_by_side(lambda i: -i, range(7), 3)) == [-i for i in range(7)]
 
 
 def test_events_are_as_frequent_as_in_magentas_own_draws(cut_down):

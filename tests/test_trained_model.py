@@ -18,7 +18,7 @@ from lc_music_vae.checkpoints import model_files
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.encoding import nearness
 from lc_music_vae.errors import InputError
-from lc_music_vae.models import points
+from lc_music_vae.models import points, sessions
 from lc_music_vae.music import examples, source
 from lc_music_vae.options import ModelSource, Reading, Sound
 from lc_music_vae.system import files
@@ -580,6 +580,22 @@ def test_each_models_samples_are_nearest_their_own_song(paths, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("n", "most", "at_once", "expected"),
+    [
+        (65, 64, 2, 33),
+        (64, 64, 2, 32),
+        (64, 64, 16, 8),
+        (15, 64, 2, 15),
+        (130, 64, 2, 33),
+        (5, 1, 2, 1),
+        (200, 64, 1, 50),
+    ],
+)
+def test_each_core_gets_a_batch_unless_it_would_be_too_small(n, most, at_once, expected):
+    assert trained_model.even_batch(n, most, at_once) == expected
+
+
+@pytest.mark.parametrize(
     ("n", "most", "expected"), [(1, 64, 1), (64, 64, 64), (65, 64, 33), (130, 64, 44), (5, 1, 1), (7, 3, 3)]
 )
 def test_windows_are_split_evenly_into_the_fewest_batches(n, most, expected):
@@ -587,7 +603,8 @@ def test_windows_are_split_evenly_into_the_fewest_batches(n, most, expected):
     assert -(-n // expected) == -(-n // most)
 
 
-def test_the_batch_follows_the_work_and_changes_no_notes(trained):
+def test_the_batch_follows_the_work_and_changes_no_notes(trained, monkeypatch):
+    monkeypatch.setattr(sessions, "batches_at_once", lambda weights: 1)
     with lc_music_vae.TrainedModel(trained, max_batch_size=40) as model:
         sizes, answers = [], []
         for n in (1, 2, 80, 79, 3):

@@ -22,6 +22,8 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.models import sessions
 from lc_music_vae.system import progress
 
+_WORTH_A_CORE = 8  # windows: fewer are encoded as fast on one core
+
 
 def z_size(music_vae: str) -> int:
     """Returns the dimensions of the latent z of a MusicVAE config."""
@@ -101,7 +103,9 @@ def _frozen(
     weights: Weights,
     batch_size: Optional[int],
     build: Callable[[Any], Dict[str, tf.Tensor]],
+    *,
     seed: int = 0,
+    at_once: int = 1,
 ) -> Tuple[tf.Session, Dict[str, tf.Tensor]]:
     """Builds one half of MusicVAE in its own graph and restores the weights for its variables.
 
@@ -111,6 +115,7 @@ def _frozen(
         batch_size: The batch size for models that need a fixed one, or None.
         build: Builds the half from magenta's config and returns the tensors that callers feed and fetch.
         seed: Seed of the graph's random draws; categorical decoders have none.
+        at_once: The number of threads that run the session at once.
     """
     # magenta keeps one config per name for the whole process, and changes it while it builds.
     config = copy.deepcopy(music_vae_configs.CONFIG_MAP[music_vae])
@@ -122,7 +127,7 @@ def _frozen(
         tensors = _unconverted(config, build)
         variables = tf.trainable_variables()
         weights.check({v.op.name: tuple(v.shape.as_list()) for v in variables}, music_vae)
-        session = tf.Session(graph=graph, config=sessions.config())
+        session = tf.Session(graph=graph, config=sessions.config(at_once=at_once))
         weights.restore(session, variables)
     return session, tensors
 
@@ -134,14 +139,27 @@ def _unconverted(config: Any, build: Callable[[Any], Dict[str, tf.Tensor]]) -> D
     return build(config)
 
 
-class Encoder:
-    """MusicVAE's encoder: turns windows into the mean and scale of q(z|x)."""
+def _draws(graph: tf.Graph) -> bool:
+    """Returns whether a graph draws random numbers itself, other than to initialize its variables."""
+    drawing = [op.name for op in graph.get_operations() if op.type.startswith(("Random", "Multinomial"))]
+    return any("/Initializer/" not in name for name in drawing)
 
-    def __init__(self, music_vae: str, weights: Weights):
+
+class Encoder:
+    """MusicVAE's encoder: turns windows into the mean and scale of q(z|x).
+
+    Args:
+        music_vae: Name of the MusicVAE config.
+        weights: The checkpoint's tensors.
+        at_once: How many batches are encoded at once; see `sessions.batches_at_once`.
+    """
+
+    def __init__(self, music_vae: str, weights: Weights, *, at_once: int = 1):
         encoder = music_vae_configs.CONFIG_MAP[music_vae].model.encoder
         # Hierarchical encoders need their batch size as a Python integer; others accept any batch size.
         self._batch_size = 32 if isinstance(encoder, lstm_models.HierarchicalLstmEncoder) else None
-        self._session, self._tensors = _frozen(music_vae, weights, self._batch_size, self._build)
+        self._at_once = at_once
+        self._session, self._tensors = _frozen(music_vae, weights, self._batch_size, self._build, at_once=at_once)
 
     def _build(self, config) -> Dict[str, tf.Tensor]:
         converter = config.data_converter
@@ -171,19 +189,20 @@ class Encoder:
         Returns:
             Mean and scale of q(z|x), float32 [n, z_size] each.
         """
-        size = self._batch_size or len(inputs)
-        padded = _padded(inputs, size, self._tensors["inputs"])
-        padded_lengths = _padded(lengths, size, self._tensors["lengths"])
+        size = self._batch_size or -(-len(inputs) // max(1, min(self._at_once, len(inputs) // _WORTH_A_CORE)))
         given = [np.zeros([0, 0])] * len(inputs) if controls is None else controls
-        padded_controls = _padded(given, size, self._tensors["controls"])
-        fetches = (self._tensors["mean"], self._tensors["scale"])
-        batches = []
-        for i in range(0, len(padded), size):
-            here = slice(i, i + size)
-            feeds = {"inputs": padded[here], "lengths": padded_lengths[here], "controls": padded_controls[here]}
-            batches.append(self._session.run(fetches, {self._tensors[k]: v for k, v in feeds.items()}))
-        means, scales = zip(*batches)
-        return np.concatenate(means)[: len(inputs)], np.concatenate(scales)[: len(inputs)]
+        fetches, of = (self._tensors["mean"], self._tensors["scale"]), self._tensors
+
+        def encode(here: slice) -> Tuple[np.ndarray, np.ndarray]:
+            multiple = self._batch_size or 1
+            parts = {"inputs": inputs[here], "lengths": lengths[here], "controls": given[here]}
+            feeds = {of[name]: _padded(part, multiple, of[name]) for name, part in parts.items()}
+            mean, scale = self._session.run(fetches, feeds)
+            return mean[: len(inputs[here])], scale[: len(inputs[here])]
+
+        batches = [slice(i, i + size) for i in range(0, len(inputs), size)]
+        means, scales = zip(*sessions.side_by_side(encode, batches, self._at_once))
+        return np.concatenate(means), np.concatenate(scales)
 
     def close(self) -> None:
         """Frees the session and the weights in it."""
@@ -210,12 +229,14 @@ class Decoder:
     which is a function of `seed`.
 
     Attributes:
-        batch_size: Number of windows that are decoded at once; fewer windows take the same time.
+        batch_size: Number of windows in a batch; fewer windows take the same time.
+        at_once: How many batches are decoded at once; see `sessions.batches_at_once`.
     """
 
-    def __init__(self, music_vae: str, weights: Weights, batch_size: int, *, seed: int = 0):
+    def __init__(self, music_vae: str, weights: Weights, batch_size: int, *, seed: int = 0, at_once: int = 1):
         self.batch_size = batch_size
-        self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed)
+        self._session, self._tensors = _frozen(music_vae, weights, batch_size, self._build, seed=seed, at_once=at_once)
+        self.at_once = 1 if _draws(self._session.graph) else at_once  # draws from one stream have an order
 
     def _build(self, config) -> Dict[str, tf.Tensor]:
         steps = config.hparams.max_seq_len
@@ -251,22 +272,24 @@ class Decoder:
         size, of = self.batch_size, self._tensors
         if "controls" in of and controls is None:
             raise InputError("this MusicVAE decodes with controls, and none are given")
+
+        def decode(here: np.ndarray) -> np.ndarray:
+            given = {
+                "z": _padded(z[here], size, of["z"]),
+                "uniform": _uniform(keys[here], of["uniform"].shape.as_list()),
+                "temperature": temperature,
+            }
+            if "controls" in of and controls is not None:
+                given["controls"] = controls[here[0]]
+            return self._session.run(of["samples"], {of[name]: value for name, value in given.items()})
+
+        batches = [group[i : i + size] for group in _alike(controls, len(z)) for i in range(0, len(group), size)]
         decoded: List[Any] = [None] * len(z)
         with progress.bar("decoding", len(z), "window") as bar:
-            for group in _alike(controls, len(z)):
-                for i in range(0, len(group), size):
-                    here = group[i : i + size]
-                    given = {
-                        "z": _padded(z[here], size, of["z"]),
-                        "uniform": _uniform(keys[here], of["uniform"].shape.as_list()),
-                        "temperature": temperature,
-                    }
-                    if "controls" in of and controls is not None:
-                        given["controls"] = controls[here[0]]
-                    made = self._session.run(of["samples"], {of[name]: value for name, value in given.items()})
-                    for row, window in zip(here, made):
-                        decoded[row] = window
-                    bar.update(len(here))
+            for here, made in zip(batches, sessions.side_by_side(decode, batches, self.at_once)):
+                for row, window in zip(here, made):
+                    decoded[row] = window
+                bar.update(len(here))
         return np.stack(decoded)
 
     def close(self) -> None:

@@ -39,12 +39,20 @@ _TRIED = 2  # of what is imagined for two neighbours, that nearest to the form: 
 _MAX_ROUNDS = 30  # of a tune in which there are near-copies
 _FORM = 500.0  # nats: w, for each place of a tune
 _SEAM = 3.0  # what a nat of a seam is worth, in nats of a window: what lies across seams gives a tune away
+_UNLIKELY = 10  # percentile of a tune's windows
 _COPY = 1000.0  # nats that a near-copy of the songs costs: more than anything is worth
 _ORDER = 1  # the last number of a key of noise: which neighbours are replaced
 _UNPLAYED = -1
 
 Pair = Tuple[int, int]
 Halves = Dict[int, np.ndarray]  # by their numbers
+
+
+class _Change(NamedTuple):
+    """New halves, and by how many nats they alone bring a tune nearer to its form."""
+
+    halves: Halves
+    nearer: float
 
 
 class Plan(NamedTuple):
@@ -228,7 +236,7 @@ class _Draft:
     def _joined(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.concatenate([first, second])[self._again]
 
-    def replacements(self, pair: Pair, window: np.ndarray) -> List[Halves]:
+    def replacements(self, pair: Pair, window: np.ndarray) -> List[_Change]:
         """Returns what is to be tried in place of two neighbours: both halves of a window and each alone.
 
         Of these, those nearest to the form.
@@ -236,7 +244,8 @@ class _Draft:
         seam = len(self.halves[pair[0]])
         first, second = {pair[0]: window[:seam]}, {pair[1]: window[seam : self._by.last]}
         every = [new for new in ({**first, **second}, first, second) if self._given.isdisjoint(new)]
-        return sorted(map(self._ended, every), key=self._nearer_to_form, reverse=True)[:_TRIED]
+        changes = [_Change(new, self._nearer_to_form(new)) for new in map(self._ended, every)]
+        return sorted(changes, key=lambda change: change.nearer, reverse=True)[:_TRIED]
 
     def beside(self, numbers: Iterable[int]) -> Set[Pair]:
         """Returns the pairs of neighbours that hold one of these halves."""
@@ -262,18 +271,19 @@ class _Draft:
         """Returns the window that says most of what new halves are worth: the seam that is likely now."""
         return [self.window(self._by_weight(new)[0], new)]
 
-    def is_promising(self, new: Halves) -> bool:
-        """Returns whether new halves make the tune better if all but the telling window is as likely as the middle one.
+    def is_promising(self, change: _Change) -> bool:
+        """Returns whether new halves may make the tune better, by the telling window, which must have been heard.
 
-        That window must have been heard. A quarter of the windows need not be heard, for less than a hundredth of
-        what is gained.
+        What is less likely now than nine tenths of the tune would become as likely as that; the rest would stay. So a
+        third of the windows need not be heard, for nothing that can be measured.
         """
-        usual = float(np.median([self.nats(pair) for pair in self.pairs]))
+        usual = float(np.percentile([self.nats(pair) for pair in self.pairs], _UNLIKELY))
+        new = change.halves
         first, *others = self._by_weight(new)
         hoped = self.pairs[first] * (self._ear.nats(self.window(first, new)) - self.nats(first))
         hoped += sum(self.pairs[pair] * max(0.0, usual - self.nats(pair)) for pair in others)
         hoped += _COPY * self._ear.copies([self.window(pair) for pair in (first, *others)])
-        return hoped > 0 or hoped + self._nearer_to_form(new) > 0
+        return hoped + max(0.0, change.nearer) > 0
 
     def _by_weight(self, new: Halves) -> List[Pair]:
         """Returns the pairs beside new halves, those that count most first."""
@@ -382,10 +392,10 @@ def compose(plans: Sequence[Plan], by: Instrument, keys: Sequence[Sequence[int]]
         z = np.stack([ear.z(made[i].window(pair)) for i, pair in chosen])
         imagined = by.imagine(z, np.array([[*keys[i], number, pair[0], 0] for i, pair in chosen]))
         tried = [(made[i], made[i].replacements(pair, window)) for (i, pair), window in zip(chosen, imagined)]
-        ear.listen([window for draft, every in tried for new in every for window in draft.telling(new)])
-        tried = [(draft, [new for new in every if draft.is_promising(new)]) for draft, every in tried]
-        ear.listen([window for draft, every in tried for new in every for window in draft.after(new)])
-        for draft, every in tried:
+        ear.listen([window for draft, changes in tried for one in changes for window in draft.telling(one.halves)])
+        kept = [(draft, [one.halves for one in changes if draft.is_promising(one)]) for draft, changes in tried]
+        ear.listen([window for draft, every in kept for new in every for window in draft.after(new)])
+        for draft, every in kept:
             draft.take(every)
     ear.listen([window for draft in made for _, window in draft.held()])
     return [draft.chosen(path, key) for draft, path, key in zip(made, paths, keys)]
