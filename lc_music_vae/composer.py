@@ -138,6 +138,7 @@ class Composer:
         self._turn = turn
         self._converter = means.converter
         self._signature = means.style.time_signature
+        self._steps = means.converter.bar_steps(self._signature) * means.converter.bars_of(self._signature)
         self._temperature = temperature
 
     def compose(self, num_bars: int, n: int, *, form: Optional[str], seed: int) -> Tunes:
@@ -389,7 +390,7 @@ class Composer:
             end=lambda half, homes: self._converter.ended(half, homes, self._signature),
             cut=self._converter.cut,
             seam=self._converter.seam(self._signature),
-            last=self._converter.bar_steps(self._signature) * self._converter.bars_of(self._signature),
+            last=self._steps,
         )
 
     def _decode(self, where: np.ndarray, keys: np.ndarray, temperature: float) -> np.ndarray:
@@ -431,8 +432,8 @@ class Composer:
         return [np.unique(onsets(notes)) for notes in self._starts(tensors)]
 
     def _starts(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:
-        """Returns the notes of decoded windows, of which where they start and their pitches are true."""
-        started = [self._converter.started(one) for one in tensors]
+        """Returns the notes of decoded windows' bars, of which where they start and their pitches are true."""
+        started = [self._converter.started(one[: self._steps]) for one in tensors]
         return self._heard(tensors) if any(one is None for one in started) else started
 
     def _heard(self, tensors: Sequence[np.ndarray]) -> List[np.ndarray]:

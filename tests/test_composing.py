@@ -122,6 +122,20 @@ def test_the_song_that_gave_the_form_is_shown_bar_by_bar(trained, tmp_path):
     assert [bars_of(made.song, 2 * i, 2) for i in range(8)] == [given[i] for i in (0, 1, 2, 3, 0, 1, 2, 3)]
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_near_copies_are_known_in_a_metre_whose_bars_do_not_fill_a_window(tmp_path):
+    """Two bars of 3/4 have 24 of the 32 steps: what follows them in a window is no part of a tune."""
+    waltz = write_midi(melody(tune(12), time_signature=(3, 4)), tmp_path / "waltz.mid")
+    lc_music_vae.train("lc-cat-mel_2bar_small", waltz, str(tmp_path / "run"), num_steps=2)
+    with lc_music_vae.TrainedModel(str(tmp_path / "run")) as model:
+        converter = model.converter
+        own = converter.windows(converter.score(Song("waltz", melody(tune(12), time_signature=(3, 4)))))
+        other = converter.windows(converter.score(Song("other", melody(tune(12, seed=7), time_signature=(3, 4)))))
+        found = composer.Composer(model._means(), 0.5)._is_copy([window.outputs for window in [*own, *other]])
+    assert len(own) > 6
+    assert found.tolist() == [True] * len(own) + [False] * len(other)
+
+
 def test_given_bars_stay_and_what_comes_after_them_sounds_as_they_do_and_differs(trained, tmp_path):
     song = melody([(s, e, p - 12) for s, e, p in tune(16, seed=5)], qpm=95, program=40)
     path = write_midi(song, tmp_path / "song.mid")
