@@ -68,7 +68,7 @@ def test_no_flag_on_a_page_is_unknown(page):
     known = set(midime_train._flags()) | set(midime_generate._flags())
     others = {"no-deps", "logdir", "help"}  # pip's, TensorBoard's and everybody's
     others |= {"direct_running_mode", "direct_num_workers", "environment_config", "environment_type"}  # Beam's
-    others |= {"beam_plugins", "port", "service_port"}
+    others |= {"beam_plugins", "job_server_timeout", "port", "service_port"}
     others |= {name for arguments in BEAM_ARGS for name in re.findall(r"--(\w+)", arguments)}
     assert set(re.findall(r"(?<![\w-])--([a-z][a-z_0-9-]+)", TEXTS[page])) <= known | others
 

@@ -23,7 +23,7 @@ from typing import Any, Dict, Iterator, NamedTuple, Sequence, Tuple
 from lc_music_vae.checkpoints import shards
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import far, latents
+from lc_music_vae.encoding import beam_workers, far, latents
 from lc_music_vae.encoding.latents import Planned
 from lc_music_vae.errors import InputError
 from lc_music_vae.system import addresses, light_imports, talk
@@ -97,7 +97,7 @@ def encode(
     work = _Work(where, made_with, checkpoint._replace(run=None))
     began = time.monotonic()
     try:
-        with _workers_find_the_package(), contextlib.ExitStack() as at_the_end:
+        with _workers_find_the_package(), beam_workers.noticed(), contextlib.ExitStack() as at_the_end:
             at_the_end.callback(_encoder.cache_clear)
             pipeline = apache_beam.Pipeline(options=options_of(arguments))  # running a pipeline changes its options
             pieces = pipeline | "pieces" >> apache_beam.Create(sorted(missing.items()))
@@ -217,5 +217,12 @@ def _failed(error: Exception) -> InputError:
     if ours:
         return InputError(ours.group(1))
     named = [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception): .", line)]
-    said = (named or text.splitlines())[-1].strip()
+    # An error of a connection is several lines: its details are in one, and the last has a bracket alone.
+    details = re.findall(r'^\s*details = "(.+)"$', text, re.MULTILINE)
+    said = (named or details or text.splitlines())[-1].strip()
+    if said == "Deadline Exceeded":  # also of a pipeline that still runs, or that waits for a worker that was killed
+        return InputError(
+            "--runner=beam: Beam has waited for the job service as long as it does, 60 s if it is not told; what is "
+            "encoded is kept; give --beam_args=--job_server_timeout=86400, or as many seconds as encoding may take"
+        )
     return InputError("--runner=beam: the pipeline failed (%s); --log=DEBUG says more" % said)
