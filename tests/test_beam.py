@@ -1,9 +1,12 @@
 """An Apache Beam pipeline encodes what one process does, byte for byte. Where Beam is not installed, this is said."""
 
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
-from helpers import SMALL, layers, melody, one_line, tune, write_midi
+from helpers import REPO, SMALL, layers, melody, one_line, parent_of, tune, wait_until, write_midi
 
 import lc_music_vae
 from lc_music_vae.checkpoints.shards import Row, Shard
@@ -57,7 +60,8 @@ def encode(run, collection, **named):
 def content_of(run):
     """The bytes of each file of latents, and of each file beside it."""
     files = [path for name in ("latents", "holdout") for path in (run / name).iterdir() if path.name != "songs.json"]
-    return {path.relative_to(run): path.read_bytes() for path in files}
+    # What killed processes leave are folders; training removes them.
+    return {path.relative_to(run): path.read_bytes() for path in files if path.is_file()}
 
 
 @pytest.mark.usefixtures("_beam", "no_pictures")
@@ -103,6 +107,67 @@ def test_what_goes_wrong_in_a_worker_is_one_line(collection, tmp_path, monkeypat
     assert "the pipeline failed (ZeroDivisionError: division by zero" in error
 
 
+@pytest.mark.every
+@pytest.mark.usefixtures("_beam")
+def test_two_hundred_songs_in_both_runners(tmp_path):
+    """In memory and in four processes: the records, byte for byte, that one process makes without Beam."""
+    collection = tmp_path / "songs"
+    collection.mkdir()
+    for i in range(200):
+        write_midi(melody(tune(2 + i * 7 % 13, i)), collection / ("%03d.mid" % i))
+    encode(tmp_path / "one", collection, holdout=0.3)
+    one = content_of(tmp_path / "one")
+    assert len(one) > 4 * 100
+    for name, beam_args in (("memory", None), ("processes", MULTI.replace("=2", "=4"))):
+        encode(tmp_path / name, collection, holdout=0.3, runner="beam", beam_args=beam_args)
+        assert content_of(tmp_path / name) == one
+
+
+def workers_of(command):
+    """The processes of a pipeline that encode, of the process of a command."""
+    found = []
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        parent = parent_of(pid)
+        try:
+            with open("/proc/%d/cmdline" % pid) as f:
+                words = f.read().split("\0")
+        except OSError:  # it has ended
+            continue
+        # Those that a shell has started, too, but not the shells.
+        if words[0] == sys.executable and any(word.endswith("sdk_worker_main") for word in words):
+            found += [pid] if command in (parent, parent and parent_of(parent)) else []
+    return sorted(found)
+
+
+@pytest.mark.usefixtures("_beam")
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="finds processes in /proc")
+@pytest.mark.faults("signals, locks, full disks, what changes or goes")
+@pytest.mark.parametrize(("pieces", "killed"), [(0, 1), (2, 1), (2, 2)])
+def test_a_worker_that_is_killed_ends_the_pipeline_in_one_line(pieces, killed, collection, whole, tmp_path):
+    """Beam alone would wait for ever. Nothing that is encoded is lost, and the same command goes on."""
+    run = tmp_path / "run"
+    script = [sys.executable, "-W", "ignore", os.path.join(REPO, "midime_train.py"), "--mode=encode", "--holdout=0.3"]
+    script += ["--config=" + SMALL, "--examples_path=%s" % collection, "--run_dir=%s" % run, "--runner=beam"]
+    command = subprocess.Popen([*script, "--beam_args=" + MULTI], stderr=subprocess.PIPE, universal_newlines=True)
+    try:
+        wait_until(lambda: len(list(run.glob("latents/*.tfrecord.json"))) >= pieces, 120)
+        wait_until(lambda: len(workers_of(command.pid)) == 2, 60)
+        for worker in workers_of(command.pid)[:killed]:
+            os.kill(worker, signal.SIGKILL)
+        said = command.communicate(timeout=120)[1]
+    finally:
+        command.kill()
+    assert command.returncode == 1
+    assert "a worker of the pipeline has ended" in said.splitlines()[-1]
+    assert said.splitlines()[-1].endswith("what is encoded is kept, and the same command goes on")
+    assert sys.version_info < (3, 8) or "Traceback" not in said
+    before = {path: os.stat(str(path)).st_mtime_ns for path in run.glob("latents/*.json")}
+    assert len(before) >= pieces
+    encode(run, collection, runner="beam")
+    assert content_of(run) == content_of(whole)
+    assert {path: os.stat(str(path)).st_mtime_ns for path in before} == before
+
+
 @pytest.mark.usefixtures("_beam")
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -130,6 +195,17 @@ def test_without_beam_its_runner_says_what_to_install_and_nothing_else_needs_it(
     error = one_line(encode, tmp_path / "run", collection, beam_args="--direct_num_workers=2")
     assert error == "beam_args=--direct_num_workers=2 is for runner=beam; leave it out, or give that"
     assert len(encode(tmp_path / "run", collection, shard="1/7")) == 2
+
+
+def test_a_job_service_that_takes_longer_than_beam_waits_is_said():
+    """What Beam raises is an error of a connection, whose text has several lines and whose last is a bracket."""
+
+    class BrokenError(Exception):
+        def __str__(self):
+            return '<RPC that terminated with:\n\tstatus = X\n\tdetails = "%s"\n\tdebug = "UNKNOWN"\n>' % self.args[0]
+
+    assert "give beam_args=--job_server_timeout=86400" in str(beam._failed(BrokenError("Deadline Exceeded")))
+    assert "the pipeline failed (no such port); log=DEBUG says more" in str(beam._failed(BrokenError("no such port")))
 
 
 def test_counters_are_few():

@@ -29,6 +29,19 @@ README = TEXTS["README.md"]
 FLAGS = TEXTS["docs/flags.md"]
 
 
+# What follows `--beam_args=` in a command.
+BEAM_ARGS = re.findall(r"--beam_args='([^']*)'", FLAGS)
+
+
+def test_what_is_said_of_beam_s_arguments_is_what_beam_takes():
+    pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install --no-deps -r requirements-beam.txt")
+    from lc_music_vae.encoding import beam
+
+    assert len(BEAM_ARGS) >= 6
+    for arguments in BEAM_ARGS:
+        assert beam.options_of(arguments).get_all_options(drop_default=True)
+
+
 def test_the_readme_is_short_enough_to_be_read():
     assert 150 <= README.count("\n") <= 180
     assert max(map(len, README.splitlines())) <= 200
@@ -55,7 +68,8 @@ def test_no_flag_on_a_page_is_unknown(page):
     known = set(midime_train._flags()) | set(midime_generate._flags())
     others = {"no-deps", "logdir", "help"}  # pip's, TensorBoard's and everybody's
     others |= {"direct_running_mode", "direct_num_workers", "environment_config", "environment_type"}  # Beam's
-    others |= {"flink_master", "job_endpoint", "port", "service_port", "spark_master_url"}
+    others |= {"beam_plugins", "job_server_timeout", "port", "service_port"}
+    others |= {name for arguments in BEAM_ARGS for name in re.findall(r"--(\w+)", arguments)}
     assert set(re.findall(r"(?<![\w-])--([a-z][a-z_0-9-]+)", TEXTS[page])) <= known | others
 
 

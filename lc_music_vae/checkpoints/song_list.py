@@ -9,7 +9,7 @@ import heapq
 import json
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.checkpoints.shards import File
 from lc_music_vae.errors import InputError
@@ -126,12 +126,16 @@ class SongList(NamedTuple):
         return named + (" and %d more" % more if more > 0 else "")
 
 
-def divided(songs: Sequence[File]) -> Tuple[Piece, ...]:
-    """Divides songs into pieces of neighbours, by the present size of their files: at most 64 songs each.
+def divided(songs: Sequence[File], sizes: Optional[Dict[str, int]] = None) -> Tuple[Piece, ...]:
+    """Divides songs into pieces of neighbours, by the size of their files: at most 64 songs each.
 
     How they are divided does not depend on the number of shares, so that any number may work on the same list.
+
+    Args:
+        songs: The files.
+        sizes: Their sizes in bytes, by path; None means those that this machine's files have now.
     """
-    work = [_work(song.path) for song in songs]
+    work = [_work(song.path, _size(song.path) if sizes is None else sizes[song.path]) for song in songs]
     return tuple(Piece(sum(work[at]), tuple(songs[at])) for at in _slices(work))
 
 
@@ -144,16 +148,20 @@ def _slices(work: Sequence[int]) -> Iterator[slice]:
     yield slice(start, len(work))
 
 
-def _work(path: str) -> int:
-    """Returns about how many notes a file holds, by its size; 1 if the file is gone.
+def _work(path: str, size: int) -> int:
+    """Returns about how many notes a file of this size holds.
 
     Windows are known only after a song is read, which takes much longer than asking for a size.
     """
-    kind = os.path.splitext(path.lower())[1]
+    return 1 + size // _BYTES_A_NOTE.get(os.path.splitext(path.lower())[1], _BYTES_A_NOTE_OF_MIDI)
+
+
+def _size(path: str) -> int:
+    """Returns the size of a file in bytes; 0 if the file is gone."""
     try:
-        return 1 + os.path.getsize(path) // _BYTES_A_NOTE.get(kind, _BYTES_A_NOTE_OF_MIDI)
+        return os.path.getsize(path)
     except OSError:
-        return 1
+        return 0
 
 
 def write_first(path: str, value: SongList) -> None:

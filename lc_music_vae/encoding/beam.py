@@ -9,6 +9,7 @@ Beam is imported inside functions: it is an extra, and nothing else waits for it
 
 import contextlib
 import functools
+import importlib
 import io
 import logging
 import os
@@ -22,10 +23,10 @@ from typing import Any, Dict, Iterator, NamedTuple, Sequence, Tuple
 from lc_music_vae.checkpoints import shards
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.encoding import latents
+from lc_music_vae.encoding import beam_workers, far, latents
 from lc_music_vae.encoding.latents import Planned
 from lc_music_vae.errors import InputError
-from lc_music_vae.system import light_imports, talk
+from lc_music_vae.system import addresses, light_imports, talk
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def options_of(arguments: str) -> Any:
     """
     try:
         import apache_beam  # noqa: F401 - whether it is there
-        from apache_beam.options.pipeline_options import PipelineOptions
+        from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
     except ImportError as e:
         raise InputError("--runner=beam needs Apache Beam (%s); install what is in requirements-beam.txt" % e) from e
     said = io.StringIO()
@@ -63,6 +64,11 @@ def options_of(arguments: str) -> Any:
         raise InputError("--beam_args=%s: Beam does not take them (%s)" % (arguments, why)) from e
     if unknown:
         raise InputError("--beam_args=%s: Beam knows no argument called %s" % (arguments, ", ".join(sorted(unknown))))
+    for plugin in options.view_as(SetupOptions).beam_plugins or []:  # workers import these, too
+        try:
+            importlib.import_module(plugin)
+        except ImportError as e:
+            raise InputError("--beam_args=%s: no module called %s can be imported (%s)" % (arguments, plugin, e)) from e
     return options
 
 
@@ -87,10 +93,11 @@ def encode(
     import apache_beam
 
     # The bundle's run.json is of no use here.
-    work = _Work(os.path.abspath(folder), made_with, checkpoint._replace(run=None))
+    where = folder if addresses.is_address(folder) else os.path.abspath(folder)
+    work = _Work(where, made_with, checkpoint._replace(run=None))
     began = time.monotonic()
     try:
-        with _workers_find_the_package(), contextlib.ExitStack() as at_the_end:
+        with _workers_find_the_package(), beam_workers.noticed(), contextlib.ExitStack() as at_the_end:
             at_the_end.callback(_encoder.cache_clear)
             pipeline = apache_beam.Pipeline(options=options_of(arguments))  # running a pipeline changes its options
             pieces = pipeline | "pieces" >> apache_beam.Create(sorted(missing.items()))
@@ -102,13 +109,21 @@ def encode(
     except Exception as e:  # what the work raised comes back as text, often in a runner's own exception
         raise _failed(e) from e
     _say(_counters(result), time.monotonic() - began)
-    found = {i: shards.read_record(os.path.join(folder, planned.name)) for i, planned in missing.items()}
-    lost = [missing[i].name for i, record in found.items() if record is None]
+    found = _records(missing, folder, made_with)
+    lost = [planned.name for i, planned in missing.items() if i not in found]
     if lost:
         raise InputError(
             "--runner=beam: the pipeline has ended, but %s is not in %s; its workers must write to this folder"
             % (lost[0], folder)
         )
+    return found
+
+
+def _records(made: Dict[int, Planned], folder: str, made_with: shards.MadeWith) -> Dict[int, shards.Record]:
+    """Returns the records of shards, by number; those that are not there are left out."""
+    if any(far.is_far(planned, folder) for planned in made.values()):
+        return far.records(folder, made, made_with)
+    found = {i: shards.read_record(os.path.join(folder, planned.name)) for i, planned in made.items()}
     return {i: record for i, record in found.items() if record is not None}
 
 
@@ -120,11 +135,13 @@ def _encode_piece(work: _Work, piece: Tuple[int, Planned]) -> None:
     from lc_music_vae.encoding import songs
 
     number, planned = piece
-    planned = Planned(*planned)
-    paths: Dict[int, Sequence[str]] = {number: [song.path for song in planned.songs]}
-    with talk.heard(), songs.reading(paths, work.made_with, 0) as converted, _one_at_a_time:
-        encoder = _encoder(work.made_with.music_vae, work.checkpoint)
-        record = latents.encode_piece(planned, converted, work.folder, made_with=work.made_with, encode=encoder.encode)
+    made_with = work.made_with
+    with talk.heard(), far.at_hand(Planned(*planned), work.folder) as here:
+        paths: Dict[int, Sequence[str]] = {number: [song.path for song in here.planned.songs]}
+        with songs.reading(paths, made_with, 0) as converted, _one_at_a_time:
+            encode = _encoder(made_with.music_vae, work.checkpoint).encode
+            named = here.named(converted)
+            record = latents.encode_piece(here.planned, named, here.folder, made_with=made_with, encode=encode)
     for name, count in _counted(record.made).items():
         Metrics.counter(_NAMESPACE, name).inc(count)
 
@@ -200,5 +217,12 @@ def _failed(error: Exception) -> InputError:
     if ours:
         return InputError(ours.group(1))
     named = [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception): .", line)]
-    said = (named or text.splitlines())[-1].strip()
+    # An error of a connection is several lines: its details are in one, and the last has a bracket alone.
+    details = re.findall(r'^\s*details = "(.+)"$', text, re.MULTILINE)
+    said = (named or details or text.splitlines())[-1].strip()
+    if said == "Deadline Exceeded":  # also of a pipeline that still runs, or that waits for a worker that was killed
+        return InputError(
+            "--runner=beam: Beam has waited for the job service as long as it does, 60 s if it is not told; what is "
+            "encoded is kept; give --beam_args=--job_server_timeout=86400, or as many seconds as encoding may take"
+        )
     return InputError("--runner=beam: the pipeline failed (%s); --log=DEBUG says more" % said)

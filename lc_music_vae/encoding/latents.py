@@ -359,10 +359,15 @@ def _is_whole(shard: str, record: shards.Record) -> bool:
 def _check_there(songs: Sequence[File], shard: str) -> None:
     """Raises an `InputError` unless the files that a shard will be made from exist and have the known hashes."""
     for path in _changed(songs):
-        raise InputError(
-            "%s is to be made, and %s, which it is made from, is gone or changed; put that back, or take another "
-            "--run_dir" % (shard, path)
-        )
+        raise gone_or_changed(shard, path)
+
+
+def gone_or_changed(shard: str, song: str) -> InputError:
+    """Returns the error to raise if a song that a shard is to be made from is not the one that was listed."""
+    return InputError(
+        "%s is to be made, and %s, which it is made from, is gone or changed; put that back, or take another "
+        "--run_dir" % (shard, song)
+    )
 
 
 def _check_unchanged(songs: Sequence[File]) -> None:

@@ -15,7 +15,7 @@ from typing import Iterator, List
 from lc_music_vae.errors import InputError, printable
 from lc_music_vae.music import tfds
 from lc_music_vae.music.source import MAX_FILE_BYTES, UNREADABLE, Song, Source
-from lc_music_vae.system import files, plain_paths, processes
+from lc_music_vae.system import addresses, files, plain_paths, processes
 
 MIDI = (".mid", ".midi", ".kar")
 MUSICXML = (".xml", ".musicxml", ".mxl")
@@ -52,12 +52,13 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
         found: List[str] = []
         # A folder that cannot be listed is reported like a file that cannot be read.
         for folder, _, names in os.walk(expanded, onerror=lambda e: found.append(e.filename)):
-            songs = [name for name in names if name.lower().endswith(_ALL) and not name.startswith(".")]
-            found.extend(os.path.join(folder, name) for name in songs)
+            found.extend(os.path.join(folder, name) for name in filter(is_named_so, names))
         if not found:
-            raise InputError("%s=%s: no music file in this folder; looked for %s" % (flag, path, " ".join(_ALL)))
+            raise no_music(flag, path)
         return sorted(found)
     found = [expanded] if os.path.isfile(expanded) else sorted(glob.glob(expanded))
+    if not found and addresses.is_address(path):
+        raise addresses.refused(flag, path)
     if not found:
         raise InputError("%s=%s: no such file or folder; give a music file, a TFRecord or a folder" % (flag, path))
     for file in found:
@@ -65,6 +66,16 @@ def find(path: str, flag: str = "--examples_path") -> List[str]:
         if len(found) == 1 or not file.lower().endswith(_ALL):
             _check_kind(file, flag)
     return found
+
+
+def is_named_so(name: str) -> bool:
+    """Returns whether a file of this name, found in a folder, is taken for music."""
+    return name.lower().endswith(_ALL) and not name.startswith(".")
+
+
+def no_music(flag: str, path: str) -> InputError:
+    """Returns the error to raise if a folder has no music."""
+    return InputError("%s=%s: no music file in this folder; looked for %s" % (flag, path, " ".join(_ALL)))
 
 
 def _check_kind(path: str, flag: str) -> None:

@@ -35,6 +35,11 @@ _PATIENCE, _LOOK_AGAIN = 1.0, 0.05  # seconds until the message about waiting, a
 _MAX_JSON = 64 << 20  # an index of 10,000 outputs takes 4 MB
 
 
+def scratch_name(random: str) -> str:
+    """Returns the name of a scratch folder, with eight random letters or digits."""
+    return _PREFIX + random
+
+
 @contextlib.contextmanager
 def scratch_folder(folder: str) -> Iterator[str]:
     """Yields a new folder in `folder`, and removes it with all its contents when the block ends.

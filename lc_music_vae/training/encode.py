@@ -7,12 +7,10 @@ Any number of machines may encode into one run folder at the same time. They agr
 import dataclasses
 import functools
 import logging
-import os
 from typing import Any, Callable, List, Optional
 
 from lc_music_vae.checkpoints import model_files, song_list
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
-from lc_music_vae.checkpoints.run_dir import RunDir
 from lc_music_vae.checkpoints.run_json import Settings
 from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.errors import InputError
@@ -20,6 +18,7 @@ from lc_music_vae.music import examples
 from lc_music_vae.options import BEAM, Encoding, Path, Paths, Reading, Training, names_of, path_of, paths_of
 from lc_music_vae.system import interrupts, results, talk
 from lc_music_vae.training import job as jobs
+from lc_music_vae.training import places
 from lc_music_vae.training import songs as songs_lib
 
 logger = logging.getLogger(__name__)
@@ -72,33 +71,38 @@ def encode(
         if name not in _TAKEN:
             raise InputError("--%s=%s: mode encode does not take it; leave it out" % (name, value))
     share = song_list.share_of(how.shard or "1/1")
-    elsewhere = _elsewhere(how)
-    folder = jobs.folder_of(run_dir)
-    if folder.read() is not None:
-        raise InputError("--run_dir=%s: trained already; training encodes new songs, with --add_songs" % folder.path)
-    listed = folder.listed()
-    pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
-    config = jobs.config_of(config, jobs.config_begun(None, listed), pretrained)
-    settings = jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
-    if listed is None:
-        folder.check_free(config)
+    beam_options = _beam_options(how)
     paths = paths_of("examples_path", examples_path) if examples_path else []
-    songs = songs_lib.find(folder, None, paths, add_songs=False, listed=listed)
-    checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=None, listed=listed)
-    folder.make()
-    folder.mark()
-    examples.start_reading()  # it is ready before TensorFlow is
-    with interrupts.saying(lambda: "while songs were read"):
+    with places.of(run_dir, paths, beam_options) as place:
+        folder = place.folder
+        if folder.read() is not None:
+            raise InputError(
+                "--run_dir=%s: trained already; training encodes new songs, with --add_songs" % folder.path
+            )
+        listed = folder.listed()
+        pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
+        config = jobs.config_of(config, jobs.config_begun(None, listed), pretrained)
+        settings = jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
         if listed is None:
-            listed = _list(folder, settings, songs, checkpoint, share)
-            # Another process may have made the list at the same moment, for other songs.
-            jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
-            songs_lib.check_path(folder, listed, paths)
-        return _encode(folder, settings, listed, checkpoint, share=share, elsewhere=elsewhere)
+            place.check_free(config)
+        songs = place.find(paths, listed)
+        checkpoint = model_files.find_pretrained(
+            "--pretrained_path", pretrained, config=config, run=None, listed=listed
+        )
+        folder.make()
+        folder.mark()
+        examples.start_reading()  # it is ready before TensorFlow is
+        with interrupts.saying(lambda: "while songs were read"):
+            if listed is None:
+                listed = _list(place, settings, songs, checkpoint, share)
+                # Another process may have made the list at the same moment, for other songs.
+                jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
+                songs_lib.check_path(folder, listed, paths)
+            return _encode(place, settings, listed, checkpoint, share=share, how=how)
 
 
 def _list(
-    folder: RunDir, settings: Settings, songs: songs_lib.Songs, checkpoint: Checkpoint, share: song_list.Share
+    place: places.Here, settings: Settings, songs: songs_lib.Songs, checkpoint: Checkpoint, share: song_list.Share
 ) -> SongList:
     """Lists the songs in the run's folder; returns the list that is there then."""
     from lc_music_vae.training import encoded
@@ -113,14 +117,13 @@ def _list(
         settings.metre,
         way.made_with.fingerprint,
         share.total,
-        song_list.divided(songs.given),
+        tuple(place.divided(songs)),
     )
-    song_list.write_first(folder.song_list, made)
-    return song_list.read(folder.song_list)
+    return place.write_first(made)
 
 
-def _elsewhere(how: Encoding) -> Optional[Callable]:
-    """Returns what encodes shards of a checkpoint in other processes; None if this process does.
+def _beam_options(how: Encoding) -> Any:
+    """Returns Beam's options; None if Beam is not asked for.
 
     Raises:
         InputError: Beam is not installed, or does not take its arguments.
@@ -131,19 +134,26 @@ def _elsewhere(how: Encoding) -> Optional[Callable]:
         return None
     from lc_music_vae.encoding import beam
 
-    arguments = how.beam_args or ""
-    beam.options_of(arguments)
-    return functools.partial(beam.encode, arguments=arguments)
+    return beam.options_of(how.beam_args or "")
+
+
+def _elsewhere(how: Encoding, checkpoint: Checkpoint) -> Optional[Callable]:
+    """Returns what encodes shards in other processes; None if this process does."""
+    if how.runner is None:
+        return None
+    from lc_music_vae.encoding import beam
+
+    return functools.partial(beam.encode, checkpoint=checkpoint, arguments=how.beam_args or "")
 
 
 def _encode(
-    folder: RunDir,
+    place: places.Here,
     settings: Settings,
     listed: SongList,
     checkpoint: Checkpoint,
     *,
     share: song_list.Share,
-    elsewhere: Optional[Callable],
+    how: Encoding,
 ) -> List[str]:
     """Encodes a share, after `encode` has checked everything; returns its files."""
     from lc_music_vae.encoding import latents
@@ -156,17 +166,16 @@ def _encode(
     if not mine:
         logger.warning("--shard=%d/%d has no songs: they are divided into %d", *share, len(planned))
         return []
-    run = elsewhere and functools.partial(elsewhere, checkpoint=checkpoint)
-    found, _ = encoded.complete(mine, folder, way, elsewhere=run)
+    done = place.complete(mine, way, _elsewhere(how, checkpoint))
     encoded.check_unchanged(checkpoint, way.pretrained)
-    results.logger.info("--shard=%d/%d is encoded: %s", *share, report.counted(found))
-    unused = sum(not row.slices for row in found.rows)
+    results.logger.info("--shard=%d/%d is encoded: %s", *share, report.counted(done.rows))
+    unused = sum(not row.slices for row in done.rows)
     if unused:
-        logger.warning("%d of %d songs gave no window; training lists them in examples.tsv", unused, len(found.rows))
-    written = set(os.listdir(folder.latents))
+        logger.warning("%d of %d songs gave no window; training lists them in examples.tsv", unused, len(done.rows))
+    written = place.names()
     missing = [i for i, (name, _) in enumerate(planned) if name + ".json" not in written]
     if missing:
         logger.info("still to encode: --shard=%s", listed.shares_with(missing))
     else:
         logger.info("all songs are encoded; now train, with the same --run_dir")
-    return list(found.shards)
+    return done.files

@@ -154,14 +154,18 @@ def complete(
                 listed.shares_with(missing),
             )
 
-    made_with = way.made_with
     weights = way.weights
-    found = latents.complete(planned, folder.latents, made_with, weights=weights, before=say, elsewhere=elsewhere)
-    end = made_with.part[1]
-    if end == WHOLE[1]:
+    found = latents.complete(planned, folder.latents, way.made_with, weights=weights, before=say, elsewhere=elsewhere)
+    rest = held_out(way.made_with)
+    if rest is None:
         return found, None
-    rest = made_with._replace(part=(end, WHOLE[1]), transpositions=(0,))
     return found, latents.complete(planned, folder.holdout, rest, weights=weights, elsewhere=elsewhere)
+
+
+def held_out(made_with: shards.MadeWith) -> Optional[shards.MadeWith]:
+    """Returns how the latents are made of the bars that are kept out; None if none are."""
+    end = made_with.part[1]
+    return None if end == WHOLE[1] else made_with._replace(part=(end, WHOLE[1]), transpositions=(0,))
 
 
 def check_listed(listed: SongList, way: Encoding, checkpoint: Checkpoint) -> None:

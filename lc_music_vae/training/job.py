@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from lc_music_vae import hparams
@@ -13,6 +14,7 @@ from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.configs import CONFIG_MAP, get_config
 from lc_music_vae.errors import InputError
 from lc_music_vae.options import Path, Reading, Training, names_of, path_of
+from lc_music_vae.system import addresses
 from lc_music_vae.training.songs import Songs
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,10 @@ def folder_of(path: Path) -> RunDir:
     """
     if path is None or path == "":
         raise InputError("--run_dir is needed: the folder that training writes to")
-    return run_dir.at(path_of("run_dir", path))
+    given = path_of("run_dir", path)
+    if addresses.is_address(given) and not os.path.isdir(given):
+        raise addresses.refused("--run_dir", given)
+    return run_dir.at(given)
 
 
 def config_of(config: Optional[str], began: Optional[str], pretrained_path: Optional[str]) -> str:

@@ -31,8 +31,8 @@ def say(found: Latents, path: str) -> None:
 
     The first songs are named, and the first of the others that are not in 4/4, with how their bars were taken.
     """
-    logger.info(counted(found))
-    used = _used(found)
+    logger.info(counted(found.rows))
+    used = _used(found.rows)
     _say_used(used[:_MAX_SAID])
     others = [row for row in used[_MAX_SAID:] if metre.is_other(row.reason)]
     _say_used(others[:_MAX_SAID])
@@ -59,14 +59,14 @@ def say_held_out(held_out: Optional[Latents], holdout: float) -> None:
     logger.info("the last %g %% of each song's bars are kept out: %d distinct windows", 100 * holdout, windows)
 
 
-def counted(found: Latents) -> str:
+def counted(rows: Sequence[Row]) -> str:
     """Returns the number of windows and the number of songs that they are from, in words."""
-    songs = len(_used(found))
-    return "%d distinct windows from %d song%s" % (found.num_windows, songs, "" if songs == 1 else "s")
+    songs = len(_used(rows))
+    return "%d distinct windows from %d song%s" % (sum(row.slices for row in rows), songs, "" if songs == 1 else "s")
 
 
-def _used(found: Latents) -> List[Row]:
-    return [row for row in found.rows if row.slices]
+def _used(rows: Sequence[Row]) -> List[Row]:
+    return [row for row in rows if row.slices]
 
 
 def _why_not(row: Row) -> str:

@@ -14,6 +14,7 @@ from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
+from lc_music_vae.system import addresses
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def find(
         raise InputError("--add_songs: %s is not trained on yet; train without it first" % folder.song_list)
     if listed:
         check_path(folder, listed, paths)
-    path = listed.path if listed else _absolute(paths)
+    path = listed.path if listed else absolute(paths)
     given = listed.songs if listed else shards.hashed(_files(paths))
     if run is None:
         return Songs(path, given, shards.Kept((), ()), given, listed)
@@ -103,15 +104,16 @@ def needed() -> InputError:
 
 def check_path(folder: RunDir, listed: SongList, paths: Sequence[str]) -> None:
     """Raises an `InputError` unless the paths are those that the list of songs was made of, or none."""
-    if paths and sorted(_absolute(paths)) != sorted(listed.path):
+    if paths and sorted(absolute(paths)) != sorted(listed.path):
         raise InputError(
             "--examples_path=%s: %s lists the songs of %s; give that, or another --run_dir"
-            % (", ".join(_absolute(paths)), folder.song_list, ", ".join(listed.path))
+            % (", ".join(absolute(paths)), folder.song_list, ", ".join(listed.path))
         )
 
 
-def _absolute(paths: Sequence[str]) -> List[str]:
-    return [os.path.abspath(os.path.expanduser(one)) for one in paths]
+def absolute(paths: Sequence[str]) -> List[str]:
+    """Returns paths as absolute ones; addresses stay as they are."""
+    return [one if addresses.is_address(one) else os.path.abspath(os.path.expanduser(one)) for one in paths]
 
 
 def _files(paths: Sequence[str]) -> List[str]:
@@ -145,6 +147,8 @@ def find_others(kept: shards.Kept, paths: Sequence[str]) -> List[str]:
 
 def say_what_changed(folder: RunDir, run: RunJson, kept: shards.Kept) -> None:
     """Warns if the songs on disk now differ from those that the run was trained on."""
+    if any(map(addresses.is_address, run.examples.path)):
+        return  # only encoding reads these
     there: List[str] = []
     for path in run.examples.path:
         with contextlib.suppress(InputError):  # raised if no songs are left at this path

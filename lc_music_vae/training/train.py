@@ -148,7 +148,7 @@ def _train(job: Job) -> str:
     job.folder.write(began)
     reached = "" if _is_learned(job, step) else _learn(job, found, began)
     bundle, has_page = _finish(job, found, began, held_out=held_out)
-    logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found), reached)
+    logger.info("trained to step %d on %s%s", job.folder.latest()[1], report.counted(found.rows), reached)
     logger.info("  its curves and a map of its latent: %s", job.folder.picture)
     if has_page:
         logger.info("  a page that plays the model: %s", job.folder.play_page)
