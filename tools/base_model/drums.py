@@ -183,16 +183,24 @@ def shifted(rolls, rng):
     return np.take_along_axis(rolls, ((np.arange(STEPS)[None] - by) % STEPS)[:, :, None], 1)
 
 
-# Which share of the windows each change is made to; in this order.
+def repeated(rolls, rng):
+    """Returns the windows with the first bar twice."""
+    del rng
+    return np.concatenate([rolls[:, :BAR]] * 2, 1)
+
+
+# Which share of the windows each change is made to; in this order, so that what a drummer varies comes again.
 CHANGES = (
     (other_cymbal, 0.15),
     (displaced, 0.12),
     (added, 0.12),
-    (filled, 0.2),
-    (crashed, 0.2),
-    (dropped, 0.12),
+    (dropped, 0.1),
     (few_drums, 0.1),
+    (repeated, 0.5),
+    (filled, 0.2),
+    (crashed, 0.15),
     (rested, 0.05),
+    (dropped, 0.03),
 )
 SPLICED, SWAPPED, SHIFTED = 0.06, 0.08, 0.02
 
