@@ -21,8 +21,8 @@ def _flags():
         "config",
         str,
         None,
-        text="Name of the config in configs.py, such as lc-cat-mel_2bar_small. Left out, the run's own, or the only "
-        "one whose MusicVAE ships with the toolkit.",
+        text="Name of the config in configs.py, such as lc-cat-mel_2bar_small. Left out, the run's own, or "
+        "lc-cat-mel_2bar_small.",
     )
     defined.add("run_dir", str, None, text="Folder of the run: checkpoints, latents, TensorBoard's events, run.json.")
     defined.add(

@@ -15,7 +15,19 @@ from helpers import WEIGHTS
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.models import music_vae
-from tools.base_model import augment, corpus, evaluate, events, network, provenance, train, windows
+from tools.base_model import (
+    augment,
+    corpus,
+    drum_grooves,
+    evaluate,
+    events,
+    melody_figures,
+    models,
+    network,
+    provenance,
+    train,
+    windows,
+)
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 HOLD, OFF, C4 = 0, 1, 60 - 21 + 2  # events; the last begins the note C4
@@ -192,19 +204,19 @@ def test_figures_of_what_came_back():
     heard = given.copy()
     heard[0, 8] = C4 + 4
     heard[1, 30] = OFF
-    found = evaluate.right(given, heard)
+    found = melody_figures.right(given, heard)
     assert found == {"whole": 0.5, "steps": 126 / 128, "onsets": 7 / 8}
 
 
 def test_sound_of_windows_is_their_entropy_intervals_and_durations():
     one = np.zeros([1, 32], int)
     one[0, [0, 4, 6, 8]] = [C4, C4 + 2, OFF, C4 + 12]
-    found = evaluate.histograms(one)
+    found = melody_figures.histograms(one)
     assert np.flatnonzero(found["interval"]).tolist() == [26, 34]
     assert np.flatnonzero(found["duration"]).tolist() == [2, 4, 24]
-    assert evaluate.entropy(one) == pytest.approx(-(2 / 3) * np.log(2 / 3) - np.log(1 / 3) / 3)
-    assert evaluate.sound(one, one) == pytest.approx(
-        {"interval": 1, "duration": 1, "entropy": evaluate.entropy(one), "notes": 3, "pitches": 3}
+    assert melody_figures.entropy(one) == pytest.approx(-(2 / 3) * np.log(2 / 3) - np.log(1 / 3) / 3)
+    assert melody_figures.sound(one, one) == pytest.approx(
+        {"interval": 1, "duration": 1, "entropy": melody_figures.entropy(one), "notes": 3, "pitches": 3}
     )
 
 
@@ -236,30 +248,50 @@ def test_the_lstm_has_the_gradient_that_tensorflow_finds_step_by_step():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
-def test_posterior_and_loss_are_those_of_magentas_model(tunes):
-    some = tunes[:4]
-    noise = rng().normal(size=[4, 256]).astype(np.float32)
-    weights = Weights(finding.shipped(WEIGHTS))
+def ours_of(model, weights, some, noise):
+    """The recipe's posterior and losses of windows."""
     with tf.Graph().as_default(), tf.Session() as session:
-        trained = network.variables(1)
-        heard = np.concatenate([np.full([4, 1], -1), some[:, :-1]], 1)
-        made = network.build(
-            trained, tf.constant(some, tf.int32), tf.constant(heard, tf.int32), tf.constant(noise), products=tf.float32
-        )
-        weights.restore(session, list(trained.values()))
-        ours = session.run(made)
-    config = copy.deepcopy(music_vae.music_vae_configs.CONFIG_MAP[windows.MUSIC_VAE])
-    config.hparams.batch_size, config.hparams.sampling_schedule, config.hparams.sampling_rate = 4, "constant", 0.0
+        trained = network.variables(model.of_class, 1)
+        heard = tf.constant(np.concatenate([np.full([len(some), 1], -1), some[:, :-1]], 1), tf.int32)
+        given = {"inputs": heard, "noise": tf.constant(noise), "products": tf.float32}
+        made = network.build(trained, model.of_class, tf.constant(some, tf.int32), **given)
+        for name, variable in trained.items():
+            variable.load(weights[name], session)
+        return session.run(made)
+
+
+def magentas(model, weights, some, noise):
+    """What magenta's model says of the same: mean, scale and loss."""
+    config = copy.deepcopy(music_vae.music_vae_configs.CONFIG_MAP[model.music_vae])
+    config.hparams.batch_size, config.hparams.sampling_schedule, config.hparams.sampling_rate = (
+        len(some),
+        "constant",
+        0.0,
+    )
+    classes = len(model.of_class)
     with tf.Graph().as_default(), tf.Session() as session:
-        config.model.build(config.hparams, 90, is_training=True)
-        target, lengths = tf.one_hot(some, 90), tf.fill([4], 32)
-        q_z = config.model.encode(target, lengths, tf.zeros([4, 32, 0]))
+        config.model.build(config.hparams, classes, is_training=True)
+        target, lengths = tf.one_hot(some, classes), tf.fill([len(some)], 32)
+        q_z = config.model.encode(tf.constant(model.of_class[some], tf.float32), lengths, tf.zeros([len(some), 32, 0]))
         z = q_z.loc + q_z.scale.diag * noise
         before = tf.pad(target[:, :-1], [(0, 0), (1, 0), (0, 0)])
         loss = config.model.decoder.reconstruction_loss(before, target, lengths, z, None)[0]
-        weights.restore(session, tf.trainable_variables())
-        theirs = session.run([q_z.loc, q_z.scale.diag, loss])
+        for variable in tf.trainable_variables():
+            variable.load(weights[variable.op.name], session)
+        return session.run([q_z.loc, q_z.scale.diag, loss])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", models.ALL.values(), ids=list(models.ALL))
+def test_posterior_and_loss_are_those_of_magentas_model(model, tunes):
+    shapes, draws = network.shapes(model.of_class), rng(1)
+    weights = {name: draws.normal(0, 0.1, shape) for name, shape in shapes.items()}
+    some = drum_grooves.windows()[:4]
+    if model is models.MELODY:
+        shipped, some = Weights(finding.shipped(WEIGHTS)), tunes[:4]
+        weights = {name: shipped.get(name) for name in shapes}
+    noise = rng().normal(size=[len(some), 256]).astype(np.float32)
+    ours, theirs = (of(model, weights, some, noise) for of in (ours_of, magentas))
     np.testing.assert_allclose(ours.mean, theirs[0], atol=1e-5)
     np.testing.assert_allclose(ours.scale, theirs[1], atol=1e-5)
     np.testing.assert_allclose(ours.cross_entropy, theirs[2], rtol=1e-4, atol=1e-4)
@@ -305,7 +337,7 @@ def recipe_run(tmp_path_factory, tunes):
 @pytest.mark.slow
 def test_ten_steps_make_weights_that_magentas_model_takes(recipe_run, tunes):
     path = str(recipe_run / "whole" / "cat-mel_2bar_small.tar")
-    found = evaluate.Model(path).given_back(tunes[:8])
+    found = evaluate.Model(models.MELODY, path).given_back(tunes[:8])
     assert 0 < found["steps"] < 1
     weights = Weights(finding.find(path, "--pretrained_path"))
     assert weights.shapes == Weights(finding.shipped(WEIGHTS)).shapes  # and no slots of Adam's
@@ -318,7 +350,7 @@ def test_going_on_ends_where_going_through_does(recipe_run):
         Weights(finding.find(str(recipe_run / name / "cat-mel_2bar_small.tar"), "--pretrained_path"))
         for name in ("whole", "halves")
     )
-    start = network.shapes()
+    start = network.shapes(models.MELODY.of_class)
     for name in start:
         np.testing.assert_array_equal(whole.get(name), halves.get(name))
     assert max(np.abs(whole.get(name)).max() for name in start if name.endswith("bias")) > 1e-4  # they were trained

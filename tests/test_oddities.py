@@ -69,7 +69,10 @@ ODD = {
         "notes": ONE_STRAY,
         "reason": "moved up 1 octave, 1 note alone, to be in MusicVAE's range",
     },
-    "only_drums": {"windows": [], "reason": "no notes that this config reads"},
+    "only_drums": {
+        "windows": [],
+        "reason": "no notes that this config reads; --config=lc-cat-drums_2bar_small reads its drums",
+    },
     "no_notes": {"windows": [], "reason": "no notes"},
     "one_bar": {"windows": [], "reason": "too short: 1 of 2 bars"},
     "far_apart": {"windows": [], "reason": "no 2 bars without a bar of rest between"},

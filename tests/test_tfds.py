@@ -265,7 +265,7 @@ def test_a_split_that_is_not_there_and_one_that_is_not_whole(changeable):
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ("cat-mel_2bar_small", "no notes that this config reads"),
+        ("cat-mel_2bar_small", "no notes that this config reads; --config=lc-cat-drums_2bar_small reads its drums"),
         ("groovae_4bar", "too short: 2 of 4 bars; --config=lc-groovae_2bar"),
     ],
 )

@@ -70,10 +70,10 @@ def folder_of(path: Path) -> RunDir:
 
 
 def config_of(config: Optional[str], began: Optional[str], pretrained_path: Optional[str]) -> str:
-    """Returns the config to train: the named one, else the one that the run began with, else the only one that ships.
+    """Returns the config to train: the named one, else the one that the run began with, else the first one that ships.
 
     Raises:
-        InputError: The config is not known, or no config is named although there are several.
+        InputError: The config is not known, or none is named for a checkpoint that is.
     """
     if config:
         get_config(config)
@@ -81,11 +81,11 @@ def config_of(config: Optional[str], began: Optional[str], pretrained_path: Opti
     if began is not None:
         logger.info("--config=%s, as the run began", began)
         return began
-    shipped = [name for name, entry in CONFIG_MAP.items() if entry.shipped]
-    if pretrained_path or len(shipped) != 1:
+    if pretrained_path:
         raise InputError("--config is needed, such as --config=lc-cat-mel_2bar_small")
-    logger.info("--config=%s, whose MusicVAE ships with the toolkit", *shipped)
-    return shipped[0]
+    shipped = next(name for name, entry in CONFIG_MAP.items() if entry.shipped)
+    logger.info("--config=%s, whose MusicVAE ships with the toolkit", shipped)
+    return shipped
 
 
 def config_begun(run: Optional[RunJson], listed: Optional[SongList]) -> Optional[str]:

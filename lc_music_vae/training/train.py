@@ -44,7 +44,7 @@ def train(
         >>> train("lc-cat-mel_2bar_small", "my_songs/", "my_run", num_steps=200, hparams={"encoded_z_size": 8})
 
     Args:
-        config: Name in the registry; None means the run's own, else the only one whose MusicVAE ships with the toolkit.
+        config: Name in the registry; None means the run's own, else lc-cat-mel_2bar_small.
         examples_path: A music file, a TFRecord of NoteSequences, a glob or a folder; or several of them. None means
             the songs that `encode` has listed in `run_dir`.
         run_dir: The run's folder; see `run_dir.RunDir`.

@@ -1,4 +1,4 @@
-"""MusicVAE's `cat-mel_2bar_small` as a graph that trains fast on a CPU, under magenta's variable names.
+"""MusicVAE's small models of two bars as graphs that train fast on a CPU, under magenta's variable names.
 
 magenta's own graph steps through `dynamic_rnn` and `dynamic_decode`. Here the 32 steps are written out, what does not
 depend on the step before is one matrix product for all steps, and the products may be in bfloat16, which processors
@@ -8,10 +8,10 @@ posterior and its loss against magenta's own model.
 
 from typing import Callable, Dict, List, NamedTuple, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 STEPS = 32
-DEPTH = 90  # melody events: no event, note-off, 88 pitches from MIDI 21 up
 Z_SIZE = 256
 ENCODER_UNITS = 512
 DECODER_UNITS = 256
@@ -26,7 +26,7 @@ class Network(NamedTuple):
     Attributes:
         mean: Mean of q(z|x), float32 [batch, Z_SIZE].
         scale: Its scale.
-        logits: Of the events, float32 [batch, STEPS, DEPTH].
+        logits: Of the events, float32 [batch, STEPS, classes].
         cross_entropy: Of each window's events, summed over its steps, in nats, float32 [batch].
         kl: KL(q(z|x) || N(0, I)) in nats, float32 [batch].
     """
@@ -38,28 +38,42 @@ class Network(NamedTuple):
     kl: tf.Tensor
 
 
-def shapes() -> Dict[str, List[int]]:
-    """Returns the shape of each trained variable by magenta's name for it."""
+def shapes(of_class: np.ndarray) -> Dict[str, List[int]]:
+    """Returns the shape of each trained variable by magenta's name for it; `of_class` is a model's."""
+    depth, input_depth = of_class.shape
     found = {}
     for direction in ("fw", "bw"):
-        found[_ENCODER % direction + "/kernel"] = [DEPTH + ENCODER_UNITS, 4 * ENCODER_UNITS]
+        found[_ENCODER % direction + "/kernel"] = [input_depth + ENCODER_UNITS, 4 * ENCODER_UNITS]
         found[_ENCODER % direction + "/bias"] = [4 * ENCODER_UNITS]
     for name in ("encoder/mu", "encoder/sigma"):
         found[name + "/kernel"], found[name + "/bias"] = [2 * ENCODER_UNITS, Z_SIZE], [Z_SIZE]
     found["decoder/z_to_initial_state/kernel"] = [Z_SIZE, 4 * DECODER_UNITS]
     found["decoder/z_to_initial_state/bias"] = [4 * DECODER_UNITS]
-    for layer, inputs in enumerate((DEPTH + Z_SIZE, DECODER_UNITS)):
+    for layer, inputs in enumerate((depth + Z_SIZE, DECODER_UNITS)):
         found[_DECODER % layer + "/kernel"] = [inputs + DECODER_UNITS, 4 * DECODER_UNITS]
         found[_DECODER % layer + "/bias"] = [4 * DECODER_UNITS]
-    found["decoder/output_projection/kernel"] = [DECODER_UNITS, DEPTH]
-    found["decoder/output_projection/bias"] = [DEPTH]
+    found["decoder/output_projection/kernel"] = [DECODER_UNITS, depth]
+    found["decoder/output_projection/bias"] = [depth]
     return found
 
 
-def variables(seed: int) -> Dict[str, tf.Variable]:
+def begun(name: str, fresh: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Returns what a variable starts from, where a checkpoint of this model or of another one is given.
+
+    Of another model's kernels and biases those are taken whole that have this one's shape. Of kernels that hear events,
+    in their first rows, the other rows are: those of z and of the hidden state. What speaks of events starts fresh.
+    """
+    if given.shape == fresh.shape:
+        return given
+    shared = {_ENCODER % "fw": ENCODER_UNITS, _ENCODER % "bw": ENCODER_UNITS, _DECODER % 0: Z_SIZE + DECODER_UNITS}
+    rows = shared.get(name[: -len("/kernel")], 0)
+    return np.concatenate([fresh[:-rows], given[-rows:]]) if rows else fresh
+
+
+def variables(of_class: np.ndarray, seed: int) -> Dict[str, tf.Variable]:
     """Makes the trained variables, initialised as magenta's are: small for posterior and initial state, else Glorot."""
     made = {}
-    for i, (name, shape) in enumerate(sorted(shapes().items())):
+    for i, (name, shape) in enumerate(sorted(shapes(of_class).items())):
         if name.endswith("bias"):
             initializer = tf.zeros_initializer()
         elif name.startswith(("encoder/mu", "encoder/sigma", "decoder/z_to_initial_state")):
@@ -71,12 +85,19 @@ def variables(seed: int) -> Dict[str, tf.Variable]:
 
 
 def build(
-    trained: Dict[str, tf.Variable], events: tf.Tensor, inputs: tf.Tensor, noise: tf.Tensor, *, products: tf.DType
+    trained: Dict[str, tf.Variable],
+    of_class: np.ndarray,
+    events: tf.Tensor,
+    *,
+    inputs: tf.Tensor,
+    noise: tf.Tensor,
+    products: tf.DType,
 ) -> Network:
     """Builds encoder, decoder with teacher forcing, and loss.
 
     Args:
         trained: What `variables` made.
+        of_class: What the encoder hears of each class of event, [classes, input depth], of ones and zeros.
         events: The windows, int32 [batch, STEPS]; a window's own length is always STEPS.
         inputs: What the decoder hears as the step before, int32 [batch, STEPS]; -1 is silence, as at the first step.
         noise: Standard normal, float32 [batch, Z_SIZE]; z = mean + scale * noise.
@@ -96,12 +117,13 @@ def build(
 
     lstm = recurrent(products)
     batch = tf.shape(events)[0]
-    one_hot = tf.one_hot(tf.transpose(events), DEPTH, dtype=products)
+    depth, input_depth = of_class.shape
+    of_events = tf.cast(tf.gather(tf.constant(of_class, tf.float32), tf.transpose(events)), products)
     last = []
     for direction in ("fw", "bw"):
-        of_input, of_hidden = tf.split(trained[_ENCODER % direction + "/kernel"], [DEPTH, ENCODER_UNITS])
+        of_input, of_hidden = tf.split(trained[_ENCODER % direction + "/kernel"], [input_depth, ENCODER_UNITS])
         bias = tf.zeros([batch, 1]) + trained[_ENCODER % direction + "/bias"]
-        heard = one_hot if direction == "fw" else one_hot[::-1]
+        heard = of_events if direction == "fw" else of_events[::-1]
         zeros = tf.zeros([batch, ENCODER_UNITS])
         last.append(lstm(over_steps(heard, of_input), bias, of_hidden, zeros, tf.cast(zeros, products))[-1])
     encoded = tf.concat(last, 1)
@@ -110,8 +132,8 @@ def build(
     z = mean + scale * noise
 
     states = tf.split(tf.tanh(dense(z, "decoder/z_to_initial_state")), 4, axis=1)  # cell and hidden of each layer
-    heard = tf.one_hot(tf.transpose(inputs), DEPTH, dtype=products)
-    of_event, of_z, of_hidden = tf.split(trained[_DECODER % 0 + "/kernel"], [DEPTH, Z_SIZE, DECODER_UNITS])
+    heard = tf.one_hot(tf.transpose(inputs), depth, dtype=products)
+    of_event, of_z, of_hidden = tf.split(trained[_DECODER % 0 + "/kernel"], [depth, Z_SIZE, DECODER_UNITS])
     added = tf.cast(dot(z, of_z), tf.float32) + trained[_DECODER % 0 + "/bias"]
     outputs = lstm(over_steps(heard, of_event), added, of_hidden, states[0], tf.cast(states[1], products))
     of_input, of_hidden = tf.split(trained[_DECODER % 1 + "/kernel"], [DECODER_UNITS, DECODER_UNITS])

@@ -1,13 +1,15 @@
-"""Trains `cat-mel_2bar_small` by MusicVAE's objective on windows, and augmented ones.
+"""Trains a model of `models.py` by MusicVAE's objective on windows, and augmented ones.
 
-    python -m tools.base_model.train windows.npz folder [--steps=20000] [--init=weights.tar] [--without=kind ...]
+    python -m tools.base_model.train windows.npz folder [--config=cat-mel_2bar_small] [--steps=20000]
+        [--init=weights.tar] [--without=kind ...]
 
 Checkpoints are kept in the folder. The same command goes on from the last one, and ends with the same weights as one
 that was not stopped: everything random is a function of seed and step. The loss is the cross-entropy of the events plus
 beta times KL(q(z|x) || N(0, I)), as in magenta's `base_model.MusicVAE`. The decoder hears the true event before, but a
 fifth of them are events of another window, in place of scheduled sampling. Adam's rate rises for 100 steps and falls on
 a cosine; with other --steps, a run that goes on falls to another end. From random weights beta is 0.01 for the first
-half of the steps and then rises to --beta; from --init it is --beta at once.
+half of the steps and then rises to --beta; from --init it is --beta at once. --init may be a checkpoint of another of
+the models: then all that neither hears nor says events starts from it.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import tensorflow.compat.v1 as tf
 
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.checkpoints.weights import Weights
-from tools.base_model import augment, network, provenance, windows
+from tools.base_model import models, network, provenance
 
 WARM_UP, LAST_RATE, FIRST_BETA = 100, 0.04, 0.01
 CORRUPTED = 0.2
@@ -56,8 +58,8 @@ def beta_at(step, recipe):
     return FIRST_BETA + (recipe.beta - FIRST_BETA) * min(1.0, max(0.0, 2.5 * step / recipe.steps - 1.25))
 
 
-def batch_at(step, corpus, recipe):
-    """Returns the windows, what the decoder hears, and the noise of a step: functions of the seed and the step."""
+def batch_at(step, corpus, recipe, augment):
+    """Returns windows, what the decoder hears, and the noise of a step: functions of the seed and the step."""
     rng = np.random.RandomState([recipe.seed, step])
     made = augment.batch(corpus[rng.randint(0, len(corpus), recipe.batch)], rng, recipe.kinds)
     heard = np.concatenate([np.full([len(made), 1], -1, np.int32), made[:, :-1]], 1)
@@ -67,27 +69,36 @@ def batch_at(step, corpus, recipe):
     return made, heard, rng.standard_normal([len(made), network.Z_SIZE]).astype(np.float32)
 
 
+def _shapes(model):
+    return {name: tuple(shape) for name, shape in network.shapes(model.of_class).items()}
+
+
+def _is_of(weights, model):
+    return _shapes(model).items() <= weights.shapes.items()
+
+
 class Trainer:
-    """The graph that trains, in its own session.
+    """The graph that trains a model, in its own session.
 
     Attributes:
         step: Number of steps done.
     """
 
-    def __init__(self, recipe, threads):
-        self._recipe = recipe
+    def __init__(self, model, recipe, threads):
+        self._model, self._recipe = model, recipe
         self._graph = tf.Graph()
         with self._graph.as_default():
-            self.trained = network.variables(recipe.seed)
+            self.trained = network.variables(model.of_class, recipe.seed)
             self._events = tf.placeholder(tf.int32, [None, network.STEPS])
             self._heard = tf.placeholder(tf.int32, [None, network.STEPS])
             self._noise = tf.placeholder(tf.float32, [None, network.Z_SIZE])
             self._rate, self._beta = tf.placeholder(tf.float32, []), tf.placeholder(tf.float32, [])
             made = network.build(
                 self.trained,
+                model.of_class,
                 self._events,
-                self._heard,
-                self._noise,
+                inputs=self._heard,
+                noise=self._noise,
                 products=tf.bfloat16 if recipe.bfloat16 else tf.float32,
             )
             parts = tf.reduce_mean(made.cross_entropy), tf.reduce_mean(made.kl)
@@ -115,14 +126,19 @@ class Trainer:
                 self._saver.restore(self._session, latest)
         elif self._recipe.init:
             weights = Weights(finding.find(self._recipe.init, "--init"))
-            weights.check({name: tuple(shape) for name, shape in network.shapes().items()}, windows.MUSIC_VAE)
+            fits = [model for model in models.ALL.values() if _is_of(weights, model)]
+            if not fits:
+                weights.check(_shapes(self._model), self._model.music_vae)
+            weights.check_finite()
             with self._graph.as_default():
-                weights.restore(self._session, list(self.trained.values()))
+                for name, variable in self.trained.items():
+                    fresh = self._session.run(variable)
+                    variable.load(network.begun(name, fresh, weights.get(name)), self._session)
         self.step = int(self._session.run(self._counter))
 
     def train(self, corpus):
         """Does one step; returns cross-entropy, KL in nats and the share of right events of its batch."""
-        made, heard, noise = batch_at(self.step, corpus, self._recipe)
+        made, heard, noise = batch_at(self.step, corpus, self._recipe, self._model.augment)
         feeds = {self._events: made, self._heard: heard, self._noise: noise}
         feeds.update({self._rate: rate_at(self.step, self._recipe), self._beta: beta_at(self.step, self._recipe)})
         seen, _ = self._session.run([self._seen, self._train], feeds)
@@ -147,25 +163,29 @@ def main(argv):
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("windows")
     flags.add_argument("folder")
+    flags.add_argument("--config", default=models.MELODY.music_vae, choices=sorted(models.ALL))
     flags.add_argument("--steps", type=int, default=20000)
     flags.add_argument("--batch", type=int, default=128)
     flags.add_argument("--rate", type=float, default=1e-3)
     flags.add_argument("--beta", type=float, default=0.15)
     flags.add_argument("--seed", type=int, default=1)
-    flags.add_argument("--init", default="", help="a checkpoint of cat-mel_2bar_small to start from")
-    flags.add_argument("--without", action="append", default=[], choices=augment.ALL, help="a kind to switch off")
+    flags.add_argument("--init", default="", help="a checkpoint to start from, of any of the models")
+    flags.add_argument("--without", action="append", default=[], help="a kind to switch off")
     flags.add_argument("--bfloat16", action="store_true", help="products in half the bits: faster with AMX")
     flags.add_argument("--threads", type=int, default=2)
     flags.add_argument("--save_every", type=int, default=200)
     given = flags.parse_args(argv)
-    kinds = tuple(kind for kind in augment.ALL if kind not in given.without)
+    model = models.ALL[given.config]
+    if not set(given.without) <= set(model.augment.ALL):
+        flags.error("--without must be of %s" % ", ".join(model.augment.ALL))
+    kinds = tuple(kind for kind in model.augment.ALL if kind not in given.without)
     recipe = Recipe(
         given.steps, given.batch, given.rate, given.beta, given.seed, kinds, init=given.init, bfloat16=given.bfloat16
     )
     os.makedirs(given.folder, exist_ok=True)
     with np.load(given.windows) as kept:
         corpus = kept["train"]
-    trainer = Trainer(recipe, given.threads)
+    trainer = Trainer(model, recipe, given.threads)
     trainer.start(given.folder)
     provenance.start(given.folder, trainer.step, recipe._asdict())
     seen, begun = [], time.time()
@@ -177,9 +197,9 @@ def main(argv):
             line = (trainer.step, *np.mean(seen, 0), (time.time() - begun) / len(seen))
             print("step %d: cross-entropy %.3f nats, KL %.1f nats, events %.4f; %.2f s a step" % line, flush=True)
             seen, begun = [], time.time()
-    bundle = os.path.join(given.folder, windows.MUSIC_VAE + ".tar")
+    bundle = os.path.join(given.folder, model.music_vae + ".tar")
     with tempfile.TemporaryDirectory() as folder:
-        prefix = os.path.join(folder, windows.MUSIC_VAE + ".ckpt")
+        prefix = os.path.join(folder, model.music_vae + ".ckpt")
         trainer.save_weights(prefix)
         provenance.bundle(prefix, bundle)
     provenance.write(bundle, given.windows)
