@@ -90,10 +90,13 @@ def test_batches_that_draw_from_one_stream_are_decoded_in_turn(cut_down):
 def test_small_kernels_are_worth_a_batch_for_each_core_and_large_ones_are_not(monkeypatch):
     import tensorflow.compat.v1 as tf
 
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     small, large = {"a": (602, 2048), "b": (8,)}, {"a": (602, 2048), "b": (2138, 8192)}
     assert sessions.batches_at_once(types.SimpleNamespace(shapes=small)) == 6
     assert sessions.batches_at_once(types.SimpleNamespace(shapes=large)) == 1
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    assert sessions.batches_at_once(types.SimpleNamespace(shapes=small)) == 3
     monkeypatch.setattr(tf.config.experimental, "list_physical_devices", lambda kind: [kind])
     assert sessions.batches_at_once(types.SimpleNamespace(shapes=small)) == 1
 

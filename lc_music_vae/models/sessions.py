@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from lc_music_vae.checkpoints.weights import Weights
 
+_THREADS = "TF_NUM_INTRAOP_THREADS"  # TensorFlow's own variable: how many cores it may use
 _IN_CACHE = 16 << 20  # bytes of the largest kernel that each core can go through on its own
 
 
@@ -37,6 +38,9 @@ def batches_at_once(weights: Weights) -> int:
     kernels = [int(np.prod(shape, dtype=np.int64)) for shape in weights.shapes.values()]
     if 4 * max(kernels, default=0) > _IN_CACHE or tf.config.experimental.list_physical_devices("GPU"):
         return 1
+    wanted = os.environ.get(_THREADS, "")
+    if wanted.isdigit() and int(wanted):
+        return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
