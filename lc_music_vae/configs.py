@@ -74,7 +74,7 @@ CONFIG_MAP: Dict[str, Config] = {}
 CONFIG_MAP["lc-cat-mel_2bar_small"] = Config(
     music_vae="cat-mel_2bar_small",
     shipped=(
-        Shipped("cat-mel_2bar_small_folk2", "a1746a48f7f8871532fa9712d0d0ca99674843ae11eb05defcd2a13ca69adf74"),
+        Shipped("cat-mel_2bar_small_folk2", "72a7d5f70c2441c85d4ea16a2236ee216fd0018e94fc0b28cb22f98b7e81e915"),
         Shipped("cat-mel_2bar_small_folk", "19a8f58237040436178e7949ce5e3f450915b2989f7b88d72a522618bb7eccea"),
     ),
 )
