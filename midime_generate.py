@@ -3,11 +3,9 @@
 python midime_generate.py --run_dir=my_run --mode=sample --num_outputs=8
 """
 
-import os
-
 from lc_music_vae import options
 from lc_music_vae.generation.modes import MODES
-from lc_music_vae.system import command_line
+from lc_music_vae.system import command_line, cores
 
 
 def _flags():
@@ -23,8 +21,6 @@ def _flags():
 
 
 def _main(flags) -> None:
-    # NumPy's products are small here: a second thread costs more than it does, above all on a busy machine.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from lc_music_vae.generation import generate
 
     generate.generate(
@@ -39,6 +35,8 @@ def _main(flags) -> None:
 
 def main(argv=None) -> None:
     """Entry point of the console script; `argv` defaults to the arguments of the process."""
+    if argv is None:
+        cores.claim()  # the process is ours
     stopped = "no file is half-written, and the same command starts again"
     command_line.run("midime_generate", __doc__, _flags(), main=_main, argv=argv, when_stopped=stopped)
 

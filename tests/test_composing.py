@@ -231,7 +231,7 @@ def test_tunes_follow_a_knob(trained):
 def test_the_prior_moves_with_the_knobs(trained):
     """What is decoded where knobs lead is as likely there as the same is without them."""
     with lc_music_vae.TrainedModel(trained, seed=3) as model:
-        turn = model.knobs.shift({"register": 1})
+        turn = model.knobs.shift({"register": 2})
         plain, turned = (composer.Composer(model._means(), 0.5, by) for by in (0.0, turn))
         where, keys = np.zeros([4, model.encoded_z_size]), np.array([[3, i] for i in range(4)])
         windows = turned._decode(where, keys, 0.5)

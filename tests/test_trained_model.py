@@ -18,7 +18,7 @@ from lc_music_vae.checkpoints import model_files
 from lc_music_vae.checkpoints import run_dir as run_dir_lib
 from lc_music_vae.encoding import nearness
 from lc_music_vae.errors import InputError
-from lc_music_vae.models import points, sessions
+from lc_music_vae.models import points
 from lc_music_vae.music import examples, source
 from lc_music_vae.options import ModelSource, Reading, Sound
 from lc_music_vae.system import files
@@ -603,8 +603,7 @@ def test_windows_are_split_evenly_into_the_fewest_batches(n, most, expected):
     assert -(-n // expected) == -(-n // most)
 
 
-def test_the_batch_follows_the_work_and_changes_no_notes(trained, monkeypatch):
-    monkeypatch.setattr(sessions, "batches_at_once", lambda weights: 1)
+def test_the_batch_follows_the_work_and_changes_no_notes(trained):
     with lc_music_vae.TrainedModel(trained, max_batch_size=40) as model:
         sizes, answers = [], []
         for n in (1, 2, 80, 79, 3):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.system import cores
 
 _THREADS = "TF_NUM_INTRAOP_THREADS"  # TensorFlow's own variable: how many cores it may use
 _IN_CACHE = 16 << 20  # bytes of the largest kernel that each core can go through on its own
@@ -30,11 +31,15 @@ def config(*, at_once: int = 1) -> tf.ConfigProto:
 def batches_at_once(weights: Weights) -> int:
     """Returns how many batches of a MusicVAE are best computed at once: one for each core, or 1.
 
+    It is 1 unless the cores are claimed; see `cores`.
+
     TensorFlow divides each product among the cores. Products of small batches are so small that much of the time goes
     into that. If each core does a batch of its own instead, 64 windows of cat-mel_2bar_small are encoded in 0.6 of the
     time on two cores, and decoded in 0.35. Large kernels must come from memory each time, so there one batch is
     better: 64 windows of cat-mel_2bar_big took 1.3 times as long. On a GPU, large batches are better as well.
     """
+    if not cores.are_claimed():
+        return 1
     kernels = [int(np.prod(shape, dtype=np.int64)) for shape in weights.shapes.values()]
     if 4 * max(kernels, default=0) > _IN_CACHE or tf.config.experimental.list_physical_devices("GPU"):
         return 1
