@@ -35,7 +35,7 @@ def song(name):
 def tune(request, tmp_path_factory):
     """The name of a tune, and a model of it."""
     run_dir = str(tmp_path_factory.mktemp("metres"))
-    lc_music_vae.train(SMALL, song(request.param), run_dir, num_steps=500, seed=1)
+    lc_music_vae.train(SMALL, song(request.param), run_dir, num_steps=1000, seed=1)
     return request.param, run_dir
 
 
