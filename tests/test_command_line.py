@@ -621,7 +621,7 @@ def test_variations_stay_as_near_to_the_bars_as_asked(trained, script, tmp_path)
     common = ["--run_dir=" + trained, "--mode=similar", "--seed=1", "--num_outputs=16"]
     common += ["--input_midi_1=" + EXAMPLE, "--input_bars_1=9-10", "--temperature=0.1"]
     sets = {}
-    for similarity in ("1", "0.5", "0"):
+    for similarity in ("1", "0.3", "0"):
         out = tmp_path / similarity
         status, _, error = script("midime_generate", *common + ["--similarity=" + similarity, "--output_dir=%s" % out])
         assert status == 0, error
@@ -630,7 +630,7 @@ def test_variations_stay_as_near_to_the_bars_as_asked(trained, script, tmp_path)
         sets[similarity] = [{(start, pitch) for start, _, pitch in notes_of(path)} for path in midi_in(out)]
     heard = sets["1"][0]  # the bars as the model hears them
     alike = {s: sum(2 * len(heard & n) / (len(heard) + len(n)) for n in found) / 16 for s, found in sets.items()}
-    assert alike["0"] + 0.1 < alike["0.5"] < alike["1"] - 0.05
+    assert alike["0"] + 0.1 < alike["0.3"] < alike["1"] - 0.05
     assert len({tuple(output["latent"]) for output in index_of(tmp_path / "1")["outputs"]}) == 1
 
 

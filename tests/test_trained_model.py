@@ -80,7 +80,7 @@ def test_samples_are_no_copies_of_the_songs_nor_of_each_other(trained, caplog):
         (said,) = [text for text in caplog.messages if text.startswith("drawn again: ")]
     assert re.match(r"drawn again: \d+ near-cop(y|ies) of the songs \(0\.9 alike or more\), \d+ duplicate", said)
     near = [nearest.similarity for nearest in plain.nearest]
-    assert sum(similarity >= 0.9 for similarity in near) > 5  # or there would be nothing to draw again
+    assert sum(similarity >= 0.9 for similarity in near) > 2  # or there would be nothing to draw again
     assert all(nearest is None or nearest.similarity < 0.9 for nearest in samples.nearest)
     assert all(sample.notes for sample in samples)
     assert len(set(map(starts_of, samples))) == 64
