@@ -62,7 +62,7 @@ def test_a_window_is_decoded_with_the_noise_of_its_key_in_whatever_batch(name, b
     assert not (others == made[0]).all((1, 2)).any()
 
 
-@pytest.mark.parametrize("name", [SHIPPED, "hierdec-mel_16bar"])
+@pytest.mark.parametrize("name", [SHIPPED, pytest.param("hierdec-mel_16bar", marks=pytest.mark.every)])
 def test_batches_that_are_computed_at_once_make_the_same(name, cut_down):
     weights = Weights(finding.find(cut_down[name], "--pretrained_path"))
     converter = data.WindowConverter(name)
