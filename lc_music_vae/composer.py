@@ -86,6 +86,7 @@ class Means(NamedTuple):
         hear: Returns where windows are in the small latent, and what it leaves out of them; see `TrainedModel.hear`.
         posterior: Returns mean and scale of q(z|x) of encoder inputs and their lengths, [n, z_size] each.
         decode: Decodes points of z at a temperature, each with the noise of its key, to tensors.
+        prepare: Loads what decodes, for so many windows at a time, unless something does already.
     """
 
     converter: data.WindowConverter
@@ -97,6 +98,7 @@ class Means(NamedTuple):
     hear: Callable[[Sequence[data.Window]], Tuple[np.ndarray, np.ndarray]]
     posterior: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Tuple[np.ndarray, np.ndarray]]
     decode: Callable[[np.ndarray, float, np.ndarray], np.ndarray]
+    prepare: Callable[[int], None]
 
 
 class _Planned(NamedTuple):
@@ -216,6 +218,7 @@ class Composer:
         left = num_bars - self._bars_of(self._windows_of(num_bars) - 1)
         ends_early = left * self._converter.bar_steps(self._signature) <= instrument.seam
         plans = [one.plan._replace(ends_early=ends_early) for one in planned]
+        self._by.prepare(sum(map(tunes.pairs_at_once, plans)))
         chosen = tunes.compose(plans, instrument, [(*key, _COMPOSED) for key in keys])
         num_bars += self._bars_of(given)
         made = []

@@ -832,10 +832,12 @@ class TrainedModel:
     def _means(self) -> Means:
         """Returns what the model composes with."""
 
+        def prepare(n: int) -> None:
+            self._decoder = self._decoder or self._decoder_for(n)
+
         def decode(z: np.ndarray, temperature: float, keys: np.ndarray) -> np.ndarray:
-            # The decoder at hand will do: loading another takes longer than a few windows decoded for nothing. First
-            # come all windows of the tunes, and then rounds of a little more than half as many, at most.
-            return (self._decoder or self._decoder_for(-(-5 * len(z) // 9))).decode(z, temperature, keys)
+            # The decoder at hand will do: loading another takes longer than a few windows decoded for nothing.
+            return (self._decoder or self._decoder_for(len(z))).decode(z, temperature, keys)
 
         return Means(
             converter=self.converter,
@@ -847,6 +849,7 @@ class TrainedModel:
             hear=self.hear,
             posterior=self._posterior,
             decode=decode,
+            prepare=prepare,
         )
 
     def _means_for(self, song: Song, given: song_forms.SongForm) -> Means:

@@ -59,8 +59,8 @@ def generate(
     inputs = inputs_lib.find(request, mode.num_inputs, mode.num_latents)
     control_midi = inputs_lib.find_controls(request)
     formats = {"audio": find_engine()} if sound.audio else {}
-    if mode.num_inputs:
-        examples.start_reading()  # for the inputs: the reading process is ready before TensorFlow
+    if mode.reads_songs(request):
+        examples.start_reading()  # the reading process is ready before TensorFlow
     found = model_files.find(source)
     _check_songs(found, mode.settings(request))
     _check_knobs(found, turned)

@@ -71,6 +71,11 @@ class Mode:
         names += ["list_bars"] if self.num_inputs and not self.whole_songs else []
         return self.options.union(names)
 
+    def reads_songs(self, request: Request) -> bool:
+        """Returns whether it will read a song: the process that does so can be started early."""
+        del request
+        return self.num_inputs > 0
+
     def takes_windows(self, request: Request) -> bool:
         """Returns whether its inputs are windows that are picked from songs."""
         del request

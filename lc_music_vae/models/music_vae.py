@@ -22,7 +22,7 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.models import sessions
 from lc_music_vae.system import progress
 
-_WORTH_A_CORE = 8  # windows: fewer are encoded as fast on one core
+_WORTH_A_CORE = 4  # windows: fewer are encoded as fast on one core
 
 
 def z_size(music_vae: str) -> int:

@@ -197,10 +197,7 @@ class _Draft:
         self.halves = self._ended(self.halves)
         self._windows = set(plan.halves)
         self.pairs = {p: n * (1 if p in self._windows else _SEAM) for p, n in _neighbours(plan).items()}
-        self._beside: Dict[int, Set[Pair]] = {number: set() for number in self.halves}
-        for pair in self.pairs:
-            for number in pair:
-                self._beside[number].add(pair)
+        self._beside = _beside(self.pairs)
         played = [place for place in plan.places if place >= 0]
         counts = np.bincount(played, minlength=len(plan.halves))
         self._weights = np.where(np.isnan(plan.likeness), 0, _FORM * np.outer(counts, counts) / len(played)).tolist()
@@ -249,19 +246,12 @@ class _Draft:
 
     def beside(self, numbers: Iterable[int]) -> Set[Pair]:
         """Returns the pairs of neighbours that hold one of these halves."""
-        return set().union(*(self._beside[number] for number in numbers))
+        return set().union(*(self._beside.get(number, ()) for number in numbers))
 
     def disjoint(self, random: np.random.RandomState) -> List[Pair]:
         """Draws pairs of neighbours none of which changes what another is worth; what is given is not drawn."""
         every = [pair for pair in self.pairs if not self._given.issuperset(pair)]
-        taken: Set[Pair] = set()
-        found = []
-        for i in random.permutation(len(every)):
-            beside = self.beside(every[i])
-            if not taken & beside:
-                taken |= beside
-                found.append(every[i])
-        return found
+        return _disjoint([every[i] for i in random.permutation(len(every))], self._beside)
 
     def after(self, new: Halves) -> List[np.ndarray]:
         """Returns the windows that new halves change, with them."""
@@ -365,6 +355,33 @@ def _neighbours(plan: Plan) -> Dict[Pair, int]:
                 found[pair] = found.get(pair, 0) + 1
         before = here[1]
     return found
+
+
+def _beside(pairs: Iterable[Pair]) -> Dict[int, Set[Pair]]:
+    """Returns the pairs that hold each half."""
+    found: Dict[int, Set[Pair]] = {}
+    for pair in pairs:
+        for number in pair:
+            found.setdefault(number, set()).add(pair)
+    return found
+
+
+def _disjoint(pairs: Iterable[Pair], beside: Mapping[int, Set[Pair]]) -> List[Pair]:
+    """Returns, one after another, the pairs that change nothing of what those before them change."""
+    taken: Set[Pair] = set()
+    found = []
+    for pair in pairs:
+        near = beside[pair[0]] | beside[pair[1]]
+        if not taken & near:
+            taken |= near
+            found.append(pair)
+    return found
+
+
+def pairs_at_once(plan: Plan) -> int:
+    """Returns about how many pairs of neighbours of a tune are replaced in a round."""
+    pairs = _neighbours(plan)
+    return len(_disjoint(pairs, _beside(pairs)))
 
 
 def compose(plans: Sequence[Plan], by: Instrument, keys: Sequence[Sequence[int]]) -> List[Chosen]:

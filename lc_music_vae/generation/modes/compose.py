@@ -26,6 +26,10 @@ class Compose(Mode):
             raise InputError("--form is empty; give a music file, a training song's name, or letters such as AABA")
         return super().num_outputs(request)
 
+    def reads_songs(self, request):
+        """Returns whether a song gives the form, not letters."""
+        return request.form is None or not forms.is_letters(request.form)
+
     def make(self, model, given, request, *, temperature, seed):
         """Returns the tunes, each with its form's letters in its title."""
         number, num_bars = self.num_outputs(request), _num_bars(request)
