@@ -217,7 +217,9 @@ class Sampling(Options):
         Limits(0, MAX_SEED),
     )
     max_batch_size: int = option(
-        64, "The most windows that are decoded at once; lower it to save memory.", Limits(1, MAX_OUTPUTS)
+        64,
+        "The most windows in a batch; lower it to save memory. Of a small MusicVAE each core decodes a batch.",
+        Limits(1, MAX_OUTPUTS),
     )
 
 

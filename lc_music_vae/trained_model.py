@@ -132,7 +132,7 @@ class TrainedModel:
         model: Folder of a training run, or a small VAE's bundle (`{config}.tar`) or checkpoint prefix. It can also be
             an `options.ModelSource`, which gives more details, or a model found by `model_files.find`.
         seed: Seed of everything random.
-        max_batch_size: The largest number of windows that are decoded at once.
+        max_batch_size: The largest number of windows in a batch.
         sound: How outputs sound; by default, like the songs that the model was trained on.
         reading: How songs are read.
 

@@ -5,6 +5,7 @@ closed. The folder is named by an environment variable, so that workers in other
 """
 
 import os
+import shutil
 
 from apache_beam.io.filesystem import BeamIOError, FileMetadata, FileSystem
 
@@ -55,7 +56,8 @@ class Shelf(FileSystem):
             raise BeamIOError("Open failed", {path: e}) from e
 
     def copy(self, source_file_names, destination_file_names):
-        raise NotImplementedError
+        for source, target in zip(source_file_names, destination_file_names):
+            shutil.copyfile(path_of(source), path_of(target))
 
     def rename(self, source_file_names, destination_file_names):
         for source, target in zip(source_file_names, destination_file_names):

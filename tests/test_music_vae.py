@@ -15,7 +15,7 @@ from lc_music_vae.checkpoints.weights import Weights
 from lc_music_vae.errors import InputError
 from lc_music_vae.models import music_vae, sessions
 from lc_music_vae.music.examples import Song
-from lc_music_vae.system import cores
+from lc_music_vae.system import command_line, cores
 
 pytestmark = pytest.mark.slow
 
@@ -108,6 +108,18 @@ def test_small_kernels_are_worth_a_batch_for_each_core_and_large_ones_are_not(mo
     assert sessions.batches_at_once(types.SimpleNamespace(shapes=small)) == 6
     monkeypatch.setattr(tf.config.experimental, "list_physical_devices", lambda kind: [kind])
     assert sessions.batches_at_once(types.SimpleNamespace(shapes=small)) == 1
+
+
+def test_the_command_claims_the_cores_and_a_call_of_it_does_not(monkeypatch):
+    import midime_generate
+
+    claims = []
+    monkeypatch.setattr(cores, "claim", lambda: claims.append(True))
+    monkeypatch.setattr(command_line, "run", lambda *args, **kwargs: None)
+    midime_generate.main(["midime_generate"])
+    assert not claims
+    midime_generate.main()
+    assert claims
 
 
 def test_what_has_not_begun_is_not_computed_after_an_error():

@@ -145,6 +145,23 @@ ALL = tuple(KINDS) + ("thinned", "wide")
 NARROW = 5  # semitones of magenta's own augmentation, without `wide`
 
 
+def replace_shares(windows, table, kinds, *, rng):
+    """Replaces shares of the windows, one after another, by what kinds make of them.
+
+    Args:
+        windows: An array of n windows, which is changed.
+        table: The function of (windows, rng) and the share of each kind, by name.
+        kinds: Names of those that are switched on; the windows of others stay as they are.
+        rng: A RandomState.
+    """
+    first = 0
+    for name, (make, share) in table.items():
+        last = first + int(round(share * len(windows)))
+        if name in kinds:
+            windows[first:last] = make(windows[first:last], rng)
+        first = last
+
+
 def batch(windows, rng, kinds=ALL):
     """Returns augmented windows, int32 [n, 32].
 
@@ -154,12 +171,7 @@ def batch(windows, rng, kinds=ALL):
         kinds: Names of ALL that are switched on.
     """
     mixed = windows.astype(np.int32)
-    first = 0
-    for name, (make, share) in KINDS.items():
-        last = first + int(round(share * len(windows)))
-        if name in kinds:
-            mixed[first:last] = make(mixed[first:last], rng)
-        first = last
+    replace_shares(mixed, KINDS, kinds, rng=rng)
     if "thinned" in kinds:
         chosen = rng.permutation(len(mixed))[: int(THINNED * len(mixed))]
         mixed[chosen] = thinned(mixed[chosen], rng)

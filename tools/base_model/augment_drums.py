@@ -6,19 +6,13 @@ two batches are alike.
 
 import numpy as np
 
-from tools.base_model import drums
+from tools.base_model import augment, drums
 from tools.base_model.drum_rolls import classes, rolls
-
-
-def others(some, rng):
-    """Returns the windows in another order."""
-    return some[rng.permutation(len(some))]
-
 
 # Shares of a batch; the rest are the windows as they are.
 KINDS = {
-    "spliced": (lambda some, rng: drums.spliced(some, others(some, rng)), 0.06),
-    "swapped": (lambda some, rng: drums.swapped(some, others(some, rng), rng), 0.12),
+    "spliced": (lambda some, rng: drums.spliced(some, augment.others(some, rng)), 0.06),
+    "swapped": (lambda some, rng: drums.swapped(some, augment.others(some, rng), rng), 0.12),
     "dropped": (drums.dropped, 0.06),
     "displaced": (drums.displaced, 0.06),
     "added": (drums.added, 0.1),
@@ -35,10 +29,5 @@ def batch(windows, rng, kinds=ALL):
         kinds: Names of ALL that are switched on.
     """
     mixed = rolls(windows.astype(np.int32))
-    first = 0
-    for name, (make, share) in KINDS.items():
-        last = first + int(round(share * len(windows)))
-        if name in kinds:
-            mixed[first:last] = make(mixed[first:last], rng)
-        first = last
+    augment.replace_shares(mixed, KINDS, kinds, rng=rng)
     return classes(mixed).astype(np.int32)
