@@ -6,10 +6,11 @@ that was edited is a different song.
 """
 
 import collections
+import concurrent.futures
 import hashlib
 import os
 import re
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.music import examples, style
 from lc_music_vae.options import WHOLE
@@ -293,8 +294,18 @@ class Kept(NamedTuple):
 
     def is_whole(self) -> bool:
         """Returns whether all shards exist and match their checksums."""
-        pairs = zip(self.paths, self.records)
-        return bool(self.paths) and all(record is not None and record.is_of(path) for path, record in pairs)
+        return bool(self.paths) and all(each(lambda path, record: record is not None and record.is_of(path), *self))
+
+
+def each(check: Callable[[str, Optional[Record]], bool], *pairs: Sequence[Any]) -> List[bool]:
+    """Returns what a check of a shard and its record returns for each; many at a time, as checksums use one core each.
+
+    Args:
+        check: The check, which runs in threads.
+        pairs: The shards' paths, and their records.
+    """
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(check, *pairs))
 
 
 def kept(folder: str, names: Optional[Sequence[str]], windows: int) -> Kept:

@@ -223,7 +223,9 @@ def complete(
         InputError: A song that must be encoded is missing or has changed.
     """
     paths = [os.path.join(folder, name) for name, _ in planned]
-    records = [_kept_record(path, songs, made_with) for path, (_, songs) in zip(paths, planned)]
+    records = list(map(shards.read_record, paths))
+    whole = shards.each(_is_whole, paths, records)
+    records = [_usable(*of_shard, made_with) for of_shard in zip(paths, planned, records, whole)]
     missing = [i for i, record in enumerate(records) if record is None]
     if missing:
         before(missing)
@@ -235,18 +237,20 @@ def complete(
     return _found(paths, [record for record in records if record is not None])
 
 
-def _kept_record(path: str, songs: Sequence[File], made_with: shards.MadeWith) -> Optional[shards.Record]:
-    """Returns the record of the shard for these songs; None if the shard must be encoded.
+def _usable(
+    path: str, planned: Planned, record: Optional[shards.Record], is_whole: bool, made_with: shards.MadeWith
+) -> Optional[shards.Record]:
+    """Returns the record of a shard that can be used as it is; None if the shard must be encoded.
 
     Raises:
         InputError: The shard must be encoded, and a song is missing or has changed.
     """
-    record = shards.read_record(path)
+    songs = planned.songs
     if record is None or _contents(record.songs) != _contents(songs):
         _check_there(songs, path)
         return None
     is_made, is_older = record.is_made(made_with), record.is_older(made_with)
-    if (is_made or is_older) and not _is_whole(path, record):
+    if (is_made or is_older) and not is_whole:
         logger.warning("%s is damaged or gone; its songs are encoded again", path)
     elif is_made or is_older and _changed(songs):
         if not is_made:
@@ -320,8 +324,8 @@ def load(kept: shards.Kept) -> Latents:
     Raises:
         InputError: They have changed since training.
     """
-    for path, record in zip(*kept):
-        if not (record and record.is_readable() and _is_whole(path, record)):
+    for path, record, is_whole in zip(*kept, shards.each(_is_whole, *kept)):
+        if not (record and record.is_readable() and is_whole):
             raise run_dir.damaged_latents(path)
     return _found(kept.paths, [record for record in kept.records if record is not None])
 
@@ -346,8 +350,10 @@ def _contents(songs: Sequence[File]) -> List[str]:
     return [song.sha256 for song in songs]
 
 
-def _is_whole(shard: str, record: shards.Record) -> bool:
+def _is_whole(shard: str, record: Optional[shards.Record]) -> bool:
     """Returns whether a shard is complete, by its checksum or by TensorFlow's own checksum of each record."""
+    if record is None:
+        return False
     if record.sha256 is not None or not record.has_size(shard):
         return record.is_of(shard)
     try:
