@@ -39,7 +39,7 @@ def _flags():
         None,
         text="A music file (MIDI, MusicXML, ABC), a TFRecord of NoteSequences, a glob, or a folder that is searched "
         "recursively. In eval mode: other songs; left out, those that were trained on. "
-        "Where songs were encoded by encode mode, it may be left out.",
+        "Left out in train mode, those that the run was trained on, or that encode mode has listed.",
     )
     defined.add(
         "tfds_name",
@@ -57,13 +57,6 @@ def _flags():
         "a name: of one that ships (cat-mel_2bar_small_folk), or of a published one (cat-mel_2bar_big), which is "
         "downloaded once. Left out, the one that ships with the toolkit, if the config has one.",
     )
-    defined.add(
-        "add_songs",
-        bool,
-        False,
-        text="Go on with the songs of --examples_path and all that the run was trained on before; without it, going on "
-        "needs the same songs.",
-    )
     defined.add_all(options.flags_of(options.Training))
     for flag in options.flags_of(options.Reading):
         text = "%s Left out, %s, or as the run began." % (flag.text, flag.default)
@@ -75,7 +68,10 @@ def _flags():
 
 def _main(flags) -> None:
     if flags.mode != "encode":
-        _check_taken(flags, options.given_flags(options.Encoding, flags))
+        given = options.from_flags(options.Encoding, flags).given()
+        if flags.mode == "train":
+            given.pop("add_songs", None)
+        _check_taken(flags, given)
     {"train": _train, "eval": _evaluate, "encode": _encode}[flags.mode](flags)
 
 
@@ -113,7 +109,7 @@ def _train(flags) -> None:
 def _encode(flags) -> None:
     from lc_music_vae.training import encode as encoding
 
-    _check_taken(flags, {**options.from_flags(options.Evaluation, flags).given(), **_add_songs(flags)})
+    _check_taken(flags, options.from_flags(options.Evaluation, flags).given())
     encoding.encode(
         flags.config,
         _examples_path(flags, tfds.TRAIN),
@@ -123,10 +119,6 @@ def _encode(flags) -> None:
         options=options.from_flags(options.Training, flags),
         **options.given_flags(options.Reading, flags),
     )
-
-
-def _add_songs(flags) -> dict:
-    return {"add_songs": True} if flags.add_songs else {}
 
 
 def _check_taken(flags, given) -> None:
@@ -139,7 +131,7 @@ def _evaluate(flags) -> None:
     from lc_music_vae.training import evaluate as evaluating
 
     given = options.from_flags(options.Training, flags).given()
-    _check_taken(flags, {**given, **options.given_flags(options.Reading, flags), **_add_songs(flags)})
+    _check_taken(flags, {**given, **options.given_flags(options.Reading, flags)})
     evaluating.evaluate(
         flags.run_dir,
         _examples_path(flags, tfds.VALIDATION),

@@ -367,6 +367,11 @@ class Evaluation(Options):
 class Encoding(Options):
     """Which songs are encoded, and by what."""
 
+    add_songs: bool = option(
+        False,
+        "Go on with the songs of --examples_path and all that the run was trained on before; without it, going on "
+        "needs the same songs. In encode mode: encode what is new to the run, for a training with --add_songs.",
+    )
     shard: Optional[str] = option(
         None,
         "In encode mode: the share of the songs to encode, such as 3/16, so that several machines encode a collection "

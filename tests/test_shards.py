@@ -164,7 +164,7 @@ def collection(tmp_path_factory):
 
 
 def encode(run, collection, shard=None, **named):
-    return lc_music_vae.encode(SMALL, str(collection), str(run), shard=shard, **named)
+    return lc_music_vae.encode(SMALL, collection and str(collection), str(run), shard=shard, **named)
 
 
 def train(run, collection, num_steps=1, **named):
@@ -283,7 +283,81 @@ def test_files_come_and_go_and_all_shards_agree(collection, tmp_path, monkeypatc
     train(run, songs, 4, add_songs=True)
     assert len(batches) == 1
     assert len({record["song"] for record in latents.read(run_dir_lib.at(str(run)).shards())}) == SONGS + 2
-    assert "examples_path is needed" in one_line(train, run, None, 5)
+    train(run, None, 5)  # and goes on with what it has, without being told where that was
+    assert len({record["song"] for record in latents.read(run_dir_lib.at(str(run)).shards())}) == SONGS + 2
+    assert "examples_path is needed" in one_line(train, run, None, 6, add_songs=True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_songs_are_added_in_shares(tmp_path, monkeypatch, caplog):
+    """Only what is new is listed and encoded, once; training learns from the windows that one command would add."""
+    caplog.set_level("INFO")
+    songs, run, plain = (tmp_path / name for name in ("songs", "run", "plain"))
+    make_songs(songs, range(3))
+    train(run, songs, hparams=SIZES)
+    shutil.copytree(str(run), str(plain))
+    make_songs(songs, range(3, 8))
+    batches = batches_of(monkeypatch)
+    encode(run, songs, "2/2", add_songs=True)
+    assert "still to encode: --shard=1/2\n" in caplog.text
+    shutil.copytree(str(songs), str(tmp_path / "kept"))
+    make_songs(songs, [8])  # it comes too late for the list
+    encode(run, None, "1/2", add_songs=True)
+    assert "all songs are encoded; now train, with the same run_dir and add_songs" in caplog.text.replace("--", "")
+    made = [name for name in sorted(content_of(run)) if "+001-" in name and name.endswith(".tfrecord")]
+    assert [os.path.basename(song) for song in songs_of(run, addition=1)] == ["%02d.mid" % i for i in range(3, 8)]
+    assert (len(made), len(batches)) == (5, 5)
+    train(run, None, 2, add_songs=True)
+    assert len(batches) == 5
+    train(plain, tmp_path / "kept", 2, add_songs=True)
+    tables = [(path / "examples.tsv").read_text().replace("kept", "songs") for path in (run, plain)]
+    assert tables[0] == tables[1]
+    for ours, other in zip(*(latents.read(run_dir_lib.at(str(path)).shards()) for path in (run, plain))):
+        assert ours["mean"] == pytest.approx(other["mean"], abs=1e-5)
+        assert (ours["notes"] == other["notes"]).all()
+    encode(run, songs, add_songs=True)  # the next addition has a list of its own
+    assert [os.path.basename(song) for song in songs_of(run, addition=2)] == ["08.mid"]
+    train(run, songs, 3, add_songs=True)
+    before = state_of(run / "latents")
+    assert encode(run, songs, "1/2", add_songs=True) == []
+    assert "was trained on all of these songs; there is nothing to encode" in caplog.text
+    assert state_of(run / "latents") == before
+
+
+def songs_of(run, addition):
+    return [song.path for song in run_dir_lib.at(str(run)).listed(addition).songs]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.faults("songs that change between commands")
+def test_what_is_missing_of_an_addition_is_named_and_encoded_and_what_contradicts_it_refused(
+    tmp_path, monkeypatch, caplog
+):
+    songs, run = tmp_path / "songs", tmp_path / "run"
+    make_songs(songs, range(3))
+    train(run, songs, hparams=SIZES, metre="4/4")
+    make_songs(tmp_path / "more", range(3, 8))
+    encode(run, tmp_path / "more", "1/4", add_songs=True)
+    where = os.path.join(str(run), "latents", "songs+001.json")
+    for call in (encode, train):
+        error = one_line(call, run, songs, add_songs=True)
+        said = "examples_path=%s: %s lists the songs of %s; give that, or another run_dir"
+        assert error == said % (songs, where, tmp_path / "more")
+        assert "metre=any contradicts" in one_line(call, run, None, add_songs=True, metre="any")
+    assert "trained already; add_songs encodes other songs for it" in one_line(encode, run, songs)
+    train(run, songs, 2)  # without it, its own songs are all there is
+    assert "are not encoded yet" not in caplog.text
+    before, batches = state_of(run / "latents"), batches_of(monkeypatch)
+    train(run, None, 3, add_songs=True)
+    missing = 5 - len(run_dir_lib.at(str(run)).listed(1).shares(4)[0])
+    said = (
+        "of %s, %d of 5 songs are not encoded yet, or not whole, those of --shard=2/4, 3/4, 4/4; they are encoded now"
+    )
+    assert said % (run / "latents", missing) in caplog.text
+    assert len(batches) == missing
+    assert before.items() <= state_of(run / "latents").items()
 
 
 @pytest.mark.slow
@@ -501,7 +575,7 @@ def test_the_command_refuses_what_a_mode_does_not_take(script, collection, tmp_p
     for mode, flag in (
         ("train", "--shard=1/2"),
         ("eval", "--shard=1/2"),
-        ("encode", "--add_songs"),
+        ("eval", "--add_songs"),
         ("encode", "--eval_num_batches=3"),
         ("encode", "--hparams=max_beta=1"),
     ):

@@ -48,11 +48,6 @@ class RunDir(NamedTuple):
         return os.path.join(self.path, "holdout")
 
     @property
-    def song_list(self) -> str:
-        """Path of the list of songs that are encoded in shares; see `song_list`."""
-        return os.path.join(self.latents, song_list.NAME)
-
-    @property
     def examples(self) -> str:
         """Path of `examples.tsv`."""
         return os.path.join(self.path, "examples.tsv")
@@ -81,6 +76,10 @@ class RunDir(NamedTuple):
     def run_json(self) -> str:
         """Path of `run.json`."""
         return os.path.join(self.path, RUN_JSON)
+
+    def song_list(self, addition: int = 0) -> str:
+        """Path of the list of the first songs, or of those of an addition, that are encoded in shares: `song_list`."""
+        return os.path.join(self.latents, song_list.name(addition))
 
     def eval(self, suffix: str) -> str:
         """Folder of an evaluation's events, and of its songs' latents if they differ from the training's."""
@@ -139,7 +138,7 @@ class RunDir(NamedTuple):
             InputError: There are such files.
         """
         names = [self.train, self.picture, self.play_page, self.songs, self.bundle(config)]
-        if not any(map(os.path.lexists, (os.path.join(self.path, _LOCK), self.song_list))):
+        if not any(map(os.path.lexists, (os.path.join(self.path, _LOCK), self.song_list()))):
             names += [self.latents, self.holdout, self.examples]
         found = [os.path.basename(path) for path in names if os.path.lexists(path)]
         if found:
@@ -213,13 +212,14 @@ class RunDir(NamedTuple):
         value = read_json(self.run_json, "train into another --run_dir")
         return None if value is None else run_json.parse(value, self.run_json)
 
-    def listed(self) -> Optional[SongList]:
-        """Returns the list of songs that are encoded in shares; None if there is no list.
+    def listed(self, addition: int = 0) -> Optional[SongList]:
+        """Returns the list of the first songs, or of an addition, that are encoded in shares; None if there is none.
 
         Raises:
             InputError: It is damaged.
         """
-        return song_list.read(self.song_list) if os.path.lexists(self.song_list) else None
+        path = self.song_list(addition)
+        return song_list.read(path) if os.path.lexists(path) else None
 
     def read_trained(self) -> RunJson:
         """Returns the contents of `run.json` for a run that has ended.

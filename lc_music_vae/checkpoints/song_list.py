@@ -1,7 +1,8 @@
 """The list of the songs of a run that is encoded in shares. Needs no TensorFlow.
 
 The first command that encodes writes the list, and nothing changes it after that. So all machines agree on which songs
-there are and how they are divided, although files come and go meanwhile. The songs are divided into pieces: each piece
+there are and how they are divided, although files come and go meanwhile. Songs that are added to a trained run have a
+list of their own. The songs are divided into pieces: each piece
 becomes one file of latents. A share, such as 3 of 16, is a number of whole pieces.
 """
 
@@ -16,8 +17,8 @@ from lc_music_vae.errors import InputError
 from lc_music_vae.options import MAX_SHARDS, METRES
 from lc_music_vae.system import files
 
-NAME = "songs.json"
 FORMAT = 1
+_NAME = re.compile(r"songs(\+\d{3,6})?\.json\Z")
 _MAX_FILES = 64  # of a piece: after a kill, no more than these are encoded again
 _PARTS = 256  # a piece of several songs has at most this part of the work: this makes shares even
 _MAX_JSON = 1 << 31  # ten million songs have 1.2 GB
@@ -25,6 +26,16 @@ _MAX_NAMED = 8  # shares in one line
 # Bytes of a file for each note in it. Those of MIDI and NoteSequences were measured on the songs of the tests.
 _BYTES_A_NOTE = {".xml": 250, ".musicxml": 250, ".mxl": 15, ".abc": 3, ".tfrecord": 28, ".tfrecords": 28}
 _BYTES_A_NOTE_OF_MIDI = 8
+
+
+def name(addition: int) -> str:
+    """Returns the name of the list of the first songs (`addition` 0), or of a later addition; see `shards.name`."""
+    return "songs%s.json" % ("+%03d" % addition if addition else "")
+
+
+def is_name(value: str) -> bool:
+    """Returns whether the value is the name of a list."""
+    return _NAME.match(value) is not None
 
 
 class Share(NamedTuple):

@@ -172,10 +172,10 @@ def plan(songs: Sequence[File], addition: int = 0) -> List[Planned]:
     return [Planned(shards.name(i, len(pieces), addition), piece) for i, piece in enumerate(pieces)]
 
 
-def plan_listed(listed: SongList) -> List[Planned]:
-    """Returns the shards that the songs of a list will be encoded to, one for each piece."""
+def plan_listed(listed: SongList, addition: int = 0) -> List[Planned]:
+    """Returns the shards that the songs of a list will be encoded to, one for each piece; see `shards.name`."""
     count = len(listed.pieces)
-    return [Planned(shards.name(i, count, 0), piece.songs) for i, piece in enumerate(listed.pieces)]
+    return [Planned(shards.name(i, count, addition), piece.songs) for i, piece in enumerate(listed.pieces)]
 
 
 def plan_kept(kept: shards.Kept, given: Sequence[File]) -> List[Planned]:

@@ -7,11 +7,10 @@ Any number of machines may encode into one run folder at the same time. They agr
 import dataclasses
 import functools
 import logging
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Sequence
 
 from lc_music_vae.checkpoints import model_files, song_list
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
-from lc_music_vae.checkpoints.run_json import Settings
 from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.errors import InputError
 from lc_music_vae.music import examples
@@ -20,6 +19,7 @@ from lc_music_vae.system import interrupts, results, talk
 from lc_music_vae.training import job as jobs
 from lc_music_vae.training import places
 from lc_music_vae.training import songs as songs_lib
+from lc_music_vae.training.job import Job
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ def encode(
     """Encodes songs to latents in `run_dir`, and trains nothing. What is encoded already is left as it is.
 
     The first call for a `run_dir` lists the songs there. Later calls go by that list, with the same `examples_path` or
-    none, so that shares fit together although files come and go.
+    none, so that shares fit together although files come and go. Songs for a trained run, with `add_songs`, have a list
+    of their own, of those that are new to the run.
 
     Example:
         >>> encode("lc-cat-mel_2bar_small", "songs/", "my_run", shard="1/2")  # on one machine
@@ -52,7 +53,7 @@ def encode(
         config: Name in the registry; None means as for `train`.
         examples_path: Songs, as for `train`; each machine must have them at the same path.
         run_dir: The run's folder, which the machines share, or whose `latents/` (and `holdout/`) are copied together.
-        how: Which share of the songs, and what runs the encoding.
+        how: Which songs, which share of them, and what runs the encoding.
         pretrained_path: MusicVAE's checkpoint, as for `train`.
         options: `augment` and `holdout`; only training takes the other options.
         reading: How songs are read; None means the defaults of `Reading`, or as the first share was encoded.
@@ -73,43 +74,43 @@ def encode(
     share = song_list.share_of(how.shard or "1/1")
     beam_options = _beam_options(how)
     paths = paths_of("examples_path", examples_path) if examples_path else []
-    with places.of(run_dir, paths, beam_options) as place:
+    with places.of(run_dir, paths, beam_options, add_songs=how.add_songs) as place:
         folder = place.folder
-        if folder.read() is not None:
-            raise InputError(
-                "--run_dir=%s: trained already; training encodes new songs, with --add_songs" % folder.path
-            )
-        listed = folder.listed()
+        run = folder.read()
+        if run is not None and not how.add_songs:
+            raise InputError("--run_dir=%s: trained already; --add_songs encodes other songs for it" % folder.path)
+        addition = songs_lib.addition(run, how.add_songs)
+        listed = folder.listed(addition)
         pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
-        config = jobs.config_of(config, jobs.config_begun(None, listed), pretrained)
-        settings = jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
-        if listed is None:
+        config = jobs.config_of(config, jobs.config_begun(run, listed), pretrained)
+        settings = jobs.settings_of(folder, run, config, options=options, reading=read, listed=listed)
+        if run is None and listed is None:
             place.check_free(config)
-        songs = place.find(paths, listed)
-        checkpoint = model_files.find_pretrained(
-            "--pretrained_path", pretrained, config=config, run=None, listed=listed
-        )
+        songs = place.find(run, paths, add_songs=how.add_songs, listed=listed)
+        if not songs.new:
+            results.logger.info("%s was trained on all of these songs; there is nothing to encode", folder.path)
+            return []
+        checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=run, listed=listed)
         folder.make()
         folder.mark()
         examples.start_reading()  # it is ready before TensorFlow is
+        job = Job(folder, run, settings, songs, checkpoint, options)
         with interrupts.saying(lambda: "while songs were read"):
             if listed is None:
-                listed = _list(place, settings, songs, checkpoint, share)
+                listed = _list(place, job, paths, share)
                 # Another process may have made the list at the same moment, for other songs.
-                jobs.settings_of(folder, None, config, options=options, reading=read, listed=listed)
-                songs_lib.check_path(folder, listed, paths)
-            return _encode(place, settings, listed, checkpoint, share=share, how=how)
+                jobs.settings_of(folder, run, config, options=options, reading=read, listed=listed)
+                songs_lib.check_path(folder.song_list(addition), listed, paths)
+            return _encode(place, job, listed, share=share, how=how)
 
 
-def _list(
-    place: places.Here, settings: Settings, songs: songs_lib.Songs, checkpoint: Checkpoint, share: song_list.Share
-) -> SongList:
-    """Lists the songs in the run's folder; returns the list that is there then."""
+def _list(place: places.Here, job: Job, paths: Sequence[str], share: song_list.Share) -> SongList:
+    """Lists the new songs, found in these paths, in the run's folder; returns the list that is there then."""
     from lc_music_vae.training import encoded
 
-    way = encoded.encoding(settings, None, checkpoint)
+    way, settings = encoded.encoding(job.settings, job.run, job.checkpoint), job.settings
     made = SongList(
-        songs.path,
+        songs_lib.absolute(paths),
         settings.config,
         settings.augment,
         settings.holdout,
@@ -117,9 +118,9 @@ def _list(
         settings.metre,
         way.made_with.fingerprint,
         share.total,
-        tuple(place.divided(songs)),
+        tuple(place.divided(job.songs)),
     )
-    return place.write_first(made)
+    return place.write_first(made, job.songs.addition)
 
 
 def _beam_options(how: Encoding) -> Any:
@@ -146,22 +147,15 @@ def _elsewhere(how: Encoding, checkpoint: Checkpoint) -> Optional[Callable]:
     return functools.partial(beam.encode, checkpoint=checkpoint, arguments=how.beam_args or "")
 
 
-def _encode(
-    place: places.Here,
-    settings: Settings,
-    listed: SongList,
-    checkpoint: Checkpoint,
-    *,
-    share: song_list.Share,
-    how: Encoding,
-) -> List[str]:
+def _encode(place: places.Here, job: Job, listed: SongList, *, share: song_list.Share, how: Encoding) -> List[str]:
     """Encodes a share, after `encode` has checked everything; returns its files."""
     from lc_music_vae.encoding import latents
     from lc_music_vae.training import encoded, report
 
-    way = encoded.encoding(settings, None, checkpoint)
+    checkpoint, addition = job.checkpoint, job.songs.addition
+    way = encoded.encoding(job.settings, job.run, checkpoint)
     encoded.check_listed(listed, way, checkpoint)
-    planned = latents.plan_listed(listed)
+    planned = latents.plan_listed(listed, addition)
     mine = [planned[i] for i in listed.shares(share.total)[share.number - 1]]
     if not mine:
         logger.warning("--shard=%d/%d has no songs: they are divided into %d", *share, len(planned))
@@ -177,5 +171,7 @@ def _encode(
     if missing:
         logger.info("still to encode: --shard=%s", listed.shares_with(missing))
     else:
-        logger.info("all songs are encoded; now train, with the same --run_dir")
+        logger.info(
+            "all songs are encoded; now train, with the same --run_dir%s", " and --add_songs" if addition else ""
+        )
     return done.files

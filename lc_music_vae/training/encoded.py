@@ -1,8 +1,9 @@
 """The latents that a run is trained or evaluated on. The run's MusicVAE encodes songs that are not encoded yet."""
 
+import functools
 import logging
 import os
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from lc_music_vae.checkpoints import run_json, shards
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
@@ -106,7 +107,9 @@ def for_training(job: Job) -> Encoded:
         check_listed(songs.listed, way, checkpoint)
     if run is None or run.pretrained.stamp != pretrained.stamp:
         weights.check_finite(but=ENCODER_SCOPE)  # those of the encoder are checked when it encodes
-    found, held_out = complete(_planned(songs), job.folder, way, listed=songs.listed)
+    planned = _planned(songs)
+    say = functools.partial(_say_missing, job.folder, planned, songs)
+    found, held_out = complete(planned, job.folder, way, before=say)
     if run and not songs.kept.is_known and found.num_windows != run.examples.windows:
         raise InputError(
             "--examples_path=%s gives %d windows, but %s was trained on %d: give the songs that it was trained on, or "
@@ -117,13 +120,35 @@ def for_training(job: Job) -> Encoded:
 
 
 def _planned(songs: Songs) -> List[Planned]:
-    """Returns the shards that a training needs, in order."""
+    """Returns the shards that a training needs, in order: those that the run has, and those of what is new to it."""
     if songs.listed:
-        return latents.plan_listed(songs.listed)
-    if not songs.kept.paths:
-        return latents.plan(songs.given)
-    planned = latents.plan_kept(songs.kept, songs.given)
-    return planned + (latents.plan(songs.new, 1 + shards.additions(songs.kept.paths)) if songs.new else [])
+        new = latents.plan_listed(songs.listed, songs.addition)
+    else:
+        new = latents.plan(songs.new if songs.kept.paths else songs.given, songs.addition)
+    return (latents.plan_kept(songs.kept, songs.given) if songs.kept.paths else []) + new
+
+
+def _say_missing(folder: RunDir, planned: Sequence[Planned], songs: Songs, missing: Sequence[int]) -> None:
+    """Warns of songs that were to be encoded before training, and are encoded now.
+
+    Args:
+        folder: The run's folder.
+        planned: All shards.
+        songs: The songs. Only of those that are listed something is said.
+        missing: The numbers of the shards that are encoded now.
+    """
+    if not songs.listed:
+        return
+    first = len(planned) - len(songs.listed.pieces)
+    listed = [i - first for i in missing if i >= first]
+    if listed:
+        logger.warning(
+            "of %s, %d of %d songs are not encoded yet, or not whole, those of --shard=%s; they are encoded now",
+            folder.latents,
+            sum(len(songs.listed.pieces[i].songs) for i in listed),
+            len(songs.listed.songs),
+            songs.listed.shares_with(listed),
+        )
 
 
 def complete(
@@ -131,7 +156,7 @@ def complete(
     folder: RunDir,
     way: Encoding,
     *,
-    listed: Optional[SongList] = None,
+    before: Callable[[Sequence[int]], None] = lambda missing: None,
     elsewhere: Optional[latents.Elsewhere] = None,
 ) -> Tuple[Latents, Optional[Latents]]:
     """Encodes what is missing of shards; returns their latents, and those of the bars that are kept out, if any are.
@@ -140,22 +165,13 @@ def complete(
         planned: The shards.
         folder: The run's folder.
         way: How songs are encoded.
-        listed: None, or the list of songs whose pieces the shards are: what is missing of it is said.
+        before: As for `latents.complete`, of the bars to train on.
         elsewhere: As for `latents.complete`.
     """
-
-    def say(missing: Sequence[int]) -> None:
-        if listed:
-            logger.warning(
-                "of %s, %d of %d songs are not encoded yet, or not whole, those of --shard=%s; they are encoded now",
-                folder.latents,
-                sum(len(planned[i].songs) for i in missing),
-                len(listed.songs),
-                listed.shares_with(missing),
-            )
-
     weights = way.weights
-    found = latents.complete(planned, folder.latents, way.made_with, weights=weights, before=say, elsewhere=elsewhere)
+    found = latents.complete(
+        planned, folder.latents, way.made_with, weights=weights, before=before, elsewhere=elsewhere
+    )
     rest = held_out(way.made_with)
     if rest is None:
         return found, None

@@ -129,6 +129,6 @@ def settings_of(
     began = dict(dataclasses.asdict(read), config=config, augment=bool(options.augment), holdout=options.holdout or 0.0)
     if listed:
         given = {"config": config, "augment": options.augment, "holdout": options.holdout, **reading}
-        run_dir.check_same(folder.song_list, listed.settings, given, done="begun")
+        run_dir.check_same(folder.song_list(), listed.settings, given, done="begun")
         began = listed.settings
     return Settings(music_vae=get_config(config).music_vae, hparams=values, seed=options.seed or 0, **began)

@@ -4,6 +4,7 @@ Of a run folder that is at an address, this machine has a copy of what the folde
 of songs. Everything else of it stays there, and workers write to it.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from lc_music_vae.checkpoints import shards, song_list
 from lc_music_vae.checkpoints.run_dir import RunDir
+from lc_music_vae.checkpoints.run_json import RunJson
 from lc_music_vae.checkpoints.shards import Row
 from lc_music_vae.checkpoints.song_list import SongList
 from lc_music_vae.errors import InputError
@@ -43,18 +45,25 @@ class Here:
         """Raises an `InputError` if the folder has files of a run that come from elsewhere."""
         self.folder.check_free(config)
 
-    def find(self, paths: Sequence[str], listed: Optional[SongList]) -> Songs:
+    def find(
+        self, run: Optional[RunJson], paths: Sequence[str], *, add_songs: bool, listed: Optional[SongList]
+    ) -> Songs:
         """Returns the songs, as `songs.find`."""
-        return songs_lib.find(self.folder, None, paths, add_songs=False, listed=listed)
+        return songs_lib.find(self.folder, run, paths, add_songs=add_songs, listed=listed, hashed=self.hashed)
+
+    def hashed(self, paths: Sequence[str]) -> List[shards.File]:
+        """Returns the music files in these paths, with their SHA-256."""
+        return songs_lib.hashed(paths)
 
     def divided(self, songs: Songs) -> Sequence[song_list.Piece]:
-        """Returns the songs in pieces."""
-        return song_list.divided(songs.given)
+        """Returns the new songs in pieces."""
+        return song_list.divided(songs.new)
 
-    def write_first(self, value: SongList) -> SongList:
-        """Writes the list of songs, unless there is one; returns the list that is there then."""
-        song_list.write_first(self.folder.song_list, value)
-        return song_list.read(self.folder.song_list)
+    def write_first(self, value: SongList, addition: int) -> SongList:
+        """Writes the list of the songs of an addition, unless there is one; returns the list that is there then."""
+        path = self.folder.song_list(addition)
+        song_list.write_first(path, value)
+        return song_list.read(path)
 
     def complete(self, planned: Sequence[Any], way: Any, elsewhere: Optional[Callable]) -> Done:
         """Encodes what is missing of pieces, also of the bars that are kept out.
@@ -87,24 +96,30 @@ class There(Here):
         self.at = at
         self._sizes: Dict[str, int] = {}
         os.makedirs(folder.latents)
-        for there, here in ((at.run_json, folder.run_json), (at.song_list, folder.song_list)):
-            # A folder is listed first, as some file systems take long to say that a file is not there.
-            if os.path.basename(there) in addresses.listed(os.path.dirname(there)):
-                addresses.fetch(there, here)
+        # A folder is listed first, as some file systems take long to say that a file is not there.
+        if os.path.basename(at.run_json) in addresses.listed(at.path):
+            addresses.fetch(at.run_json, folder.run_json)
+        run = folder.read()
+        records = {name + ".json" for name in (run.examples.shards or [] if run else [])}
+        wanted = [name for name in addresses.listed(at.latents) if name in records or song_list.is_name(name)]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(self._fetch, wanted))
+
+    def _fetch(self, name: str) -> None:
+        """Copies a file of the run's latents to this machine."""
+        addresses.fetch(addresses.join(self.at.latents, name), os.path.join(self.folder.latents, name))
 
     def check_free(self, config: str) -> None:
         """Raises an `InputError` if the folder has latents that come from elsewhere."""
         found = [os.path.basename(path) for path in (self.at.latents, self.at.holdout) if addresses.listed(path)]
-        if found and not os.path.exists(self.folder.song_list):
+        if found and not os.path.exists(self.folder.song_list()):
             raise InputError(
                 "--run_dir=%s: %s there, without a list of songs, would be overwritten; give another --run_dir, or "
                 "move what is there away" % (self.at.path, ", ".join(found))
             )
 
-    def find(self, paths: Sequence[str], listed: Optional[SongList]) -> Songs:
-        """Returns the songs; reads each of those that are not listed yet once, for its hash."""
-        if listed or not paths:
-            return super().find(paths, listed)
+    def hashed(self, paths: Sequence[str]) -> List[shards.File]:
+        """Returns the music files in these paths or addresses, with their SHA-256; reads each once for that."""
         given: List[shards.File] = []
         for path in paths:
             if addresses.is_address(path):
@@ -116,22 +131,23 @@ class There(Here):
                 given += far.hashed(list(found))
                 self._sizes.update(found)
             else:
-                of_path = super().find([path], None).given
+                of_path = super().hashed([path])
                 given += of_path
                 self._sizes.update({song.path: os.path.getsize(song.path) for song in of_path if song.sha256})
-        return Songs(songs_lib.absolute(paths), given, shards.Kept((), ()), given)
+        return given
 
     def divided(self, songs: Songs) -> Sequence[song_list.Piece]:
-        """Returns the songs in pieces."""
-        return song_list.divided(songs.given, {song.path: self._sizes.get(song.path, 0) for song in songs.given})
+        """Returns the new songs in pieces."""
+        return song_list.divided(songs.new, {song.path: self._sizes.get(song.path, 0) for song in songs.new})
 
-    def write_first(self, value: SongList) -> SongList:
-        """Writes the list of songs, unless there is one by now; returns the list that is there then."""
-        if song_list.NAME in addresses.listed(self.at.latents):
-            addresses.fetch(self.at.song_list, self.folder.song_list)
-            return song_list.read(self.folder.song_list)
-        found = super().write_first(value)
-        addresses.store(self.folder.song_list, self.at.song_list)
+    def write_first(self, value: SongList, addition: int) -> SongList:
+        """Writes the list of the songs of an addition, unless there is one by now; returns the list that is there."""
+        name = song_list.name(addition)
+        if name in addresses.listed(self.at.latents):
+            self._fetch(name)
+            return song_list.read(self.folder.song_list(addition))
+        found = super().write_first(value, addition)
+        addresses.store(self.folder.song_list(addition), addresses.join(self.at.latents, name))
         return found
 
     def complete(self, planned: Sequence[Any], way: Any, elsewhere: Optional[Callable]) -> Done:
@@ -156,13 +172,14 @@ class There(Here):
 
 
 @contextlib.contextmanager
-def of(run_dir: Path, paths: Sequence[str], options: Any) -> Iterator[Here]:
+def of(run_dir: Path, paths: Sequence[str], options: Any, *, add_songs: bool) -> Iterator[Here]:
     """Yields where the run folder and the songs are.
 
     Args:
         run_dir: The run's folder.
         paths: The songs; empty if the list of songs in the run's folder has them.
         options: Beam's `PipelineOptions`; None if Beam is not asked for.
+        add_songs: Whether the songs are added to a trained run.
 
     Raises:
         InputError: An address is given without Beam, or cannot be reached.
@@ -176,7 +193,7 @@ def of(run_dir: Path, paths: Sequence[str], options: Any) -> Iterator[Here]:
     else:
         at = jobs.folder_of(run_dir)
         if options is not None and not paths:
-            listed = at.listed()
+            listed = at.listed(songs_lib.addition(at.read(), add_songs))
             far += [("--examples_path", path) for path in (listed.path if listed else []) if addresses.is_address(path)]
     if not far:
         yield Here(at)

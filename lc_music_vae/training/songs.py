@@ -6,7 +6,7 @@ Does not need TensorFlow.
 import contextlib
 import logging
 import os
-from typing import List, NamedTuple, Optional, Sequence
+from typing import Callable, List, NamedTuple, Optional, Sequence
 
 from lc_music_vae.checkpoints import shards
 from lc_music_vae.checkpoints.run_dir import RunDir
@@ -27,7 +27,7 @@ class Songs(NamedTuple):
         given: The music files in the paths that are given now.
         kept: The shards that the run was already trained on; none if the run is new.
         new: The given files that no shard was made from.
-        listed: If the run is new: the list of songs that are encoded in shares, or None.
+        listed: The list of the new songs, if they are encoded in shares, or None.
     """
 
     path: List[str]
@@ -36,9 +36,24 @@ class Songs(NamedTuple):
     new: List[shards.File]
     listed: Optional[SongList] = None
 
+    @property
+    def addition(self) -> int:
+        """The number of the addition that the new songs are, as for `shards.name`; 0 if they are the first."""
+        return 1 + shards.additions(self.kept.paths) if self.kept.paths else 0
+
     def contents(self) -> str:
         """Returns the value that identifies all of the songs together; see `shards.contents`."""
         return shards.contents(self.kept.songs + self.new if self.kept.is_known else self.given)
+
+
+def addition(run: Optional[RunJson], add_songs: bool) -> int:
+    """Returns the number of the addition that the songs of a command are: 0 for the first songs of a run."""
+    return 1 + shards.additions(run.examples.shards or []) if run and add_songs else 0
+
+
+def hashed(paths: Sequence[str]) -> List[shards.File]:
+    """Returns the music files in these paths, with their SHA-256."""
+    return shards.hashed(os.path.abspath(found) for path in paths for found in examples.find(path))
 
 
 def find(
@@ -48,35 +63,38 @@ def find(
     *,
     add_songs: bool,
     listed: Optional[SongList] = None,
+    hashed: Callable[[Sequence[str]], List[shards.File]] = hashed,
 ) -> Songs:
     """Returns the given songs, and those that a run was trained on.
 
-    If there is a list of songs, the given songs are those of the list, whatever is at their paths now, until songs are
-    added to the run.
+    If there is a list of songs, the given songs are those of the list, whatever is at their paths now, until others are
+    added to the run. If no paths are given, a trained run has the songs that it was trained on.
 
     Args:
         folder: The run's folder.
         run: What the run recorded; None before its first training.
-        paths: Music files, TFRecords, globs or folders; with a list of songs, they may be left out.
+        paths: Music files, TFRecords, globs or folders.
         add_songs: Whether the given songs may differ from those that the run was trained on.
-        listed: The list of songs that are encoded in shares, or None.
+        listed: The list of songs that are encoded in shares, of the command's `addition`, or None.
+        hashed: Returns the music files in paths with their SHA-256.
 
     Raises:
-        InputError: They differ, and `add_songs` is not set.
+        InputError: They differ, and `add_songs` is not set; or no songs are given where some are needed.
     """
-    if listed and run and (add_songs or run.examples.contents != shards.contents(listed.songs)):
-        listed = None
+    if listed and run and not add_songs and run.examples.contents != shards.contents(listed.songs):
+        listed = None  # others were added since
+    kept = folder.kept(run) if run else shards.Kept((), ())
     if not (paths or listed):
-        raise needed()
-    if listed and add_songs:
-        raise InputError("--add_songs: %s is not trained on yet; train without it first" % folder.song_list)
+        if run is None or add_songs or not kept.is_known:
+            raise needed()
+        return Songs(run.examples.path, kept.songs, kept, [])
     if listed:
-        check_path(folder, listed, paths)
-    path = listed.path if listed else absolute(paths)
-    given = listed.songs if listed else shards.hashed(_files(paths))
+        check_path(folder.song_list(addition(run, add_songs)), listed, paths)
+    path, given = (listed.path, listed.songs) if listed else (absolute(paths), hashed(paths))
     if run is None:
-        return Songs(path, given, shards.Kept((), ()), given, listed)
-    kept = folder.kept(run)
+        if listed and add_songs:
+            raise InputError("--add_songs: %s is not trained on yet; train without it first" % folder.song_list())
+        return Songs(path, given, kept, given, listed)
     before = run.examples
     if add_songs:
         path = before.path + [one for one in path if one not in before.path]
@@ -90,7 +108,7 @@ def find(
             logger.info("the songs are those that %s was trained on, under other names", folder.path)
         return found
     if add_songs:
-        return found._replace(new=other.new)
+        return found._replace(new=listed.songs if listed else other.new, listed=listed)
     raise InputError(
         "--examples_path=%s: other songs than %s was trained on, from %s (%s); give another --run_dir, or --add_songs "
         "to go on with all of them" % (", ".join(path), folder.path, ", ".join(before.path), other.text())
@@ -102,22 +120,18 @@ def needed() -> InputError:
     return InputError("--examples_path is needed: a music file, a TFRecord or a folder of songs")
 
 
-def check_path(folder: RunDir, listed: SongList, paths: Sequence[str]) -> None:
-    """Raises an `InputError` unless the paths are those that the list of songs was made of, or none."""
+def check_path(list_file: str, listed: SongList, paths: Sequence[str]) -> None:
+    """Raises an `InputError` unless the paths are those that the list of songs, in this file, was made of, or none."""
     if paths and sorted(absolute(paths)) != sorted(listed.path):
         raise InputError(
             "--examples_path=%s: %s lists the songs of %s; give that, or another --run_dir"
-            % (", ".join(absolute(paths)), folder.song_list, ", ".join(listed.path))
+            % (", ".join(absolute(paths)), list_file, ", ".join(listed.path))
         )
 
 
 def absolute(paths: Sequence[str]) -> List[str]:
     """Returns paths as absolute ones; addresses stay as they are."""
     return [one if addresses.is_address(one) else os.path.abspath(os.path.expanduser(one)) for one in paths]
-
-
-def _files(paths: Sequence[str]) -> List[str]:
-    return [os.path.abspath(found) for path in paths for found in examples.find(path)]
 
 
 def _check_instead(folder: RunDir, run: RunJson, songs: Songs, add_songs: bool) -> None:
@@ -140,7 +154,7 @@ def _check_instead(folder: RunDir, run: RunJson, songs: Songs, add_songs: bool) 
 
 def find_others(kept: shards.Kept, paths: Sequence[str]) -> List[str]:
     """Returns the files of the given songs, or none if these are the training songs."""
-    given = shards.hashed(_files(paths))
+    given = hashed(paths)
     same = kept.is_known and not any(shards.difference(given, kept.songs))
     return [] if same else [song.path for song in given]
 
@@ -149,11 +163,11 @@ def say_what_changed(folder: RunDir, run: RunJson, kept: shards.Kept) -> None:
     """Warns if the songs on disk now differ from those that the run was trained on."""
     if any(map(addresses.is_address, run.examples.path)):
         return  # only encoding reads these
-    there: List[str] = []
+    there: List[shards.File] = []
     for path in run.examples.path:
         with contextlib.suppress(InputError):  # raised if no songs are left at this path
-            there += _files([path])
-    other = shards.difference(shards.hashed(there), kept.songs)
+            there += hashed([path])
+    other = shards.difference(there, kept.songs)
     if any(other):
         logger.warning(
             "the songs on disk are others than %s was trained on (%s); it is evaluated on those that it was trained on",

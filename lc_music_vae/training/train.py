@@ -46,7 +46,7 @@ def train(
     Args:
         config: Name in the registry; None means the run's own, else lc-cat-mel_2bar_small.
         examples_path: A music file, a TFRecord of NoteSequences, a glob or a folder; or several of them. None means
-            the songs that `encode` has listed in `run_dir`.
+            the songs that `encode` has listed in `run_dir`, or those that the run was trained on.
         run_dir: The run's folder; see `run_dir.RunDir`.
         pretrained_path: MusicVAE's checkpoint (tar, prefix or folder); None means the one that ships with the toolkit.
         options: How training is done.
@@ -70,8 +70,9 @@ def train(
         )
     check_kind("add_songs", add_songs, bool)
     folder = jobs.folder_of(run_dir)
-    run, listed = folder.read(), folder.listed()
-    if not (examples_path or listed):
+    run = folder.read()
+    listed = folder.listed(songs_lib.addition(run, add_songs))
+    if not (examples_path or listed or run):
         raise songs_lib.needed()
     pretrained = path_of("pretrained_path", pretrained_path) if pretrained_path else None
     config = jobs.config_of(config, jobs.config_begun(run, listed), pretrained)
