@@ -221,6 +221,33 @@ def test_only_one_of_both_is_at_an_address(collection, whole, tmp_path, monkeypa
 
 
 @pytest.mark.usefixtures("_shelf")
+@pytest.mark.parametrize("run_at", [RUN_AT, "run"])
+def test_songs_are_added_to_a_trained_run(run_at, collection, tmp_path, monkeypatch):
+    """From an address, to a run that lies at one or here: what is new to it, in shares, without naming them again."""
+    monkeypatch.chdir(tmp_path)
+    known = ["00 é.mid", "01 é.mid"]
+    shutil.copytree(str(collection), "known", ignore=lambda _, names: set(names) - set(known))
+    lc_music_vae.train(SMALL, "known", "run", num_steps=1, hparams=layers(8))
+    before = [(path, path.read_bytes()) for path in (tmp_path / "run" / "latents").iterdir()]
+    if run_at == RUN_AT:
+        for path in [tmp_path / "run" / "run.json", *(path for path, _ in before)]:
+            shutil.copy(str(path), shelf.path_of(RUN_AT + "/" + str(path.relative_to(tmp_path / "run"))))
+    assert "trained already; add_songs encodes other songs for it" in one_line(encode, run=run_at)
+    encode(run=run_at, shard="1/2", add_songs=True)
+    encode(None, run=run_at, shard="2/2", add_songs=True)
+    monkeypatch.setattr(latents, "_encode", None)
+    run = taken_down(tmp_path / "run")
+    shutil.rmtree(os.environ[shelf.FOLDER])
+    lc_music_vae.train(None, None, str(run), num_steps=2, add_songs=True)
+    rows = (run / "examples.tsv").read_text().splitlines()[1:]
+    assert [row.startswith(SONGS_AT) for row in rows] == [False] * 2 + [True] * (
+        SONGS - 2 + 4
+    )  # two of a tunebook, a bar, and what is no music
+    assert all(path.read_bytes() == content for path, content in before)
+    lc_music_vae.train(None, None, str(run), num_steps=3)
+
+
+@pytest.mark.usefixtures("_shelf")
 def test_what_is_wrong_with_an_address_is_one_line(collection, tmp_path, monkeypatch):
     error = one_line(encode, run="gs://bucket/run")
     assert error == (
@@ -247,7 +274,7 @@ def test_what_is_wrong_with_an_address_is_one_line(collection, tmp_path, monkeyp
 
 @pytest.mark.usefixtures("_shelf")
 def test_what_other_commands_did_there_is_respected(collection):
-    """Other flags than the list's, latents without a list, and a run that is trained."""
+    """Other flags than the list's, and latents without a list."""
     encode(shard="1/20", metre="4/4")
     error = one_line(encode, metre="any")
     assert error.startswith("metre=any contradicts %s/latents/songs.json, which was begun with" % RUN_AT)
