@@ -10,8 +10,8 @@ import pytest
 from helpers import REPO, SMALL, half_written, layers, melody, one_line, tune, write_midi
 
 import lc_music_vae
-from lc_music_vae.checkpoints import shards
-from lc_music_vae.encoding import latents
+from lc_music_vae.checkpoints import finding, shards
+from lc_music_vae.encoding import beam, latents
 from lc_music_vae.system import addresses
 
 pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install --no-deps -r requirements-beam.txt")
@@ -248,6 +248,44 @@ def test_songs_are_added_to_a_trained_run(run_at, collection, tmp_path, monkeypa
 
 
 @pytest.mark.usefixtures("_shelf")
+@pytest.mark.parametrize("beam_args", [None, MULTI])
+def test_musicvae_is_at_an_address(beam_args, collection, whole, tmp_path):
+    """Workers fetch it from there, and check that it is what the songs are to be encoded with."""
+    shipped = os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk2.tar")
+    shutil.copy(shipped, shelf.path_of("shelf://box/weights.tar"))
+    named = {"run": str(tmp_path / "run"), "beam_args": beam_args, "holdout": 0.3}
+    encode(str(collection), pretrained_path="shelf://box/weights.tar", **named)
+    for path in (whole / "latents").glob("latents*"):
+        assert (tmp_path / "run" / "latents" / path.name).read_bytes() == path.read_bytes()
+    error = one_line(encode, str(collection), pretrained_path="shelf://box/none.tar", **named)
+    assert error == "pretrained_path=shelf://box/none.tar: no such file there; give the address of a .tar bundle"
+    write(shelf.path_of("shelf://box/bad.tar"), b"no weights")
+    error = one_line(encode, str(collection), pretrained_path="shelf://box/bad.tar", **named)
+    assert error.startswith("pretrained_path=shelf://box/bad.tar")
+    assert str(tmp_path) not in error
+
+
+@pytest.mark.usefixtures("_shelf")
+def test_other_weights_on_a_worker_are_refused(collection, tmp_path, monkeypatch):
+    """The same path, or a shipped name, may be another file on another machine."""
+    shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk2.tar"), str(tmp_path / "weights.tar"))
+    work = beam._music_vae
+
+    def with_others(made_with, checkpoint):
+        shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk.tar"), str(tmp_path / "weights.tar"))
+        return work(made_with, checkpoint)
+
+    monkeypatch.setattr(beam, "_music_vae", with_others)
+    weights = str(tmp_path / "weights.tar")
+    error = one_line(encode, str(collection), str(tmp_path / "run"), pretrained_path=weights)
+    assert error == (
+        "pretrained_path=%s holds other weights on a worker than where the command was given; give each machine the "
+        "same" % weights
+    )
+    assert not list((tmp_path / "run" / "latents").glob("*.tfrecord"))
+
+
+@pytest.mark.usefixtures("_shelf")
 def test_what_is_wrong_with_an_address_is_one_line(collection, tmp_path, monkeypatch):
     error = one_line(encode, run="gs://bucket/run")
     assert error == (
@@ -266,6 +304,8 @@ def test_what_is_wrong_with_an_address_is_one_line(collection, tmp_path, monkeyp
     assert alone in one_line(lc_music_vae.encode, SMALL, str(collection), RUN_AT)
     assert alone in one_line(lc_music_vae.train, SMALL, str(collection), RUN_AT)
     assert alone in one_line(lc_music_vae.evaluate, RUN_AT)
+    here = str(tmp_path / "run"), "gs://bucket/weights.tar"
+    assert alone in one_line(lc_music_vae.encode, SMALL, str(collection), here[0], pretrained_path=here[1])
     unknown = one_line(encode, beam_args="--beam_plugins=no_such_module")
     assert "no module called no_such_module can be imported" in unknown
     assert not all_there().keys() - set(filter(lambda path: "songs" in path, all_there()))

@@ -1,7 +1,8 @@
 """Encodes pieces of a collection as an Apache Beam pipeline: one element a piece, which becomes one file.
 
 What is mapped is a plain function of this module, which workers import by its name. So a worker needs this package, the
-songs and the checkpoint at the same paths, and the folder to write to. Nothing that holds a TensorFlow session is ever
+songs and the checkpoint, at the same paths or at addresses, and the folder to write to. A checkpoint that ships is that
+of the worker's own package. Nothing that holds a TensorFlow session is ever
 pickled: each process makes its encoder once, when it needs one.
 
 Beam is imported inside functions: it is an extra, and nothing else waits for it.
@@ -18,11 +19,11 @@ import shlex
 import threading
 import time
 import traceback
-from typing import Any, Dict, Iterator, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
-from lc_music_vae.checkpoints import shards
+from lc_music_vae.checkpoints import finding, shards
 from lc_music_vae.checkpoints.checkpoint import Checkpoint
-from lc_music_vae.checkpoints.weights import Weights
+from lc_music_vae.checkpoints.weights import ENCODER_SCOPE, Weights
 from lc_music_vae.encoding import beam_workers, far, latents
 from lc_music_vae.encoding.latents import Planned
 from lc_music_vae.errors import InputError
@@ -35,12 +36,28 @@ _READ, _WINDOWS, _LEFT_OUT = "songs read", "windows", "songs left out: "
 _one_at_a_time = threading.Lock()  # a process has one converter; TensorFlow uses its cores
 
 
+class _MusicVAE(NamedTuple):
+    """Where a worker finds MusicVAE.
+
+    Attributes:
+        name: The config's name.
+        checkpoint: Its checkpoint, at the same path on each machine, or with an address for a path.
+        shipped: If the checkpoint ships: the name of its file.
+        fingerprint: What its encoder's fingerprint must be.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    shipped: Optional[str]
+    fingerprint: str
+
+
 class _Work(NamedTuple):
-    """How pieces are encoded: the folder to write to, how latents are made, and MusicVAE's checkpoint."""
+    """How pieces are encoded: the folder to write to, how latents are made, and MusicVAE."""
 
     folder: str
     made_with: shards.MadeWith
-    checkpoint: Checkpoint
+    music_vae: _MusicVAE
 
 
 def options_of(arguments: str) -> Any:
@@ -92,9 +109,8 @@ def encode(
     """
     import apache_beam
 
-    # The bundle's run.json is of no use here.
     where = folder if addresses.is_address(folder) else os.path.abspath(folder)
-    work = _Work(where, made_with, checkpoint._replace(run=None))
+    work = _Work(where, made_with, _music_vae(made_with, checkpoint))
     began = time.monotonic()
     try:
         with _workers_find_the_package(), beam_workers.noticed(), contextlib.ExitStack() as at_the_end:
@@ -139,19 +155,42 @@ def _encode_piece(work: _Work, piece: Tuple[int, Planned]) -> None:
     with talk.heard(), far.at_hand(Planned(*planned), work.folder) as here:
         paths: Dict[int, Sequence[str]] = {number: [song.path for song in here.planned.songs]}
         with songs.reading(paths, made_with, 0) as converted, _one_at_a_time:
-            encode = _encoder(made_with.music_vae, work.checkpoint).encode
+            encode = _encoder(work.music_vae).encode
             named = here.named(converted)
             record = latents.encode_piece(here.planned, named, here.folder, made_with=made_with, encode=encode)
     for name, count in _counted(record.made).items():
         Metrics.counter(_NAMESPACE, name).inc(count)
 
 
+def _music_vae(made_with: shards.MadeWith, checkpoint: Checkpoint) -> _MusicVAE:
+    """Returns where workers find the MusicVAE that this machine has at `checkpoint`."""
+    shipped = os.path.basename(checkpoint.path) if os.path.dirname(checkpoint.path) == finding.SHIPPED else None
+    # The bundle's run.json is of no use here.
+    return _MusicVAE(made_with.music_vae, checkpoint._replace(run=None), shipped, made_with.fingerprint)
+
+
 @functools.lru_cache(maxsize=1)
-def _encoder(music_vae: str, checkpoint: Checkpoint) -> Any:
-    """Returns the encoder, which is made once per process."""
+def _encoder(music_vae: _MusicVAE) -> Any:
+    """Returns the encoder, which is made once per process.
+
+    Raises:
+        InputError: This worker finds no checkpoint, or one with other weights.
+    """
     from lc_music_vae.models import music_vae as models
 
-    return models.Encoder(music_vae, Weights(checkpoint))
+    checkpoint = music_vae.checkpoint
+    if music_vae.shipped:
+        checkpoint = finding.shipped(music_vae.shipped)
+    with far.on_disk(checkpoint.flag, checkpoint.path) as path:
+        if path != checkpoint.path:
+            checkpoint = finding.find(path, checkpoint.flag)
+        weights = Weights(checkpoint)
+        if weights.fingerprint(ENCODER_SCOPE) != music_vae.fingerprint:
+            raise InputError(
+                "%s=%s holds other weights on a worker than where the command was given; give each machine the same"
+                % (checkpoint.flag, path)
+            )
+        return models.Encoder(music_vae.name, weights)
 
 
 def _counted(made: shards.Shard) -> Dict[str, int]:

@@ -99,6 +99,32 @@ def _fetch(path: str, song: File, changed: InputError) -> None:
         raise changed
 
 
+@contextlib.contextmanager
+def on_disk(flag: str, path: str) -> Iterator[str]:
+    """Yields the path of a file on this machine: of a copy that is there meanwhile, if `path` is an address.
+
+    Args:
+        flag: The flag that names it.
+        path: A path or an address.
+
+    Raises:
+        InputError: It cannot be read, or the block says something about the copy: then it is said of the address.
+    """
+    if not addresses.is_address(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = os.path.join(scratch, os.path.basename(path))
+        try:
+            addresses.fetch(path, copy)
+        except FileNotFoundError:
+            raise InputError("%s=%s: no such file there; give the address of a .tar bundle" % (flag, path)) from None
+        try:
+            yield copy
+        except InputError as e:
+            raise InputError(e.args[0].replace(copy, path)) from e
+
+
 def hashed(songs: Sequence[str]) -> List[File]:
     """Returns files at addresses with their SHA-256; see `shards.hashed`. Each is copied to this machine for that.
 

@@ -4,6 +4,7 @@ Any number of machines may encode into one run folder at the same time. They agr
 `song_list`. Everything that can be checked without a model is checked before TensorFlow is imported.
 """
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -54,7 +55,7 @@ def encode(
         examples_path: Songs, as for `train`; each machine must have them at the same path.
         run_dir: The run's folder, which the machines share, or whose `latents/` (and `holdout/`) are copied together.
         how: Which songs, which share of them, and what runs the encoding.
-        pretrained_path: MusicVAE's checkpoint, as for `train`.
+        pretrained_path: MusicVAE's checkpoint, as for `train`; with Beam, also the address of a bundle.
         options: `augment` and `holdout`; only training takes the other options.
         reading: How songs are read; None means the defaults of `Reading`, or as the first share was encoded.
         named: Single fields of `Encoding`, `Training` and `Reading`; they replace those in the records.
@@ -74,7 +75,8 @@ def encode(
     share = song_list.share_of(how.shard or "1/1")
     beam_options = _beam_options(how)
     paths = paths_of("examples_path", examples_path) if examples_path else []
-    with places.of(run_dir, paths, beam_options, add_songs=how.add_songs) as place:
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(places.of(run_dir, paths, beam_options, add_songs=how.add_songs))
         folder = place.folder
         run = folder.read()
         if run is not None and not how.add_songs:
@@ -90,7 +92,10 @@ def encode(
         if not songs.new:
             results.logger.info("%s was trained on all of these songs; there is nothing to encode", folder.path)
             return []
-        checkpoint = model_files.find_pretrained("--pretrained_path", pretrained, config=config, run=run, listed=listed)
+        on_disk = stack.enter_context(places.on_disk("--pretrained_path", pretrained, beam_options))
+        checkpoint = model_files.find_pretrained("--pretrained_path", on_disk, config=config, run=run, listed=listed)
+        if pretrained and on_disk != pretrained:  # a copy
+            checkpoint = checkpoint._replace(path=pretrained)
         folder.make()
         folder.mark()
         examples.start_reading()  # it is ready before TensorFlow is
@@ -101,7 +106,8 @@ def encode(
                 # Another process may have made the list at the same moment, for other songs.
                 jobs.settings_of(folder, run, config, options=options, reading=read, listed=listed)
                 songs_lib.check_path(folder.song_list(addition), listed, paths)
-            return _encode(place, job, listed, share=share, how=how)
+            made = _encode(place, job, listed, share=share, how=how)
+    return made
 
 
 def _list(place: places.Here, job: Job, paths: Sequence[str], share: song_list.Share) -> SongList:

@@ -205,3 +205,27 @@ def of(run_dir: Path, paths: Sequence[str], options: Any, *, add_songs: bool) ->
             yield There(RunDir(os.path.join(copy, "run")), at)
         except InputError as e:  # what is said of the copy is said of the folder
             raise InputError(e.args[0].replace(os.path.join(copy, "run"), at.path)) from e
+
+
+@contextlib.contextmanager
+def on_disk(flag: str, path: Optional[str], options: Any) -> Iterator[Optional[str]]:
+    """Yields the path of a file: that of a copy on this machine, if it is at an address and Beam is asked for.
+
+    Args:
+        flag: The flag that names it.
+        path: A path, an address, or None, which is yielded as it is.
+        options: Beam's `PipelineOptions`; None if Beam is not asked for.
+
+    Raises:
+        InputError: It is at an address without Beam, or cannot be reached or read.
+    """
+    if path is None or not addresses.is_address(path):
+        yield path
+        return
+    if options is None:
+        raise addresses.refused(flag, path)
+    addresses.check(flag, path, options)
+    from lc_music_vae.encoding import far
+
+    with far.on_disk(flag, path) as copy:
+        yield copy
