@@ -92,6 +92,7 @@ CONFIG_MAP["lc-hier-mel_16bar"] = Config(music_vae="hier-mel_16bar")
 CONFIG_MAP["lc-cat-drums_2bar_small"] = Config(
     music_vae="cat-drums_2bar_small",
     checkpoints=(_published("cat-drums_2bar_small.lokl", 56), _published("cat-drums_2bar_small.hikl", 56)),
+    shipped=(Shipped("cat-drums_2bar_small_made", "aeff2d10a3bda9f8cfddd8ae63609960a7d1d44840e33dc95811cb7c04fbf48d"),),
 )
 CONFIG_MAP["lc-cat-drums_2bar_big"] = Config(music_vae="cat-drums_2bar_big")
 CONFIG_MAP["lc-nade-drums_2bar_reduced"] = Config(music_vae="nade-drums_2bar_reduced")

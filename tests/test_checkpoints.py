@@ -278,13 +278,20 @@ def test_written_bundle_is_found_with_its_run_and_is_the_same_every_time(forms, 
     assert sorted(os.listdir(str(tmp_path))) == ["one.tar", "two.tar"]
 
 
-@pytest.mark.parametrize("one", CONFIG_MAP[SMALL].shipped, ids=lambda one: one.name)
-def test_what_ships_is_a_whole_cat_mel_2bar_small_with_the_fingerprint_that_runs_record(one):
-    weights = Weights(finding.shipped(one.file))
+@pytest.mark.parametrize(
+    ("config", "one"),
+    [(c, one) for c in CONFIG_MAP for one in CONFIG_MAP[c].shipped],
+    ids=lambda p: getattr(p, "name", ""),
+)
+def test_what_ships_is_whole_and_small_with_the_fingerprint_that_runs_record(config, one):
+    found = finding.shipped(one.file)
+    weights = Weights(found)
     assert weights.fingerprint(ENCODER_SCOPE) == one.encoder
     assert weights.shapes["encoder/mu/kernel"] == (1024, 256)
-    assert weights.shapes["decoder/output_projection/kernel"] == (256, 90)
-    assert sum(np.prod(s) for s in weights.shapes.values()) == pytest.approx(4.4e6, rel=0.01)
+    classes = {SMALL: 90, "lc-cat-drums_2bar_small": 512}[config]
+    assert weights.shapes["decoder/output_projection/kernel"] == (256, classes)
+    assert sum(np.prod(s) for s in weights.shapes.values()) == pytest.approx(4.5e6, rel=0.04)
+    assert os.path.getsize(found.path) < 20e6
 
 
 def test_a_cache_that_cannot_be_written_is_named(forms, tmp_path, monkeypatch):

@@ -235,14 +235,24 @@ def test_a_published_name_of_another_config_is_not_downloaded(folder, monkeypatc
     )
 
 
-def test_where_several_are_published_all_are_named(folder):
-    os.remove(os.path.join(folder, "run.json"))
-    said = refusal(checkpoint_file=prefix_in(folder), config="lc-cat-drums_2bar_small")
-    assert said.endswith(
+def test_where_several_are_published_all_are_named(folder, run):
+    """They are needed by what was trained on one of them; what was not takes the one that ships."""
+    drums = "lc-cat-drums_2bar_small"
+    run.update(config=drums, music_vae="cat-drums_2bar_small")
+    run["pretrained"]["path"] = "/gone/cat-drums_2bar_small.hikl.tar"
+    files.write_json(os.path.join(folder, "run.json"), run)
+    assert refusal(run_dir=folder).endswith(
+        "(the one it was trained on, /gone/cat-drums_2bar_small.hikl.tar, is gone); "
         "vae_checkpoint_file=cat-drums_2bar_small.lokl downloads it (%(at)s.lokl.tar) or "
         "vae_checkpoint_file=cat-drums_2bar_small.hikl downloads it (%(at)s.hikl.tar)"
         % {"at": "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/cat-drums_2bar_small"}
     )
+    (shipped,) = CONFIG_MAP[drums].shipped
+    run["pretrained"]["fingerprint"] = shipped.encoder
+    files.write_json(os.path.join(folder, "run.json"), run)
+    assert find(run_dir=folder).pretrained == finding.shipped(shipped.file)
+    os.remove(os.path.join(folder, "run.json"))
+    assert find(checkpoint_file=prefix_in(folder), config=drums).pretrained == finding.shipped(shipped.file)
 
 
 def test_a_published_name_is_downloaded_unless_something_is_called_so(folder, tmp_path, monkeypatch):

@@ -146,7 +146,8 @@ def find_pretrained(
     used = run.pretrained.path if run else None
     if used and (os.path.exists(used) or os.path.exists(used + ".index")):
         return finding.find(used, flag)
-    if entry.shipped:
+    is_of_another = encoder and not began_with and entry.checkpoints  # a published one, which its name downloads
+    if entry.shipped and not is_of_another:
         return finding.shipped((began_with or entry.shipped)[0].file)
     raise InputError(
         "%s is needed: the MusicVAE checkpoint for --config=%s%s; %s"
