@@ -110,6 +110,22 @@ def drum_beat(bars):
     return sequence
 
 
+def drum_sequence(windows):
+    """Windows of drums, int [n, 32] classes, one after another as a NoteSequence, without magenta's encoders."""
+    import note_seq
+
+    from tools.base_model.drum_rolls import PITCHES, rolls
+
+    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+    sequence.tempos.add(qpm=120)
+    hits = np.concatenate(rolls(np.asarray(windows)))
+    for step, drum in zip(*np.nonzero(hits)):
+        at = {"start_time": step / 8, "end_time": step / 8 + 0.1, "instrument": 9, "is_drum": True, "velocity": 90}
+        sequence.notes.add(pitch=PITCHES[drum], **at)
+    sequence.total_time = len(hits) / 8
+    return sequence
+
+
 def groove(bars, qpm=120):
     """A beat as a drummer plays it: loud and soft, hits up to 40 % of a sixteenth off, bars beginning ahead of time."""
     beat = drum_beat(bars)

@@ -6,28 +6,16 @@ import os
 import note_seq
 import numpy as np
 import pytest
-from helpers import write_midi
+from helpers import drum_sequence, write_midi
 
 import lc_music_vae
 from lc_music_vae import CONFIG_MAP
 from lc_music_vae.checkpoints import finding
 from lc_music_vae.data import Song, WindowConverter
 from tools.base_model import drum_figures, drum_grooves, drum_styles, drums, evaluate, models
-from tools.base_model.drum_rolls import KICK, PITCHES, SNARE, rolls
+from tools.base_model.drum_rolls import KICK, SNARE, rolls
 
 CONFIG = "lc-cat-drums_2bar_small"
-
-
-def sequence_of(windows):
-    """Windows one after another as a NoteSequence, without magenta's encoders."""
-    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
-    sequence.tempos.add(qpm=120)
-    hits = np.concatenate(rolls(np.asarray(windows)))
-    for step, drum in zip(*np.nonzero(hits)):
-        at = {"start_time": step / 8, "end_time": step / 8 + 0.1, "instrument": 9, "is_drum": True, "velocity": 90}
-        sequence.notes.add(pitch=PITCHES[drum], **at)
-    sequence.total_time = len(hits) / 8
-    return sequence
 
 
 def windows_of(sequence):
@@ -75,8 +63,8 @@ def test_samples_of_its_prior_are_drumming(model):
 
 @pytest.mark.slow
 def test_a_model_of_ones_own_plays_the_songs_groove_and_the_commands_need_no_checkpoint(script, song, model, tmp_path):
-    path = write_midi(sequence_of(song), tmp_path / "one_drop.mid")
-    other = write_midi(sequence_of(drum_grooves.windows()[:1]), tmp_path / "rock.mid")
+    path = write_midi(drum_sequence(song), tmp_path / "one_drop.mid")
+    other = write_midi(drum_sequence(drum_grooves.windows()[:1]), tmp_path / "rock.mid")
     run = "--run_dir=%s" % (tmp_path / "run")
     flags = ["--config=" + CONFIG, "--examples_path=" + path, run]
     status, _, err = script("midime_train", *flags)
@@ -84,7 +72,7 @@ def test_a_model_of_ones_own_plays_the_songs_groove_and_the_commands_need_no_che
     with lc_music_vae.TrainedModel(str(tmp_path / "run")) as mine:
         samples = [windows_of(sequence)[0] for sequence in mine.sample(32, copies="allow")]
     prior = [window for window in model.samples(64) if window.any()]
-    theirs = windows_of(sequence_of(song))
+    theirs = windows_of(drum_sequence(song))
     assert np.mean(nearest(samples, theirs)) > np.mean(nearest(prior, theirs)) + 0.2
     kicks = rolls(np.array(samples))[:, :, KICK].mean(0)
     assert kicks[[8, 24]].mean() > 0.5  # on three

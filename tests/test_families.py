@@ -57,6 +57,19 @@ def test_magenta_still_has_the_private_attributes_that_are_read(name):
         )
 
 
+@pytest.mark.parametrize("name", ["cat-drums_2bar_small", "groovae_2bar_humanize"])
+def test_drum_classes_are_what_magenta_writes(name):
+    facts = magenta_facts.facts_of(name)
+    count = len(facts.drum_classes)
+    tensor = np.zeros([32, facts.writer.output_depth], np.float32)
+    for step in range(count):  # each class in a sixteenth of its own
+        tensor[step, 1 << step if facts.writer.output_depth == 1 << count else step] = 1
+    if facts.writer.output_depth == 1 << count:
+        tensor[count:, 0] = 1
+    (sequence,) = facts.writer.from_tensors([tensor])
+    assert tuple(note.pitch for note in sorted(sequence.notes, key=lambda n: n.start_time)) == facts.drum_classes
+
+
 def modules():
     for folder, _, names in os.walk(PACKAGE):
         for name in sorted(names):

@@ -141,7 +141,13 @@ def lstm(arrays, name, embedding):
 
 
 @pytest.mark.parametrize(
-    "name", ["cat-mel_2bar_big", "hierdec-mel_16bar", pytest.param("hier-mel_16bar", marks=pytest.mark.every)]
+    "name",
+    [
+        "cat-mel_2bar_big",
+        "cat-drums_2bar_small",
+        "hierdec-mel_16bar",
+        pytest.param("hier-mel_16bar", marks=pytest.mark.every),
+    ],
 )
 def test_a_decoder_of_one_or_two_levels_decodes_on_the_page_as_in_tensorflow(name, cut_down):
     assert play_model.is_live(name)
@@ -165,8 +171,10 @@ def test_a_decoder_of_one_or_two_levels_decodes_on_the_page_as_in_tensorflow(nam
         np.testing.assert_array_equal(events, of_tensorflow)
 
 
-@pytest.mark.parametrize("name", ["hierdec-trio_16bar", "cat-drums_2bar_small", "groovae_2bar_humanize"])
-def test_what_is_no_melody_is_not_decoded_on_the_page(name):
+@pytest.mark.parametrize(
+    "name", ["hierdec-trio_16bar", "nade-drums_2bar_reduced", "groovae_2bar_humanize", "hier-multiperf_vel_1bar_big"]
+)
+def test_what_is_neither_melody_nor_drums_of_one_decoder_is_not_decoded_on_the_page(name):
     assert not play_model.is_live(name)
 
 

@@ -4,7 +4,7 @@ import js from "@eslint/js";
 const names = (text) => Object.fromEntries(text.split(" ").map((name) => [name, "readonly"]));
 const browser = names("document window location history navigator console performance URL Blob Worker AudioContext OfflineAudioContext "
   + "URLSearchParams setTimeout clearTimeout setInterval clearInterval requestAnimationFrame atob postMessage localStorage");
-const ours = names("make Random Model unpackWeights VOICES voiceOf mixer sound midiFile wavFile download Loop swung Shelf drawNotes Roll "
+const ours = names("make Random Model unpackWeights VOICES voiceOf mixer soundOf midiFile wavFile download Loop swung Shelf drawNotes Roll "
   + "FORMS PHRASE planOf chooseWindows Songs");
 
 export default [

@@ -27,6 +27,7 @@ class Facts(NamedTuple):
         control_depth: Depth of the controls that encoding and decoding need in addition; 0 if they need none.
         pitch_range: Lowest and highest pitch, if the converter defines them.
         drum_pitches: Pitches of the drums that the converter knows; empty if it has no drum classes.
+        drum_classes: The pitch that each of its drum classes is written as.
         transpose_range: Semitones (lowest, highest) that magenta transposes by in its own training, if it does.
         events_per_instrument: How many events of each instrument a tensor holds, one instrument after another; 0 if
             its time is in steps.
@@ -42,6 +43,7 @@ class Facts(NamedTuple):
     control_depth: int
     pitch_range: Optional[Tuple[int, int]]
     drum_pitches: FrozenSet[int]
+    drum_classes: Tuple[int, ...]
     transpose_range: Optional[Tuple[int, int]]
     events_per_instrument: int = 0
     dropping_converter: Any = None
@@ -53,6 +55,8 @@ def facts_of(music_vae: str) -> Facts:
     augmenter = config.note_sequence_augmenter
     converter = _for_windows(config.data_converter)
     own = vars(converter)
+    class_of = getattr(converter, "pitch_class_map", own.get("_pitch_class_map", {}))
+    first = {number: pitch for pitch, number in reversed(list(class_of.items()))}
     dropping_converter = None
     if own.get("_note_dropout"):
         dropping_converter = copy.copy(converter)
@@ -66,7 +70,8 @@ def facts_of(music_vae: str) -> Facts:
         input_depth=converter.input_depth,
         control_depth=converter.control_depth,
         pitch_range=(own["_min_pitch"], own["_max_pitch"]) if "_min_pitch" in own else None,
-        drum_pitches=frozenset(getattr(converter, "pitch_class_map", own.get("_pitch_class_map", ()))),
+        drum_pitches=frozenset(class_of),
+        drum_classes=tuple(first[number] for number in sorted(first)),
         transpose_range=None if augmenter is None else augmenter._transpose_range,
         events_per_instrument=own.get("_max_events_per_instrument", 0),
         dropping_converter=dropping_converter,

@@ -11,11 +11,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from magenta.models.music_vae import configs as music_vae_configs
+from magenta.models.music_vae import data as music_vae_data
 from magenta.models.music_vae import lstm_models
 
 from lc_music_vae import base_model
 from lc_music_vae.checkpoints.weights import Weights
-from lc_music_vae.families import magenta_facts
 from lc_music_vae.models.knobs import Knobs
 
 _MOST = 32767
@@ -56,7 +56,7 @@ def pack(arrays: Dict[str, np.ndarray]) -> Packed:
 
 
 def is_live(music_vae: str) -> bool:
-    """Returns whether the page can decode by itself: melodies without controls, from LSTMs of one or two levels."""
+    """Returns whether the page can decode by itself: melodies or drums without controls, from LSTMs of categories."""
     config = music_vae_configs.CONFIG_MAP[music_vae]
     of_notes = config.model.decoder
     if isinstance(of_notes, lstm_models.HierarchicalLstmDecoder):
@@ -66,7 +66,7 @@ def is_live(music_vae: str) -> bool:
     return (
         type(of_notes) is lstm_models.CategoricalLstmDecoder
         and not config.hparams.residual_decoder
-        and magenta_facts.facts_of(music_vae).pitch_range is not None
+        and isinstance(config.data_converter, (music_vae_data.OneHotMelodyConverter, music_vae_data.DrumsConverter))
         and not config.data_converter.control_depth
     )
 

@@ -207,6 +207,7 @@ def _facts(model: Playable) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         "first": note_seq.NUM_SPECIAL_MELODY_EVENTS,
         "lowest": lowest,
         "up": 12 * style.octaves,
+        "drums": list(of.drum_classes) or None,
         "broad": None,
     }
     return facts, {"qpm": style.qpm, "program": style.program, "signature": style.time_signature, "bar": bar}

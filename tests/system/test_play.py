@@ -11,7 +11,18 @@ import time
 
 import numpy as np
 import pytest
-from helpers import EXAMPLE, REPO, SMALL, WEIGHTS, generate, loudest_hertz, read_wav, train
+from helpers import (
+    EXAMPLE,
+    REPO,
+    SMALL,
+    WEIGHTS,
+    drum_sequence,
+    generate,
+    loudest_hertz,
+    read_wav,
+    train,
+    write_midi,
+)
 from scipy import stats
 
 import lc_music_vae
@@ -22,6 +33,7 @@ from lc_music_vae.models import music_vae
 from lc_music_vae.music import measures
 from lc_music_vae.options import ModelSource
 from lc_music_vae.showing import play_page
+from tools.base_model import drum_grooves
 
 SHOTS = os.path.join(REPO, "build", "page")
 DRAWS = 2000
@@ -45,6 +57,15 @@ def folk(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("folk"))
     train(folder, os.path.join(REPO, "tests", "songs", "nottingham_xmas2.mid"), num_steps=500)
     return folder
+
+
+@pytest.fixture(scope="module")
+def drummer(tmp_path_factory):
+    """A training on ten grooves, each of two bars, on the drums that ship."""
+    folder = tmp_path_factory.mktemp("drums")
+    path = write_midi(drum_sequence(drum_grooves.windows()[:10]), folder / "grooves.mid")
+    train(folder / "run", path, config="lc-cat-drums_2bar_small", num_steps=500)
+    return str(folder / "run")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +127,83 @@ def test_a_hierarchical_decoder_plays_live(opened, cut_down, tmp_path):
     assert found.shape == expected.shape
     assert (found == expected).mean() > 0.97
     assert (found[:, 16:32] != found[:, :16]).any(1).sum() > 4  # parts have embeddings of their own
+    opened.check_clean()
+
+
+def hits_of(sequence):
+    assert all(note.is_drum for note in sequence.notes)
+    sixteenth = 60 / sequence.tempos[0].qpm / 4
+    return sorted([round(n.start_time / sixteenth), n.pitch] for n in sequence.notes)
+
+
+def test_its_drums_are_tensorflows(opened, drummer):
+    opened.open(os.path.join(drummer, play_page.PAGE))
+    settle(opened)
+    opened.run("state.freedom = 0; state.temperature = 1e-3; 0")
+    points = np.random.RandomState(4).standard_normal((32, 4)).round(3)
+    with lc_music_vae.TrainedModel(drummer) as model:
+        expected = list(map(hits_of, model.decode(points, 1e-3)))
+    assert len({str(one) for one in expected}) > 8
+    found = []
+    for point in points:
+        opened.run("state.point = %s; update()" % point.tolist())
+        settle(opened)
+        found.append(sorted([start, pitch] for start, _, pitch in opened.run("notes")))
+    assert sum(one != other for one, other in zip(found, expected)) <= 1  # weights have 16 bits there
+    opened.check_clean()
+
+
+def test_drums_look_sound_and_are_saved_as_drums(opened, drummer, tmp_path):
+    import note_seq
+
+    opened.open(os.path.join(drummer, play_page.PAGE))
+    settle(opened)
+    opened.run("location.hash = '#transpose=5&qpm=99'; 0")
+    opened.wait("state.qpm === 99")
+    assert opened.run("state.transpose") == 0
+    text = opened.run("document.body.innerText")
+    assert not {"Transposition", "Instrument"} & set(text.split())
+    played_pitches = {36, 38, 42, 45, 46, 48, 49, 50, 51}
+    opened.run("state.point = windows[0].point; state.temperature = 0.05; state.freedom = 0; update()")
+    settle(opened)
+    notes = opened.run("notes")
+    assert {pitch for _, _, pitch in notes} <= played_pitches
+    assert opened.run("at('roll').getAttribute('aria-label')").startswith("%d notes: kick" % len(notes))
+    rows = opened.run("Array.from(at('roll').querySelectorAll('rect'), (rect) => Number(rect.getAttribute('y')))")
+    drums = [36, 38, 42, 46, 45, 48, 50, 49, 51]
+    assert rows == pytest.approx([8 - drums.index(pitch) + 0.05 for _, _, pitch in notes])
+
+    middle = "(({ top, bottom }) => (top + bottom) / 2)(%s.getBoundingClientRect())"
+    label, kick = (opened.run(middle % of) for of in ("at('rows').firstChild", "at('roll').querySelector('rect')"))
+    assert opened.run("at('rows').firstChild.textContent") == "kick"
+    assert label == pytest.approx(kick, abs=1)
+
+    opened.run(CATCH)
+    opened.click("at('save')")
+    compose(opened)
+    opened.click("at('save-tune')")
+    for (_, content), beats in zip(opened.run("saved"), (8, 64)):
+        (tmp_path / "a.mid").write_bytes(base64.b64decode(content))
+        sequence = note_seq.midi_file_to_note_sequence(str(tmp_path / "a.mid"))
+        assert {note.pitch for note in hits_of(sequence) and sequence.notes} <= played_pitches
+        assert beats / 4 - 2 < sequence.notes[-1].end_time * sequence.tempos[0].qpm / 240 <= beats / 4
+        if beats == 8:
+            assert hits_of(sequence) == sorted([start, pitch] for start, _, pitch in notes)
+
+    opened.run("notes = [[0, 1, 36], [16, 17, 42]]; var saved = []; state.qpm = 120; 0")
+    opened.run("download = (name, bytes) => { saved.push(Array.from(bytes)); }; 0")
+    opened.click("at('wav')")
+    opened.wait("saved.length === 1")
+    (tmp_path / "a.wav").write_bytes(bytes(opened.run("saved")[0]))
+    heard = read_wav(tmp_path / "a.wav")[:, 0]
+    kick, hat = (np.pad(heard[int(44100 * at) :][:11025], [(0, 1 << 15)], mode="constant") for at in (0, 2))
+    assert 40 < loudest_hertz(kick) < 130
+    assert loudest_hertz(hat) > 5000
+    os.makedirs(SHOTS, exist_ok=True)
+    opened.run("sample()")
+    settle(opened)
+    opened.run("like()")
+    opened.screenshot(os.path.join(SHOTS, "play_drums.png"))
     opened.check_clean()
 
 

@@ -65,13 +65,15 @@ const isSame = (some, others) => some.join() === others.join();
 
 // How well one window's notes go on to another's, in nats, as the model itself finds them likely. Measured on 1,400
 // seams of five songs: what counts is that the rhythm goes on (the share of onsets that the bars on both sides have in
-// common), a long silence at the seam, and pitch classes that are new. Leaps do not count, unless they are large.
-function seam(some, others, steps) {
+// common), a long silence at the seam, and pitch classes that are new. Leaps do not count, unless they are large. Of
+// drums, which were not measured, the rhythm, silence and new drums count.
+function seam(some, others, { steps, drums }) {
   if (!some.length || !others.length) return -WORST;
   const [, end, last] = some[some.length - 1], [start, , first] = others[0];
-  const leap = Math.max(0, Math.abs(first - last) - 7), silence = Math.max(0, steps - end + start - 8);
-  const known = new Set(some.map(([, , pitch]) => pitch % 12));
-  const foreign = others.filter(([, , pitch]) => !known.has(pitch % 12)).length / others.length;
+  const leap = drums ? 0 : Math.max(0, Math.abs(first - last) - 7), silence = Math.max(0, steps - end + start - 8);
+  const kind = ([, , pitch]) => drums ? pitch : pitch % 12;
+  const known = new Set(some.map(kind));
+  const foreign = others.filter((note) => !known.has(kind(note))).length / others.length;
   const half = steps / 2;
   const before = some.map(([at]) => at - half).filter((at) => at >= 0);
   const after = others.map(([at]) => at).filter((at) => at < half);
@@ -81,11 +83,12 @@ function seam(some, others, steps) {
 
 // Of the candidates of each distinct window those with which the seams of the whole tune are best, and what they are
 // worth: all are tried. No two distinct windows are the same notes, and none is a copy of the songs, if that can be.
-function chooseWindows(candidates, places, { steps, isCopy }) {
+function chooseWindows(candidates, places, { steps, drums, isCopy }) {
   const seams = candidates.flatMap((some, from) => candidates.map((others, to) => {
     const often = places.slice(1).filter((place, i) => places[i] === from && place === to).length;
     const isWrong = (one, other) => from === to ? isCopy(one) : from < to && isSame(one, other);
-    const worth = (one, other) => (often && often * seam(one, other, steps)) - (isWrong(one, other) ? WORST : 0);
+    const together = (one, other) => often && often * seam(one, other, { steps, drums });
+    const worth = (one, other) => together(one, other) - (isWrong(one, other) ? WORST : 0);
     return { from, to, of: some.map((one) => others.map((other) => worth(one, other))) };
   }));
   const count = candidates[0].length;

@@ -199,11 +199,17 @@ class Model {
   // What is asked, {point, freedom, lean, turns, temperature, seed}: notes, [[first step, step after the last, pitch]],
   // and what named knobs read before they are turned.
   bars({ point, freedom, lean, turns, temperature, seed }) {
-    const { steps, played, first, lowest } = this.facts;
+    const { steps, drums } = this.facts;
     const z = this.z(point, freedom, lean), readings = this.readings(z);
     const events = this.decode(this.turned(z, turns), temperature, seed, steps);
-    return { notes: notesOf(events, { played, first, lowest }), readings };
+    return { notes: drums ? hitsOf(events, this.facts) : notesOf(events, this.facts), readings };
   }
+}
+
+// An event of drums has a bit for each drum that is hit.
+function hitsOf(events, { played, drums }) {
+  return events.slice(0, played).flatMap((event, step) =>
+    drums.filter((_, i) => event >> i & 1).map((pitch) => [step, step + 1, pitch]));
 }
 
 // Event 0 goes on, 1 ends a note, and those from `first` on begin the pitches from `lowest` on.

@@ -12,17 +12,19 @@ function variableLength(number) {
 
 const bigEndian = (number, size) => Array.from({ length: size }, (_, i) => number >> 8 * (size - 1 - i) & 255);
 
-// A MIDI file of one track. `notes` are [start, end, pitch], in quarters.
-function midiFile({ notes, quarters, qpm, program, signature }) {
+// A MIDI file of one track. `notes` are [start, end, pitch], in quarters; drums are on channel 10.
+function midiFile({ notes, quarters, qpm, program, signature, drums }) {
+  const channel = drums ? 9 : 0, on = 0x90 | channel, off = 0x80 | channel;
   const [numerator, denominator] = signature.split("/").map(Number);
   const events = [[0, 0xff, 0x51, 3, ...bigEndian(Math.round(6e7 / qpm), 3)],
-    [0, 0xff, 0x58, 4, numerator, Math.log2(denominator), 24, 8], [0, 0xc0, program]];
+    [0, 0xff, 0x58, 4, numerator, Math.log2(denominator), 24, 8],
+    [0, 0xc0 | channel, drums ? 0 : program]];
   for (const [start, end, pitch] of notes) {
-    events.push([Math.round(start * TICKS), 0x90, pitch, 80], [Math.round(end * TICKS), 0x80, pitch, 0]);
+    events.push([Math.round(start * TICKS), on, pitch, 80], [Math.round(end * TICKS), off, pitch, 0]);
   }
   events.push([Math.round(quarters * TICKS), 0xff, 0x2f, 0]);
   // At the same tick a note ends before the next begins.
-  events.sort((a, b) => a[0] - b[0] || (b[1] === 0x80) - (a[1] === 0x80));
+  events.sort((a, b) => a[0] - b[0] || (b[1] === off) - (a[1] === off));
   const track = [];
   let last = 0;
   for (const [tick, ...bytes] of events) {

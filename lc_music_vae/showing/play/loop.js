@@ -10,7 +10,8 @@ function swung(step, swing) {
 }
 
 class Loop {
-  // score(): {notes: [[first step, step after the last, pitch]], steps, qpm, swing, voice}, as they are now.
+  // score(): {notes: [[first step, step after the last, pitch]], steps, qpm, swing, voice, drums}, as they are
+  // now.
   // With `isOnce`, it ends after the last step.
   constructor(context, score, { isOnce = false } = {}) {
     this.context = context;
@@ -29,11 +30,11 @@ class Loop {
     // Where the page was asleep, nothing is caught up with.
     this.at = Math.max(this.at, this.context.currentTime);
     while (this.at < Math.min(this.end, this.context.currentTime + AHEAD)) {
-      const { notes, steps, qpm, swing, voice } = this.score();
+      const score = this.score(), { notes, steps, qpm, swing } = score;
       const seconds = (from, to) => (swung(to, swing) - swung(from, swing)) * 60 / qpm;
       for (const [start, end, pitch] of notes) {
         if (start === this.step) {
-          sound(this.volume, voice, { pitch, velocity: 90, start: this.at, end: this.at + seconds(start, end) });
+          soundOf(this.volume, score, { pitch, velocity: 90, start: this.at, end: this.at + seconds(start, end) });
         }
       }
       const length = seconds(this.step, this.step + 1);

@@ -11,6 +11,10 @@ const PLANS = 4;  // paths that are tried for a tune
 const CANDIDATES = 3;  // draws of each of its windows
 const MAX_TURN = 2;  // of a named knob, in standard deviations over the model's own samples
 const PITCHES = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
+const { drums } = model.facts;  // the pitches of its drums, from the lowest row on; null if it plays melodies
+const DRUMS = { 36: "kick", 38: "snare", 42: "closed hat", 46: "open hat", 45: "low tom", 48: "mid tom", 50: "high tom",
+  49: "crash", 51: "ride" };
+const nameOf = (pitch) => drums ? DRUMS[pitch] : PITCHES[(pitch + state.transpose + 120) % 12];
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Settings beside the point: label, limits, step, whether bars are decoded again for it, and how the value is shown.
@@ -77,6 +81,7 @@ function readHash(text, into) {
   if (point.length === model.start.length && point.every(Number.isFinite)) into.point = rounded(point);
   for (const name of ["lean", "seed"]) number(name, 0, 2 ** 32 - 1);
   for (const [name, { low, high }] of Object.entries(SETTINGS)) number(name, low, high);
+  if (drums) into.transpose = 0;
   if (given.has("turns")) into.turns = readTurns(given.get("turns").split(","));
   if (!model.grid && readTune(given.get("tune") || "")) into.tune = given.get("tune");
   if (Object.keys(VOICES).includes(given.get("voice"))) into.voice = given.get("voice");
@@ -164,14 +169,17 @@ function update({ isNew = false, isDecoded = true } = {}) {
 
 const lengths = { steps: model.facts.played, bar: 4 * model.style.bar };
 const range = [...model.range];  // of the pitches seen so far: it grows, so that what is drawn does not jump
+// What a roll shows: of drums, a row for each. `limits` are the lowest and the highest pitch of a melody.
+const rowsOf = (found) => drums ? found.map(([start, end, pitch]) => [start, end, drums.indexOf(pitch)]) : found;
+const rangeOf = (limits) => drums ? [0, drums.length - 1] : limits;
 
 function drawRoll() {
   for (const [, , pitch] of notes) {
     range[0] = Math.min(range[0], pitch - 2);
     range[1] = Math.max(range[1], pitch + 2);
   }
-  parts.bars.roll.draw(notes, { range, ...lengths });
-  const said = notes.map(([, , pitch]) => PITCHES[(pitch + state.transpose + 120) % 12]).join(", ");
+  parts.bars.roll.draw(rowsOf(notes), { range: rangeOf(range), ...lengths });
+  const said = notes.map(([, , pitch]) => nameOf(pitch)).join(", ");
   at("roll").setAttribute("aria-label", notes.length ? `${notes.length} notes: ${said}` : "no notes");
 }
 
@@ -315,8 +323,10 @@ function makeKnobs() {
   at("named-too").hidden = !named.length;
   at("more").open = !named.length;
   at("knobs").append(...knobs.map(({ item }) => item));
-  const isShown = ({ name, isDecoded }) => !(isDecoded && model.grid) && !(name === "freedom" && !model.facts.broad);
-  at("sound").append(...settings.filter(isShown).map(({ item }) => item), make("label", {}, "Instrument", voices));
+  const isShown = ({ name, isDecoded }) => !(isDecoded && model.grid) && !(name === "freedom" && !model.facts.broad) &&
+    !(name === "transpose" && drums);
+  at("sound").append(...settings.filter(isShown).map(({ item }) => item));
+  if (!drums) at("sound").append(make("label", {}, "Instrument", voices));
   voices.onchange = () => {
     state.voice = voices.value;
     update({ isDecoded: false });
@@ -356,7 +366,7 @@ function showKnobs() {
 
 // --- Playing, new bars, the shelf.
 
-const scoreOf = (found) => ({ ...state, steps: model.facts.played,
+const scoreOf = (found) => ({ ...state, drums, steps: model.facts.played,
   notes: found.map(([start, end, pitch]) => [start, end, clamp(pitch + state.transpose, 0, 127)]) });
 const tuneNotes = () => tune.places.flatMap((place, i) => tune.windows[place].map(([start, end, pitch]) =>
   [start + i * model.facts.played, end + i * model.facts.played, pitch]));
@@ -424,18 +434,19 @@ function joined(scores) {
 
 function save(scores, name) {
   const { qpm, voice } = scores[0];
-  const bytes = midiFile({ ...joined(scores), qpm, program: programOf(voice), signature: model.style.signature });
+  const { signature } = model.style;
+  const bytes = midiFile({ ...joined(scores), qpm, program: programOf(voice), signature, drums });
   download(name, bytes, "audio/midi");
 }
 
 // Scores once, as they sound, with what rings on.
 async function saveWav(scores, name) {
-  const { qpm, voice } = scores[0], { notes: found, quarters } = joined(scores);
+  const { qpm } = scores[0], { notes: found, quarters } = joined(scores);
   const rate = 44100, quarter = 60 / qpm;
   const rendering = new OfflineAudioContext(1, Math.ceil(rate * (quarters * quarter + 1)), rate);
   const output = mixer(rendering);
   for (const [start, end, pitch] of found) {
-    sound(output, voice, { pitch, velocity: 90, start: start * quarter, end: end * quarter });
+    soundOf(output, scores[0], { pitch, velocity: 90, start: start * quarter, end: end * quarter });
   }
   const rendered = await rendering.startRendering();
   download(name, wavFile(rendered.getChannelData(0), rate), "audio/wav");
@@ -476,7 +487,7 @@ async function compose(text) {
     const candidates = await Promise.all(points.map((point) => Promise.all(Array.from({ length: CANDIDATES }, () =>
       decoded({ point, freedom, lean, turns, temperature, seed: drawn() })))));
     const notes = candidates.map((some) => some.map((bars) => bars.notes));
-    return { places, ...chooseWindows(notes, places, { steps: model.facts.played, isCopy }) };
+    return { places, ...chooseWindows(notes, places, { steps: model.facts.played, drums, isCopy }) };
   }));
   const { places, windows } = tries.reduce((best, one) => one.worth > best.worth ? one : best);
   Object.assign(tune, { form, places, windows });
@@ -486,7 +497,8 @@ async function compose(text) {
 function drawTune() {
   const { played } = model.facts, notes = tuneNotes(), pitches = notes.map(([, , pitch]) => pitch);
   const range = pitches.length ? [Math.min(...pitches) - 2, Math.max(...pitches) + 2] : [60, 72];
-  parts.tune.roll.draw(notes, { range, steps: tune.places.length * played, bar: 4 * model.style.bar });
+  const steps = tune.places.length * played;
+  parts.tune.roll.draw(rowsOf(notes), { range: rangeOf(range), steps, bar: lengths.bar });
   at("letters").replaceChildren(...Array.from(tune.form, (letter) => make("li", {}, letter)));
   at("tune-roll").setAttribute("aria-label", `a tune of the form ${tune.form}: ${notes.length} notes`);
   at("tune").hidden = false;
@@ -502,7 +514,7 @@ const shelf = new Shelf({
     readHash(hash, kept);
     return kept;
   },
-  draw: (svg, found, limits) => drawNotes(svg, found, { range: limits, ...lengths }),
+  draw: (svg, found, limits) => drawNotes(svg, rowsOf(found), { range: rangeOf(limits), ...lengths }),
   save,
   say: (text) => { at("said").textContent = text; },
 });
@@ -556,6 +568,10 @@ makeKnobs();
 drawMap();
 listenToMap();
 listen();
+if (drums) {
+  at("rows").append(...drums.map((pitch) => make("li", {}, DRUMS[pitch])));
+  at("rows").hidden = false;
+}
 at("form").append(...FORMS.map((form) => make("option", { value: form }, form)));
 for (const id of ["composing", "tune-keys"]) at(id).hidden = Boolean(model.grid);
 if (!model.grid) startWorker();

@@ -105,6 +105,11 @@ function noiseOf(context) {
   return noises.get(context);
 }
 
+// Sounds a note of a score: a drum, or a tone of its voice.
+function soundOf(output, { drums, voice }, note) {
+  return drums ? drum(output, note) : sound(output, voice, note);
+}
+
 // A drum of General MIDI. Bass drums and toms are falling tones, the rest is noise: deep for snares, high for cymbals.
 function drum(output, { pitch, velocity, start }) {
   const { context } = output, envelope = context.createGain();
