@@ -312,7 +312,7 @@ class Request(Options):
     max_page_mb: float = option(
         MAX_PAGE_MB,
         "The most megabytes that a decoder may take on the page that plays the model. A larger one, or one that "
-        "does not make melodies, stays out; the page then holds bars decoded at many points.",
+        "makes neither melodies nor plain drums, stays out; the page then holds bars decoded at many points.",
         Limits(0, words="0 or more"),
     )
 

@@ -207,6 +207,25 @@ def test_drums_look_sound_and_are_saved_as_drums(opened, drummer, tmp_path):
     opened.check_clean()
 
 
+@pytest.mark.parametrize(("name", "rows"), [("groovae_2bar_humanize", 9), ("nade-drums_2bar_full", 0)])
+def test_other_drums_are_drums_on_a_page_without_a_decoder(name, rows, opened, cut_down, tmp_path):
+    path = write_midi(drum_sequence(drum_grooves.windows()[:2]), tmp_path / "grooves.mid")
+    run = tmp_path / "run"
+    train(run, path, config="lc-" + name, num_steps=5, pretrained_path=cut_down[name])
+    (page,) = generate("play", str(run), str(tmp_path))
+    opened.open(page)
+    settle(opened)
+    opened.run("state.point = model.grid.points[3]; update()")
+    notes = opened.run("notes")
+    assert notes
+    drums = opened.run("drums")
+    assert {pitch for _, _, pitch in notes} <= set(drums)
+    assert opened.run("at('roll').querySelectorAll('rect').length") == len(notes)
+    assert opened.run("Array.from(at('rows').children).filter((row) => row.offsetParent).length") == rows
+    assert "undefined" not in opened.run("at('roll').getAttribute('aria-label')")
+    opened.check_clean()
+
+
 def turn(page, name, value):
     """Moves the slider of a named knob."""
     script = "(({input}) => { input.value = %s; input.dispatchEvent(new Event('input')); })(named.find(({name}) => "

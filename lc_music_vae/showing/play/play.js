@@ -14,7 +14,8 @@ const PITCHES = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A fla
 const { drums } = model.facts;  // the pitches of its drums, from the lowest row on; null if it plays melodies
 const DRUMS = { 36: "kick", 38: "snare", 42: "closed hat", 46: "open hat", 45: "low tom", 48: "mid tom", 50: "high tom",
   49: "crash", 51: "ride" };
-const nameOf = (pitch) => drums ? DRUMS[pitch] : PITCHES[(pitch + state.transpose + 120) % 12];
+const NAMED_ROWS = 12;
+const nameOf = (pitch) => drums ? DRUMS[pitch] || `drum ${pitch}` : PITCHES[(pitch + state.transpose + 120) % 12];
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Settings beside the point: label, limits, step, whether bars are decoded again for it, and how the value is shown.
@@ -568,8 +569,8 @@ makeKnobs();
 drawMap();
 listenToMap();
 listen();
-if (drums) {
-  at("rows").append(...drums.map((pitch) => make("li", {}, DRUMS[pitch])));
+if (drums && drums.length <= NAMED_ROWS) {
+  at("rows").append(...drums.map((pitch) => make("li", {}, nameOf(pitch))));
   at("rows").hidden = false;
 }
 at("form").append(...FORMS.map((form) => make("option", { value: form }, form)));
