@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import melody, tune
+from helpers import drum_beat, melody, tune
 from PIL import ImageColor, ImageDraw
 
 from lc_music_vae.showing import piano_rolls
@@ -255,3 +255,33 @@ def test_a_very_long_song_is_cut_and_said(caplog, monkeypatch):
         sheet = piano_rolls.draw_score([scale(4 * 40)], ["x"])
     assert caplog.messages == ["the sheet shows the first 20 of 40 bars"]
     assert sheet.height == piano_rolls.draw_score([scale(4 * 20)], ["x"]).height
+
+
+def beat(pitches):
+    """A drum every quarter, and another pitch of `pitches` each time."""
+    sequence = drum_beat(2)
+    del sequence.notes[:]
+    for i, pitch in enumerate(pitches):
+        at = {"start_time": i / 2, "end_time": i / 2 + 0.125, "instrument": 9, "is_drum": True, "velocity": 90}
+        sequence.notes.add(pitch=pitch, **at)
+    return sequence
+
+
+def test_drums_have_a_row_each_with_its_name(written):
+    """From the kick up; one that is not of the kit is above, with its number."""
+    sheet = piano_rolls.draw([beat([36, 38, 42, 54]), beat([51])], ["x", "y"], columns=1)
+    first, second = piano_rolls.panels(piano_rolls.rolls_of([beat([36, 38, 42, 54]), beat([51])]), 1)
+    assert shown(sheet, first) == [(0, 0.25, 0), (1, 1.25, 1), (2, 2.25, 2), (3, 3.25, 9)]
+    assert shown(sheet, second) == [(0, 0.25, 8)]
+    beside = {y: text for (x, y), text in written.items() if x < first.left and y < second.top and text != "bar"}
+    rows = ["kick", "snare", "hat", "open", "tom 3", "tom 2", "tom 1", "crash", "ride", "54"]
+    assert [beside[first.y(row)] for row in range(10)] == rows
+    assert min(abs(a - b) for a in beside for b in beside if a != b) >= 10  # labels have room
+
+
+@pytest.mark.parametrize("pitches", [range(35, 60), []])
+def test_many_drums_and_drums_with_others_keep_their_pitches(pitches):
+    some = [beat(pitches)] + [melody(NOTES)] * (not pitches)
+    for roll in piano_rolls.rolls_of(some):
+        assert not roll.rows
+    assert [pitch for _, _, pitch in piano_rolls.rolls_of(some)[-1].notes] == list(pitches or (60, 64, 64, 62))

@@ -25,6 +25,19 @@ NOTE = "#2a6f97"
 _GRID, _BAR, _TEXT, _LETTER = "#e3e3e3", "#8c8c8c", "black", "#c8480b"
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARGIN = 2  # semitones above and below the notes
+# Names of drums, from the lowest row on; the toms are numbered as drummers do.
+_DRUMS = {
+    36: "kick",
+    38: "snare",
+    42: "hat",
+    46: "open",
+    45: "tom 3",
+    48: "tom 2",
+    50: "tom 1",
+    49: "crash",
+    51: "ride",
+}
+_MAX_ROWS = 14  # of drums: for more there is no room to name them
 # Pixels.
 _MAX_WIDTH, _MIN_PANEL, _A_BAR, _MIN_WIDTH = 1600, 300, 55, 24
 _HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 34, 12, 26
@@ -37,11 +50,15 @@ _MAX_BARS = 800  # of a score, which is then 20,000 pixels high
 
 
 class Roll(NamedTuple):
-    """Music to draw, in quarters: start, end and pitch of each note, and where bars and the beats in them begin."""
+    """Music to draw, in quarters: start, end and pitch of each note, and where bars and the beats in them begin.
+
+    Of drums, the names of rows are there, from the lowest on, and the number of a note's row stands for its pitch.
+    """
 
     notes: List[Tuple[float, float, int]]
     bars: List[float]
     beats: List[float]
+    rows: Tuple[str, ...] = ()
 
 
 def pitch_name(pitch: int) -> str:
@@ -50,7 +67,10 @@ def pitch_name(pitch: int) -> str:
 
 
 class Panel(NamedTuple):
-    """A roll's place on its sheet, in pixels, and what it shows: quarters `start` to `end`, pitches `low` to `high`."""
+    """A roll's place on its sheet, in pixels, and what it shows: quarters `start` to `end`, pitches `low` to `high`.
+
+    Of drums, the rows have names.
+    """
 
     left: int
     top: int
@@ -59,6 +79,7 @@ class Panel(NamedTuple):
     end: float
     low: int
     high: int
+    rows: Tuple[str, ...] = ()
 
     def x(self, quarter: float) -> int:
         """Returns the x position of a time."""
@@ -79,7 +100,20 @@ def rolls_of(sequences: Sequence[note_seq.NoteSequence]) -> List[Roll]:
     notes = [_notes(*one) for one in music]
     lasts = [max([_TOLERANCE] + [end - _TOLERANCE for _, end, _ in some]) for some in notes]
     end = max(bars_and_metres(*one, last)[0][-1] for one, last in zip(music, lasts))
-    return [Roll(some, *_lines(*one, end)) for some, one in zip(notes, music)]
+    kit = _kit(sequences)
+    if kit:
+        notes = [[(start, stop, kit.index(pitch)) for start, stop, pitch in some] for some in notes]
+    rows = tuple(_DRUMS.get(pitch, str(pitch)) for pitch in kit)
+    return [Roll(some, *_lines(*one, end), rows) for some, one in zip(notes, music)]
+
+
+def _kit(sequences: Sequence[note_seq.NoteSequence]) -> List[int]:
+    """Returns the pitches of drums that have a row of their own; none if there are other notes, or too many drums."""
+    found = {(note.pitch, note.is_drum) for sequence in sequences for note in sequence.notes}
+    if not found or not all(is_drum for _, is_drum in found):
+        return []
+    kit = [*_DRUMS, *sorted({pitch for pitch, _ in found} - set(_DRUMS))]
+    return kit if len(kit) <= _MAX_ROWS else []
 
 
 def _notes(sequence: note_seq.NoteSequence, tempo_map: TempoMap) -> List[Tuple[float, float, int]]:
@@ -113,7 +147,7 @@ def panels(rolls: Sequence[Roll], columns: int = COLUMNS) -> List[Panel]:
     width = max(_MIN_WIDTH, min(room, max(_MIN_PANEL, round(_A_BAR * end / QUARTERS_PER_BAR))))
     places = ((i % columns, i // columns) for i in range(len(rolls)))
     lefts_and_tops = ((_LEFT + x * (width + _GAP), _TITLE + y * (_HEIGHT + _TITLE)) for x, y in places)
-    return [Panel(left, top, width, 0.0, end, low, high) for left, top in lefts_and_tops]
+    return [Panel(left, top, width, 0.0, end, low, high, rolls[0].rows) for left, top in lefts_and_tops]
 
 
 def systems(rolls: Sequence[Roll]) -> List[List[Panel]]:
@@ -129,12 +163,15 @@ def systems(rolls: Sequence[Roll]) -> List[List[Panel]]:
     found, top = [], _TITLE
     for start, end in edges:
         tops = [top + i * (_HEIGHT + _TITLE) for i in range(len(rolls))]
-        found.append([Panel(_LEFT, at, round(scale * (end - start)), start, end, low, high) for at in tops])
+        width, rows = round(scale * (end - start)), rolls[0].rows
+        found.append([Panel(_LEFT, at, width, start, end, low, high, rows) for at in tops])
         top = tops[-1] + _HEIGHT + _BOTTOM + _TITLE
     return found
 
 
 def _range(rolls: Sequence[Roll]) -> Tuple[int, int]:
+    if rolls[0].rows:
+        return -1, len(rolls[0].rows)
     pitches = [pitch for roll in rolls for _, _, pitch in roll.notes] or [60]
     return min(pitches) - _MARGIN, max(pitches) + _MARGIN
 
@@ -200,7 +237,8 @@ def _draw(parts: Sequence[Tuple[Panel, Roll, str]], numbered: Sequence[Panel]) -
         pen.text((panel.left, panel.top - 5), title, fill=_TEXT, font=title_font, anchor="ls")
         if panel.left == _LEFT:
             for pitch in _named(panel):
-                pen.text((panel.left - 4, panel.y(pitch)), pitch_name(pitch), fill=_TEXT, font=label_font, anchor="rm")
+                name = panel.rows[pitch] if panel.rows else pitch_name(pitch)
+                pen.text((panel.left - 4, panel.y(pitch)), name, fill=_TEXT, font=label_font, anchor="rm")
         if panel in numbered:
             if panel.left == _LEFT:
                 pen.text((_LEFT - 4, panel.top + _HEIGHT + 4), "bar", fill=_TEXT, font=label_font, anchor="rt")
@@ -212,7 +250,12 @@ def _draw(parts: Sequence[Tuple[Panel, Roll, str]], numbered: Sequence[Panel]) -
 
 
 def _named(panel: Panel) -> List[int]:
-    """Returns the pitches that have a line: every C, and E and G too if there is room; if none, the lowest note."""
+    """Returns the pitches that have a line: every C, and E and G too if there is room; if none, the lowest note.
+
+    Of drums, every row has one.
+    """
+    if panel.rows:
+        return list(range(len(panel.rows)))
     named = (0,) if panel.high - panel.low > 36 else (0, 4, 7)
     found = [pitch for pitch in range(panel.low + 1, panel.high) if pitch % 12 in named]
     return found or [panel.low + _MARGIN]
