@@ -266,6 +266,21 @@ def test_musicvae_is_at_an_address(beam_args, collection, whole, tmp_path):
 
 
 @pytest.mark.usefixtures("_shelf")
+def test_a_checkpoint_that_ships_is_that_of_the_workers_own_package(collection, whole, tmp_path, monkeypatch):
+    """Which lies elsewhere than where the command's does."""
+    work = beam._music_vae
+
+    def of_a_package_elsewhere(made_with, checkpoint):
+        there = str(tmp_path / "elsewhere" / os.path.basename(checkpoint.path))
+        return work(made_with, checkpoint)._replace(checkpoint=checkpoint._replace(path=there, bundle=there, run=None))
+
+    monkeypatch.setattr(beam, "_music_vae", of_a_package_elsewhere)
+    encode(str(collection), str(tmp_path / "run"), holdout=0.3)
+    for path in (whole / "latents").glob("latents*"):
+        assert (tmp_path / "run" / "latents" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.usefixtures("_shelf")
 def test_other_weights_on_a_worker_are_refused(collection, tmp_path, monkeypatch):
     """The same path, or a shipped name, may be another file on another machine."""
     shutil.copy(os.path.join(finding.SHIPPED, "cat-mel_2bar_small_folk2.tar"), str(tmp_path / "weights.tar"))

@@ -274,7 +274,7 @@ def test_drums_have_a_row_each_with_its_name(written):
     assert shown(sheet, first) == [(0, 0.25, 0), (1, 1.25, 1), (2, 2.25, 2), (3, 3.25, 9)]
     assert shown(sheet, second) == [(0, 0.25, 8)]
     beside = {y: text for (x, y), text in written.items() if x < first.left and y < second.top and text != "bar"}
-    rows = ["kick", "snare", "hat", "open", "tom 3", "tom 2", "tom 1", "crash", "ride", "54"]
+    rows = ["kick", "snare", "hat", "open hat", "tom 3", "tom 2", "tom 1", "crash", "ride", "54"]
     assert [beside[first.y(row)] for row in range(10)] == rows
     assert min(abs(a - b) for a in beside for b in beside if a != b) >= 10  # labels have room
 

@@ -36,10 +36,10 @@ def name(number: int, count: int, addition: int) -> str:
     return "latents%s-%05d-of-%05d.tfrecord" % ("+%03d" % addition if addition else "", number, count)
 
 
-def additions(paths: Sequence[str]) -> int:
-    """Returns the number of the latest addition among shards."""
+def next_addition(paths: Sequence[str]) -> int:
+    """Returns the number of the addition that comes after those among shards."""
     found = [_NAME.match(os.path.basename(path)) for path in paths]
-    return max((int(match.group(1)[1:]) for match in found if match and match.group(1)), default=0)
+    return 1 + max((int(match.group(1)[1:]) for match in found if match and match.group(1)), default=0)
 
 
 class File(NamedTuple):

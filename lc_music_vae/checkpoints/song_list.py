@@ -2,8 +2,8 @@
 
 The first command that encodes writes the list, and nothing changes it after that. So all machines agree on which songs
 there are and how they are divided, although files come and go meanwhile. Songs that are added to a trained run have a
-list of their own. The songs are divided into pieces: each piece
-becomes one file of latents. A share, such as 3 of 16, is a number of whole pieces.
+list of their own. The songs are divided into pieces: each piece becomes one file of latents. A share, such as 3 of 16,
+is a number of whole pieces.
 """
 
 import heapq

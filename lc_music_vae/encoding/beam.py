@@ -2,8 +2,8 @@
 
 What is mapped is a plain function of this module, which workers import by its name. So a worker needs this package, the
 songs and the checkpoint, at the same paths or at addresses, and the folder to write to. A checkpoint that ships is that
-of the worker's own package. Nothing that holds a TensorFlow session is ever
-pickled: each process makes its encoder once, when it needs one.
+of the worker's own package. Nothing that holds a TensorFlow session is ever pickled: each process makes its encoder
+once, when it needs one.
 
 Beam is imported inside functions: it is an extra, and nothing else waits for it.
 """

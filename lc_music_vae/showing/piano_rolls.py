@@ -12,7 +12,7 @@ import note_seq
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lc_music_vae.music import metre
+from lc_music_vae.music import drum_kit, metre
 from lc_music_vae.music.metre import bars_and_metres
 from lc_music_vae.music.style import QUARTERS_PER_BAR
 from lc_music_vae.music.tempo import TempoMap
@@ -25,22 +25,10 @@ NOTE = "#2a6f97"
 _GRID, _BAR, _TEXT, _LETTER = "#e3e3e3", "#8c8c8c", "black", "#c8480b"
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARGIN = 2  # semitones above and below the notes
-# Names of drums, from the lowest row on; the toms are numbered as drummers do.
-_DRUMS = {
-    36: "kick",
-    38: "snare",
-    42: "hat",
-    46: "open",
-    45: "tom 3",
-    48: "tom 2",
-    50: "tom 1",
-    49: "crash",
-    51: "ride",
-}
 _MAX_ROWS = 14  # of drums: for more there is no room to name them
 # Pixels.
 _MAX_WIDTH, _MIN_PANEL, _A_BAR, _MIN_WIDTH = 1600, 300, 55, 24
-_HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 34, 12, 26
+_HEIGHT, _TITLE, _GAP, _LEFT, _RIGHT, _BOTTOM = 160, 24, 14, 48, 12, 26
 _TITLE_SIZE, _LABEL_SIZE = 12, 10
 _MAX_WITH_BEATS = 8  # bars in a panel
 _TOLERANCE = 1e-3  # quarters that rounding may move the last note over a bar line
@@ -103,7 +91,7 @@ def rolls_of(sequences: Sequence[note_seq.NoteSequence]) -> List[Roll]:
     kit = _kit(sequences)
     if kit:
         notes = [[(start, stop, kit.index(pitch)) for start, stop, pitch in some] for some in notes]
-    rows = tuple(_DRUMS.get(pitch, str(pitch)) for pitch in kit)
+    rows = tuple(drum_kit.name(pitch) for pitch in kit)
     return [Roll(some, *_lines(*one, end), rows) for some, one in zip(notes, music)]
 
 
@@ -112,7 +100,7 @@ def _kit(sequences: Sequence[note_seq.NoteSequence]) -> List[int]:
     found = {(note.pitch, note.is_drum) for sequence in sequences for note in sequence.notes}
     if not found or not all(is_drum for _, is_drum in found):
         return []
-    kit = [*_DRUMS, *sorted({pitch for pitch, _ in found} - set(_DRUMS))]
+    kit = [*drum_kit.NAMES, *sorted({pitch for pitch, _ in found} - set(drum_kit.NAMES))]
     return kit if len(kit) <= _MAX_ROWS else []
 
 

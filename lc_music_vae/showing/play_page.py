@@ -20,7 +20,7 @@ from lc_music_vae.families import magenta_facts
 from lc_music_vae.models import points
 from lc_music_vae.models.knobs import Knobs
 from lc_music_vae.models.small_vae import SmallVAE
-from lc_music_vae.music import measures, metre
+from lc_music_vae.music import drum_kit, measures, metre
 from lc_music_vae.music.style import QUARTERS_PER_BAR, Style, bar_of
 from lc_music_vae.options import FREEDOM, MAX_PAGE_MB
 from lc_music_vae.showing import page, play_model
@@ -208,6 +208,7 @@ def _facts(model: Playable) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         "lowest": lowest,
         "up": 12 * style.octaves,
         "drums": list(of.drum_classes) or None,
+        "names": list(map(drum_kit.name, of.drum_classes)),
         "broad": None,
     }
     return facts, {"qpm": style.qpm, "program": style.program, "signature": style.time_signature, "bar": bar}

@@ -39,7 +39,7 @@ class Songs(NamedTuple):
     @property
     def addition(self) -> int:
         """The number of the addition that the new songs are, as for `shards.name`; 0 if they are the first."""
-        return 1 + shards.additions(self.kept.paths) if self.kept.paths else 0
+        return shards.next_addition(self.kept.paths) if self.kept.paths else 0
 
     def contents(self) -> str:
         """Returns the value that identifies all of the songs together; see `shards.contents`."""
@@ -48,7 +48,7 @@ class Songs(NamedTuple):
 
 def addition(run: Optional[RunJson], add_songs: bool) -> int:
     """Returns the number of the addition that the songs of a command are: 0 for the first songs of a run."""
-    return 1 + shards.additions(run.examples.shards or []) if run and add_songs else 0
+    return shards.next_addition(run.examples.shards or []) if run and add_songs else 0
 
 
 def hashed(paths: Sequence[str]) -> List[shards.File]:

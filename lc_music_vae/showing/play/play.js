@@ -11,11 +11,9 @@ const PLANS = 4;  // paths that are tried for a tune
 const CANDIDATES = 3;  // draws of each of its windows
 const MAX_TURN = 2;  // of a named knob, in standard deviations over the model's own samples
 const PITCHES = ["C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
-const { drums } = model.facts;  // the pitches of its drums, from the lowest row on; null if it plays melodies
-const DRUMS = { 36: "kick", 38: "snare", 42: "closed hat", 46: "open hat", 45: "low tom", 48: "mid tom", 50: "high tom",
-  49: "crash", 51: "ride" };
+const { drums, names } = model.facts;  // of its drums the pitches, from the lowest row on, or null; and their names
 const NAMED_ROWS = 12;
-const nameOf = (pitch) => drums ? DRUMS[pitch] || `drum ${pitch}` : PITCHES[(pitch + state.transpose + 120) % 12];
+const nameOf = (pitch) => drums ? names[drums.indexOf(pitch)] : PITCHES[(pitch + state.transpose + 120) % 12];
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Settings beside the point: label, limits, step, whether bars are decoded again for it, and how the value is shown.
